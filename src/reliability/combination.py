@@ -1,0 +1,794 @@
+"""combine: claims about a quantity in, a :class:`Combination` out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import attrs
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, gammaincc, logit
+
+from reliability.claims.claim import Claim
+from reliability.claims.columns import Columns, Form, columns_from_claims
+from reliability.engine import normal
+from reliability.engine.density import PanelDensity
+from reliability.engine.explain import ReliabilityDensity, per_claim, soundness_of
+from reliability.engine.inference import Inference, LeftOut, Setup, infer, leave_origins_out
+from reliability.engine.panels import Features, initial_panels
+from reliability.engine.predictive import predictive
+from reliability.engine.quadrature import refine
+from reliability.errors import (
+    InvalidValueError,
+    NoPosteriorError,
+    ReliabilityError,
+    WrongTypeError,
+)
+from reliability.models import Model, Void
+from reliability.posterior import Posterior
+from reliability.priors import Beta, Flat, PriorOnX, QuantityPrior
+from reliability.scales import SCALES, Scale, ScaleName, get_scale
+from reliability.settings import settings_from_dict, settings_to_dict
+from reliability.shares import Shares, origin_of, share_out
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["ClaimResult", "Combination", "Conflict", "Influence", "combine"]
+
+Array = NDArray[np.float64]
+NAN = float("nan")
+
+
+# ------------------------------------------------------------------ results
+
+
+@attrs.frozen
+class Influence:
+    """What changes when a claim's origin is left out.
+
+    ``divergence`` is the Kullback-Leibler divergence (nats) of the posterior from the one
+    without the origin; ``shift`` is the estimate minus the one without it, in the quantity's
+    units. Both are nan where nothing is left.
+    """
+
+    divergence: float
+    shift: float
+
+
+@attrs.frozen
+class Conflict:
+    """How much the claims disagree, beyond what they state.
+
+    ``Q`` is Cochran's statistic of the claims' values about their inverse-variance mean, with
+    ``df`` degrees of freedom and tail probability ``p``; ``I2 = max(0, (Q - df)/Q)`` (0 to 1),
+    ``H2 = Q/df``, ``birge = sqrt(Q/df)`` (Birge 1932; Higgins & Thompson 2002). Bounds take no
+    part. ``log_bayes_factor`` compares the model's scatter with none (None for an improper
+    prior on the scatter, or without scatter). Values that need two claims are nan.
+    """
+
+    Q: float
+    df: int
+    p: float
+    I2: float
+    H2: float
+    birge: float
+    log_bayes_factor: float | None
+
+
+@attrs.frozen(eq=False, repr=False)
+class ClaimResult:
+    """What became of one claim.
+
+    Attributes
+    ----------
+    claim : the claim
+    origin : the origin that it counts under
+    share : its independence share (0 if dropped)
+    dropped : why it does not count, or None
+    weight : posterior mean of its share of the total precision; all claims' sum to 1
+    soundness : posterior probability that it is sound
+    """
+
+    claim: Claim
+    origin: str
+    share: float
+    dropped: str | None
+    weight: float
+    soundness: float
+    _combination: Combination
+    _index: int
+
+    @property
+    def influence(self) -> Influence:
+        """What changes when the claim's origin is left out."""
+        left = self._combination._left_out_of(self._index)  # noqa: SLF001
+        if left is None:
+            return Influence(0.0, 0.0)
+        scale = self._combination.scale
+        other = float(scale.to_theta(left.median))
+        return Influence(left.divergence, self._combination.estimate - other)
+
+    @property
+    def tail(self) -> float:
+        """Predictive probability, given the other origins, of a sound claim this far out.
+
+        Two-sided; for a verified bound the probability that it holds.
+        """
+        left = self._combination._left_out_of(self._index)  # noqa: SLF001
+        active = self._combination._active_index(self._index)  # noqa: SLF001
+        return NAN if left is None or active is None else left.tail[active]
+
+    @property
+    def shrunk(self) -> Posterior | None:
+        """Posterior of the claim's own true value under heterogeneity.
+
+        None without heterogeneity, and for claims or models that are not normal throughout.
+        """
+        return self._combination._shrunk(self._index)  # noqa: SLF001
+
+    def __repr__(self) -> str:
+        """One line."""
+        return (
+            f"ClaimResult({self.claim.source.name!r}: {self.claim.statement}, "
+            f"weight={self.weight:.3g}, soundness={self.soundness:.3g})"
+        )
+
+
+@attrs.frozen(eq=False, slots=False, repr=False)
+class Combination:
+    """What to believe about a quantity, given claims; returned by :func:`combine`.
+
+    Attributes
+    ----------
+    posterior : distribution of the quantity
+    estimate : its median
+    claims : one record per claim, in the order given
+    conflict : how much the claims disagree
+    error : bound on the relative numerical error
+    """
+
+    quantity: str | None
+    scale: Scale
+    model: Model
+    prior: QuantityPrior
+    dependence: float
+    _claims: tuple[Claim, ...]
+    _shares: Shares
+    _columns: Columns
+    _inference: Inference
+    _correlation: Array | None
+
+    # ---------------------------------------------------------------- the answer
+
+    @cached_property
+    def posterior(self) -> Posterior:
+        """Distribution of the quantity."""
+        exists = self._inference.existence
+        return Posterior(
+            self._inference.distribution,
+            self.scale,
+            exists.moment(self.scale, 1),
+            exists.moment(self.scale, 2),
+            self._support(self._inference.prior),
+        )
+
+    def _support(self, prior: PriorOnX) -> tuple[float, float]:
+        low, high = (float(self.scale.to_theta(x)) for x in (prior.low, prior.high))
+        return low, high
+
+    @cached_property
+    def estimate(self) -> float:
+        """Posterior median."""
+        return self.posterior.median()
+
+    def interval(
+        self, level: float = 0.95, kind: Literal["central", "shortest"] = "central"
+    ) -> tuple[float, float]:
+        """Interval that holds the quantity with probability ``level``."""
+        return self.posterior.interval(level, kind)
+
+    @cached_property
+    def predictive(self) -> Posterior:
+        """What a new sound source's own value would be: x plus scatter."""
+        inference, exists = self._inference, self._inference.existence
+        if self.model.heterogeneity is None:
+            return self.posterior
+        if inference.normal is not None:
+            distribution: Any = normal.predictive(inference.normal)
+        else:
+            assert inference.mixture is not None  # noqa: S101 - one of both is there
+            distribution = predictive(inference.mixture)
+        return Posterior(
+            distribution,
+            self.scale,
+            exists.predictive_moment(self.scale, 1),
+            exists.predictive_moment(self.scale, 2),
+            (self.scale.low, self.scale.high),
+        )
+
+    @cached_property
+    def heterogeneity(self) -> Posterior | None:
+        """Posterior of tau (on the scale) or of the inflation; None without scatter."""
+        inference = self._inference
+        if inference.normal is not None:
+            distribution = inference.normal.scatter_density
+        else:
+            assert inference.mixture is not None  # noqa: S101 - one of both is there
+            distribution = inference.mixture.scatter_distribution()
+        if distribution is None:
+            return None
+        exists = inference.existence
+        return Posterior(
+            distribution,
+            SCALES["linear"],
+            exists.scatter_moment(1),
+            exists.scatter_moment(2),
+            (distribution.low, np.inf),
+        )
+
+    @cached_property
+    def reliability(self) -> Posterior | None:
+        """Posterior of the reliability shared by sources without one; None if there are none."""
+        inference = self._inference
+        if inference.mixture is None or not np.isnan(inference.columns.reliability).any():
+            return None
+        density = ReliabilityDensity(inference.mixture)
+        prior = inference.setup.unknown
+        at = np.array([np.log(prior.a / prior.b)])
+        spread = np.array([1.0 / np.sqrt(prior.a) + 1.0 / np.sqrt(prior.b)])
+        none = np.array([], dtype=np.int64)
+        infinite = np.array([np.inf])
+        features = Features(
+            np.zeros(1, dtype=np.int64), at, spread, none, np.array([]), -infinite, infinite,
+            infinite, infinite,
+        )
+        mesh = refine(initial_panels(features), density.on_panels, 1, tolerance=1e-11)
+        distribution = PanelDensity.from_mesh(mesh, density, -np.inf, np.inf)
+        return Posterior(distribution, SCALES["logit"], support=(0.0, 1.0))
+
+    # ---------------------------------------------------------------- numbers about it
+
+    @property
+    def log_evidence(self) -> float | None:
+        """Log probability of the claims under the model; None under improper priors.
+
+        A pseudo-evidence where some shares are below 1: comparable only at equal shares.
+        """
+        scatter = self._inference.setup.scatter
+        if not self._inference.prior.proper or (scatter is not None and not scatter.proper):
+            return None
+        return self._inference.log_normaliser
+
+    @property
+    def error(self) -> float:
+        """Bound on the relative numerical error of probabilities and densities."""
+        return self._inference.error
+
+    # ---------------------------------------------------------------- per claim
+
+    @cached_property
+    def claims(self) -> tuple[ClaimResult, ...]:
+        """One record per claim, in the order given."""
+        inference, shares = self._inference, self._shares
+        if inference.normal is not None:
+            weight = normal.weights(inference.normal)
+            soundness = np.ones(inference.columns.count)
+        else:
+            assert inference.mixture is not None  # noqa: S101 - one of both is there
+            both = per_claim(inference.mixture)
+            weight, soundness = both.weight, both.soundness
+        place = {int(i): k for k, i in enumerate(shares.active)}
+        records = []
+        for i, claim in enumerate(self._claims):
+            k = place.get(i)
+            records.append(
+                ClaimResult(
+                    claim=claim,
+                    origin=origin_of(claim),
+                    share=0.0 if k is None else float(shares.share[k]),
+                    dropped=shares.dropped[i],
+                    weight=0.0 if k is None else float(weight[k]),
+                    soundness=self._soundness_of_dropped(i)
+                    if k is None
+                    else float(soundness[k]),
+                    combination=self,
+                    index=i,
+                )
+            )
+        return tuple(records)
+
+    def _soundness_of_dropped(self, index: int) -> float:
+        reliability = float(self._columns.reliability[index])
+        if reliability in {0.0, 1.0}:
+            return reliability
+        solution = self._inference.mixture
+        if solution is None:
+            return NAN
+        row = self._columns.take(np.array([index]))
+        return soundness_of(solution, row)
+
+    def _active_index(self, index: int) -> int | None:
+        found = np.flatnonzero(self._shares.active == index)
+        return int(found[0]) if len(found) else None
+
+    @cached_property
+    def _left_out(self) -> list[LeftOut]:
+        return leave_origins_out(self._inference, self._shares.group, self.dependence)
+
+    def _left_out_of(self, index: int) -> LeftOut | None:
+        """The others' posterior without a claim's origin; None where the origin is silent."""
+        active = self._active_index(index)
+        if active is not None:
+            return self._left_out[int(self._shares.group[active])]
+        origin = origin_of(self._claims[index])
+        for k, i in enumerate(self._shares.active):
+            if origin_of(self._claims[int(i)]) == origin:
+                return self._left_out[int(self._shares.group[k])]
+        return None
+
+    def _shrunk(self, index: int) -> Posterior | None:
+        active = self._active_index(index)
+        solution = self._inference.normal
+        if active is None or solution is None:
+            return None
+        distribution = normal.shrunk(solution, active)
+        if distribution is None:
+            return None
+        exists = self._inference.existence
+        return Posterior(
+            distribution,
+            self.scale,
+            exists.moment(self.scale, 1),
+            exists.moment(self.scale, 2),
+            (self.scale.low, self.scale.high),
+        )
+
+    # ---------------------------------------------------------------- conflict
+
+    @cached_property
+    def conflict(self) -> Conflict:
+        """How much the claims disagree, beyond what they state."""
+        columns = self._inference.columns
+        points = (columns.form != Form.BOUND) & (columns.form != Form.BOUND_WITH_EXCESS)
+        value = (columns.location - columns.bias)[points]
+        variance = (columns.overconfidence * columns.stated_sd) ** 2 + columns.bias_variance
+        df = int(points.sum()) - 1
+        log_bayes_factor = self._log_bayes_factor()
+        if df < 1:
+            return Conflict(NAN, max(df, 0), NAN, NAN, NAN, NAN, log_bayes_factor)
+        if self._inference.setup.correlation is None:
+            weight = 1.0 / variance[points]
+            centered = value - value[np.argmax(weight)]
+            mean = np.sum(weight * centered) / np.sum(weight)
+            q = float(np.sum(weight * (centered - mean) ** 2))
+        else:
+            assert self._inference.normal is not None  # noqa: S101 - correlated claims
+            problem = attrs.evolve(
+                self._inference.normal.problem, heterogeneity=None, inflation=None,
+                prior_variance=np.inf,
+            )
+            q = float(normal.conditional(problem, np.zeros(1)).quadratic[0])
+        i2 = max(0.0, (q - df) / q) if q > 0.0 else 0.0
+        return Conflict(
+            q, df, float(gammaincc(0.5 * df, 0.5 * q)), i2, q / df, float(np.sqrt(q / df)),
+            log_bayes_factor,
+        )
+
+    def _log_bayes_factor(self) -> float | None:
+        inference = self._inference
+        scatter = inference.setup.scatter
+        if scatter is None or not scatter.proper:
+            return None
+        if inference.normal is not None:
+            none = inference.normal.log_normaliser_without_scatter
+        else:
+            setup = attrs.evolve(inference.setup, heterogeneity=None, inflation=None)
+            try:
+                none = infer(inference.columns, setup).log_normaliser
+            except NoPosteriorError:
+                return None
+        return inference.log_normaliser - none
+
+    # ---------------------------------------------------------------- showing
+
+    def summary(self) -> dict[str, list[Any]]:
+        """Per-claim results as columns: what a data frame is made from."""
+        rows = self.claims
+        return {
+            "source": [row.claim.source.name for row in rows],
+            "statement": [str(row.claim.statement) for row in rows],
+            "origin": [row.origin for row in rows],
+            "share": [row.share for row in rows],
+            "weight": [row.weight for row in rows],
+            "soundness": [row.soundness for row in rows],
+            "divergence": [row.influence.divergence for row in rows],
+            "shift": [row.influence.shift for row in rows],
+            "tail": [row.tail for row in rows],
+            "dropped": [row.dropped for row in rows],
+        }
+
+    def to_dict(self, level: float = 0.95) -> dict[str, Any]:
+        """Everything a program needs: settings, claims and results; JSON-ready.
+
+        Numbers that do not exist are None.
+        """
+        posterior = self.posterior
+        low, high = posterior.interval(level)
+        conflict = attrs.asdict(self.conflict)
+        result = {
+            "estimate": self.estimate,
+            "level": level,
+            "low": low,
+            "high": high,
+            "mean": posterior.mean(),
+            "sd": posterior.std(),
+            "modes": posterior.modes(),
+            "quantiles": {
+                f"{p:g}": posterior.ppf(p) for p in (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+            },
+            "log_evidence": self.log_evidence,
+            "error": self.error,
+            "conflict": conflict,
+            "claims": self.summary(),
+        }
+        return {
+            "reliability-combination": 1,
+            "quantity": self.quantity,
+            "scale": self.scale.name,
+            "settings": settings_to_dict(self.model, self.prior),
+            "dependence": self.dependence,
+            "correlation": None if self._correlation is None else self._correlation.tolist(),
+            "claims": [claim.to_dict() for claim in self._claims],
+            "result": _finite(result),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Combination:
+        """Combine again what :meth:`to_dict` wrote: the same claims, model and prior.
+
+        Raises
+        ------
+        ReliabilityError
+            If the format is not understood.
+        """
+        if not isinstance(data, Mapping) or data.get("reliability-combination") != 1:
+            raise InvalidValueError(
+                "this is no combination written by to_dict(): it lacks "
+                "'reliability-combination': 1"
+            )
+        missing = {"scale", "settings", "claims", "dependence"} - set(data)
+        if missing:
+            raise InvalidValueError(f"the combination lacks {', '.join(sorted(missing))}")
+        model, prior = settings_from_dict(data["settings"])
+        claims = [Claim.from_dict(claim) for claim in data["claims"]]
+        result = combine(
+            claims,
+            scale=data["scale"],
+            prior=prior,
+            model=model,
+            correlation=data.get("correlation"),
+            dependence=data["dependence"],
+        )
+        assert isinstance(result, Combination)  # noqa: S101 - one quantity was written
+        return result
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Forest of the claims with the posterior; needs the plot extra."""
+        from reliability.plots import forest  # noqa: PLC0415 - optional dependency
+
+        return forest(self, ax=ax)
+
+    def __str__(self) -> str:
+        """Table for readers."""
+        from reliability.report import as_text  # noqa: PLC0415 - text is above results
+
+        return as_text(self)
+
+    def __repr__(self) -> str:
+        """One line."""
+        from reliability.report import one_line  # noqa: PLC0415 - text is above results
+
+        return one_line(self)
+
+    def _repr_html_(self) -> str:
+        """Table for notebooks."""
+        from reliability.report import as_html  # noqa: PLC0415 - text is above results
+
+        return as_html(self)
+
+
+def _finite(value: Any) -> Any:
+    """Replace numbers that JSON cannot hold by None."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, (float, np.floating)):
+        return float(value) if np.isfinite(value) else None
+    return value
+
+
+# ------------------------------------------------------------------ combine
+
+
+def combine(
+    claims: Iterable[Claim | tuple[Any, Any]],
+    *,
+    scale: ScaleName | Scale = "linear",
+    prior: QuantityPrior | None = None,
+    model: Model | None = None,
+    correlation: ArrayLike | None = None,
+    dependence: float | None = None,
+) -> Combination | dict[str, Combination]:
+    """Combine conflicting claims about a quantity into one posterior.
+
+    The posterior on the scale's coordinate x is proportional to
+    ``p(x) * integral over scatter and p of prod_i [r_i S_i(x) + (1 - r_i) U_i(x)]^a_i``:
+    each claim is sound with its source's reliability r_i, else unsound in the way the model
+    says; a_i is its independence share. Nothing is sampled.
+
+    Parameters
+    ----------
+    claims : claims, or pairs (source, statement)
+    scale : "linear", "log" (positive magnitudes) or "logit" (shares)
+    prior : prior on the quantity, in its units; None is the model's, by default flat in x
+    model : assumptions; None is ``Model.reports()``
+    correlation : (n, n) correlation matrix of the claims' stated errors; sound normal claims
+        only (generalised least squares)
+    dependence : rho in [0, 1] between origins, in place of the model's
+
+    Returns
+    -------
+    A Combination, or a dictionary quantity -> Combination where claims name several.
+
+    Raises
+    ------
+    ReliabilityError
+        Naming the claim, the field, the value and the remedy, or saying why there is no
+        posterior.
+
+    Examples
+    --------
+    >>> from reliability import Claim, Estimate, Source, combine
+    >>> result = combine(
+    ...     [Claim(Source("A", reliability=0.9), Estimate(10, sd=1)),
+    ...      Claim(Source("B", reliability=0.9), Estimate(11, sd=1)),
+    ...      Claim(Source("C", reliability=0.9), Estimate(30, sd=1))])
+    >>> round(result.estimate, 2)
+    10.61
+    >>> [round(c.soundness, 2) for c in result.claims]
+    [0.98, 0.98, 0.01]
+    """
+    model = _checked_model(model)
+    scale = get_scale(scale)
+    if prior is not None and not isinstance(prior, QuantityPrior):
+        raise WrongTypeError(
+            "prior must be a prior on the quantity, such as priors.Normal(mean, sd) "
+            f"(got {prior!r})"
+        )
+    chosen = prior if prior is not None else model.prior if model.prior is not None else Flat()
+    rho = _checked_dependence(model.dependence if dependence is None else dependence)
+    records = _as_claims(claims)
+    by_quantity = _by_quantity(records)
+    if len(by_quantity) == 1:
+        (quantity, members), = by_quantity.items()
+        return _combine_one(quantity, members, records, scale, chosen, model, rho, correlation)
+    if correlation is not None:
+        raise InvalidValueError(
+            f"correlation is for the claims about one quantity, but these name "
+            f"{len(by_quantity)}; combine each quantity by itself"
+        )
+    out: dict[str, Combination] = {}
+    for quantity, members in by_quantity.items():
+        assert quantity is not None  # noqa: S101 - checked by _by_quantity
+        try:
+            out[quantity] = _combine_one(
+                quantity, members, records, scale, chosen, model, rho, None
+            )
+        except ReliabilityError as error:
+            raise error.located(f"quantity {quantity!r}") from None
+    return out
+
+
+def _checked_model(model: Model | None) -> Model:
+    if model is None:
+        return Model.reports()
+    if not isinstance(model, Model):
+        hint = " (call it: Model.reports())" if callable(model) else ""
+        raise WrongTypeError(f"model must be a Model (got {model!r}){hint}")
+    return model
+
+
+def _checked_dependence(value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.floating)):
+        raise WrongTypeError(f"dependence must be a number in [0, 1] (got {value!r})")
+    if not 0.0 <= value <= 1.0:
+        raise InvalidValueError(f"dependence must lie in [0, 1] (got {value!r})")
+    return float(value)
+
+
+def _as_claims(claims: Iterable[Claim | tuple[Any, Any]]) -> list[Claim]:
+    if isinstance(claims, (Claim, str, bytes, Mapping)) or not isinstance(claims, Iterable):
+        raise WrongTypeError(
+            f"claims must be a list of Claim or of (source, statement) pairs (got {claims!r})"
+        )
+    records: list[Claim] = []
+    for number, item in enumerate(claims, start=1):
+        if isinstance(item, Claim):
+            records.append(item)
+            continue
+        if not (isinstance(item, (tuple, list)) and len(item) == 2):  # noqa: PLR2004
+            raise WrongTypeError(
+                f"claim {number}: must be a Claim or a pair (source, statement) (got {item!r})"
+            )
+        try:
+            records.append(Claim(item[0], item[1]))
+        except ReliabilityError as error:
+            raise error.located(f"claim {number}") from None
+    if not records:
+        raise InvalidValueError("claims is empty; give at least one claim")
+    return records
+
+
+def _name(number: int, claim: Claim) -> str:
+    return f"claim {number} ({claim.source.name})"
+
+
+def _by_quantity(claims: Sequence[Claim]) -> dict[str | None, list[int]]:
+    groups: dict[str | None, list[int]] = {}
+    for i, claim in enumerate(claims):
+        groups.setdefault(claim.quantity, []).append(i)
+    if len(groups) > 1 and None in groups:
+        i = groups[None][0]
+        raise InvalidValueError(
+            f"{_name(i + 1, claims[i])}: quantity is missing while other claims name theirs; "
+            "name it, or leave it out everywhere"
+        )
+    return groups
+
+
+def _effective_reliability(claim: Claim, name: str) -> float:
+    """Reliability of a claim: its source's, moved half-way in logit by its own credibility.
+
+    A source's record and a claim's credibility are nearly one judgement in practice, so they
+    are averaged, not multiplied.
+    """
+    r, credibility = claim.source.reliability, claim.credibility
+    if credibility is None:
+        return NAN if r is None else float(r)
+    if r is None:
+        return float(credibility)
+    if {r, credibility} == {0.0, 1.0}:
+        raise InvalidValueError(
+            f"{name}: reliability={r:g} and credibility={credibility:g} contradict each other; "
+            "give one of them, or values inside (0, 1)"
+        )
+    with np.errstate(divide="ignore"):
+        return float(expit(0.5 * (logit(r) + logit(credibility))))
+
+
+def _combine_one(
+    quantity: str | None,
+    members: list[int],
+    records: Sequence[Claim],
+    scale: Scale,
+    prior: QuantityPrior,
+    model: Model,
+    dependence: float,
+    correlation: ArrayLike | None,
+) -> Combination:
+    claims = [records[i] for i in members]
+    names = [_name(i + 1, records[i]) for i in members]
+    columns = columns_from_claims(claims, scale, model.unstated_error, names)
+    if model.unsound is None:
+        reliability = np.ones(len(claims))
+    else:
+        reliability = np.array([
+            _effective_reliability(claim, name) for claim, name in zip(claims, names, strict=True)
+        ])
+    unknown = model.unknown_reliability
+    if not isinstance(unknown, Beta):
+        reliability = np.where(np.isnan(reliability), float(unknown), reliability)
+        unknown = Beta(1.0, 1.0)
+    columns = columns.with_fields(
+        reliability=reliability, overconfidence=columns.overconfidence * model.overconfidence
+    )
+    silent = (reliability == 0.0) & isinstance(model.unsound, Void)
+    matrix = None
+    if correlation is not None:
+        matrix = _checked_correlation(correlation, columns, names, claims, dependence)
+        shares = Shares(
+            np.arange(len(claims)), np.arange(len(claims)), np.ones(len(claims)),
+            (None,) * len(claims),
+        )
+    else:
+        rank = [unknown.mean if np.isnan(r) else float(r) for r in reliability]
+        shares = share_out(claims, rank, [bool(s) for s in silent], dependence)
+    if not len(shares.active):
+        raise NoPosteriorError(
+            "every claim has reliability 0, and with Void() such claims say nothing; "
+            "there is nothing to combine"
+        )
+    setup = Setup(
+        law=model.law,
+        prior_on=partial(_prior_on, prior, scale),
+        unknown=unknown,
+        heterogeneity=model.heterogeneity,
+        inflation=model.inflation,
+        shared=model.shared,
+        correlation=matrix,
+    )
+    active = columns.take(shares.active).with_fields(share=shares.share)
+    return Combination(
+        quantity=quantity,
+        scale=scale,
+        model=model,
+        prior=prior,
+        dependence=dependence,
+        claims=tuple(claims),
+        shares=shares,
+        columns=columns,
+        inference=infer(active, setup),
+        correlation=matrix,
+    )
+
+
+def _prior_on(prior: QuantityPrior, scale: Scale, hull: tuple[float, float]) -> PriorOnX:
+    return prior.on(scale, hull)
+
+
+def _checked_correlation(
+    correlation: ArrayLike,
+    columns: Columns,
+    names: Sequence[str],
+    claims: Sequence[Claim],
+    dependence: float,
+) -> Array:
+    try:
+        matrix = np.array(correlation, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise WrongTypeError("correlation must be a matrix of numbers") from None
+    n = columns.count
+    if matrix.shape != (n, n):
+        raise InvalidValueError(
+            f"correlation must be {n} x {n}, one row and column per claim (got shape "
+            f"{matrix.shape})"
+        )
+    if not np.all(np.isfinite(matrix)):
+        raise InvalidValueError("correlation must be finite (it contains nan or inf)")
+    if not np.allclose(matrix, matrix.T, rtol=0.0, atol=1e-12):
+        raise InvalidValueError("correlation must be symmetric")
+    if not np.allclose(np.diag(matrix), 1.0, rtol=0.0, atol=1e-12):
+        raise InvalidValueError(
+            "correlation must have 1 on its diagonal; a covariance matrix is divided by the "
+            "claims' sds first"
+        )
+    for i, name in enumerate(names):
+        if columns.form[i] != Form.NORMAL or columns.sd_low[i] != columns.sd_high[i]:
+            raise InvalidValueError(
+                f"{name}: correlation is for estimates with a symmetric uncertainty on the "
+                f"scale (got {claims[i].statement}); state sd="
+            )
+        if columns.reliability[i] != 1.0:
+            raise InvalidValueError(
+                f"{name}: correlation is for sound claims only; give every source "
+                "reliability=1, or use Model.common_effect() or Model.random_effects(...)"
+            )
+    if dependence > 0.0 or any(claim.origin is not None for claim in claims):
+        raise InvalidValueError(
+            "correlation and origins or dependence both say what depends on what; give one"
+        )
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        smallest = float(np.linalg.eigvalsh(matrix)[0])
+        raise InvalidValueError(
+            f"correlation is not positive definite (smallest eigenvalue {smallest:.3g}); some "
+            "claims would be linear combinations of others"
+        ) from None
+    return matrix
+
+

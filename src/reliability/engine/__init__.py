@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: likelihoods, panels, quadrature. No objects of the public layer."""

@@ -1,0 +1,417 @@
+"""Distributions on x as the engine leaves them: a density on panels, or a mixture of normals.
+
+Both answer the same questions (:class:`Distribution`), to the accuracy of the quadrature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Protocol
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from reliability.engine.panels import (
+    LEGENDRE,
+    ORDER,
+    WEIGHTS,
+    Features,
+    Kind,
+    Panels,
+    initial_panels,
+)
+from reliability.engine.quadrature import Mesh, refine
+from reliability.scales import Scale
+
+__all__ = ["Distribution", "Evaluate", "NormalMixture", "PanelDensity"]
+
+Array = NDArray[np.float64]
+
+#: Unnormalised log density at anchor + d: (rows, 1), (rows, points) -> (rows, points).
+Evaluate = Callable[[Array, Array], Array]
+
+
+class Distribution(Protocol):
+    """A probability distribution on x."""
+
+    def log_density(self, x: Array) -> Array:
+        """Log density at coordinates of any shape."""
+
+    def below(self, x: Array) -> Array:
+        """Probability below x."""
+
+    def above(self, x: Array) -> Array:
+        """Probability above x."""
+
+    def quantile(self, lower: Array, upper: Array) -> Array:
+        """Coordinate with probability ``lower`` below and ``upper`` = 1 - lower above it."""
+
+    def moments(self, scale: Scale, orders: int) -> tuple[float, list[float]]:
+        """Median m of x, and means of (theta - theta(m))^j for j = 1..orders."""
+
+    def mean_of_log_density(self, scale: Scale) -> float:
+        """Mean of the log density of theta."""
+
+    def grid(self) -> Array:
+        """Coordinates, increasing, at which every mode of the density shows."""
+
+
+# ------------------------------------------------------------------ panels
+
+_DEGREES = np.arange(ORDER)
+
+
+def _antiderivative(coefficients: Array) -> Array:
+    """Legendre coefficients of the integral from -1 to t: (..., ORDER) -> (..., ORDER + 1)."""
+    shape = (*coefficients.shape[:-1], ORDER + 1)
+    out = np.zeros(shape)
+    scaled = coefficients / (2.0 * _DEGREES + 1.0)
+    out[..., 1:] += scaled
+    out[..., : ORDER - 1] -= scaled[..., 1:]
+    # int_{-1}^t P_0 = P_1 + P_0; the others vanish at -1 by themselves.
+    out[..., 0] += scaled[..., 0]
+    return out
+
+
+def _legendre(coefficients: Array, t: Array) -> Array:
+    """Sum of c_k P_k(t) row by row: coefficients (points, m), t (points,)."""
+    previous = np.ones_like(t)
+    current = t
+    total = coefficients[:, 0] + coefficients[:, 1] * t
+    for k in range(1, coefficients.shape[1] - 1):
+        previous, current = current, ((2 * k + 1) * t * current - k * previous) / (k + 1)
+        total = total + coefficients[:, k + 1] * current
+    return total
+
+
+@attrs.frozen(eq=False)
+class PanelDensity:
+    """A density known on the panels of one quantity.
+
+    ``evaluate(anchor, d)`` gives the unnormalised log density at ``anchor + d``, for anchors
+    (rows, 1) and distances (rows, points); what is interpolated is its integral.
+    """
+
+    mesh: Mesh
+    evaluate: Evaluate
+    low: float
+    high: float
+    values: Array
+    coefficients: Array
+    integral: Array
+    mass: Array
+    lower: Array
+    upper: Array
+    position: Array
+
+    @classmethod
+    def from_mesh(cls, mesh: Mesh, evaluate: Evaluate, low: float, high: float) -> PanelDensity:
+        """Normalise a mesh of one quantity."""
+        values = mesh.values / mesh.total[0]
+        coefficients = values @ LEGENDRE
+        mass = values @ WEIGHTS
+        # A downward tail's variable runs against x: mirror it, so that t always increases.
+        down = mesh.panels.kind == Kind.DOWN
+        sign = np.where(down[:, None], (-1.0) ** _DEGREES, 1.0)
+        coefficients = coefficients * sign
+        lower = np.concatenate([[0.0], np.cumsum(mass)])
+        upper = np.concatenate([np.cumsum(mass[::-1])[::-1], [0.0]])
+        start, stop = mesh.panels.edges()
+        with np.errstate(over="ignore"):
+            position = np.concatenate([
+                mesh.panels.anchor + start, [mesh.panels.anchor[-1] + stop[-1]]
+            ])
+        return cls(
+            mesh,
+            evaluate,
+            low,
+            high,
+            values,
+            coefficients,
+            _antiderivative(coefficients),
+            mass,
+            lower,
+            upper,
+            position,
+        )
+
+    @property
+    def panels(self) -> Panels:
+        """The panels."""
+        return self.mesh.panels
+
+    def _locate(self, x: Array) -> tuple[NDArray[np.int64], Array]:
+        """Panel of each coordinate and position t in it, increasing with x."""
+        index = np.clip(
+            np.searchsorted(self.position, x, side="right") - 1, 0, self.panels.count - 1
+        )
+        panel = self.panels.take(index)
+        t = panel.inverse(x - panel.anchor)
+        return index, np.where(panel.kind == Kind.DOWN, -t, t)
+
+    def log_density(self, x: Array) -> Array:
+        """Log density at coordinates of any shape."""
+        x = np.asarray(x, dtype=np.float64)
+        inside = (x >= self.low) & (x <= self.high) & np.isfinite(x)
+        out = np.full(x.shape, -np.inf)
+        if inside.any():
+            at = x[inside]
+            anchor = self.panels.anchor[self._locate(at)[0]]
+            logs = self.evaluate(anchor[:, None], (at - anchor)[:, None])
+            out[inside] = logs[:, 0] - self.mesh.log_total[0]
+        return out
+
+    def interpolate(self, x: Array) -> Array:
+        """Density at coordinates (rows, points) by the panels' polynomials.
+
+        All points of a row must lie in one panel.
+        """
+        middle = 0.5 * (x[:, 0] + x[:, -1])
+        index, _ = self._locate(middle)
+        panel = self.panels.take(np.repeat(index, x.shape[1]))
+        flat = x.ravel()
+        t = panel.inverse(flat - panel.anchor)
+        slope = panel.at(t[:, None])[1][:, 0]
+        t = np.where(panel.kind == Kind.DOWN, -t, t)
+        values = _legendre(self.coefficients[np.repeat(index, x.shape[1])], t)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = np.where(np.isfinite(slope), np.maximum(values, 0.0) * np.exp(-slope), 0.0)
+        outside = (flat < self.position[0]) | (flat > self.position[-1])
+        return np.where(outside, 0.0, values).reshape(x.shape)
+
+    def moments(self, scale: Scale, orders: int) -> tuple[float, list[float]]:
+        """Median m of x, and means of (theta - theta(m))^j for j = 1..orders.
+
+        The panels are refined until these integrals are as well resolved as the density.
+        """
+        if orders == 0:
+            return float("nan"), []
+        origin = float(self.quantile(np.array(0.5), np.array(0.5)))
+
+        def power(order: int) -> Callable[[Panels], Array]:
+            def factor(panels: Panels) -> Array:
+                d, _ = panels.nodes()
+                shift = (panels.anchor - origin)[:, None] + d
+                with np.errstate(over="ignore"):
+                    return np.asarray(scale.deviation(shift, origin) ** order)
+
+            return factor
+
+        factors = [power(order + 1) for order in range(orders)]
+
+        def log_density(panels: Panels) -> Array:
+            d, _ = panels.nodes()
+            return self.evaluate(panels.anchor[:, None], d)
+
+        mesh = refine(self.panels, log_density, 1, integrands=factors, known=self.mesh)
+        mass = mesh.node_mass
+        with np.errstate(invalid="ignore", over="ignore"):
+            return origin, [
+                float(np.sum(np.where(mass > 0.0, mass * factor(mesh.panels), 0.0)))
+                for factor in factors
+            ]
+
+    def mean_of_log_density(self, scale: Scale) -> float:
+        """Mean of log density of theta: minus the differential entropy."""
+        d, _ = self.panels.nodes()
+        mass = self.mesh.node_mass
+        x = self.panels.anchor[:, None] + d
+        logs = self.mesh.log_density - self.mesh.log_total[0] - scale.log_jacobian(x)
+        return float(np.sum(np.where(mass > 0.0, mass * logs, 0.0)))
+
+    def _sides(self, x: Array) -> tuple[Array, Array]:
+        flat = np.asarray(x, dtype=np.float64).ravel()
+        index, t = self._locate(flat)
+        part = np.clip(_legendre(self.integral[index], t), 0.0, self.mass[index])
+        lower = self.lower[index] + part
+        upper = self.upper[index + 1] + (self.mass[index] - part)
+        lower = np.where(flat <= self.position[0], 0.0, np.where(flat >= self.position[-1], 1.0, lower))
+        upper = np.where(flat <= self.position[0], 1.0, np.where(flat >= self.position[-1], 0.0, upper))
+        shape = np.shape(x)
+        return np.clip(lower, 0.0, 1.0).reshape(shape), np.clip(upper, 0.0, 1.0).reshape(shape)
+
+    def below(self, x: Array) -> Array:
+        """Probability below x."""
+        return self._sides(x)[0]
+
+    def above(self, x: Array) -> Array:
+        """Probability above x."""
+        return self._sides(x)[1]
+
+    def quantile(self, lower: Array, upper: Array) -> Array:
+        """Coordinate with probability ``lower`` below and ``upper`` = 1 - lower above it."""
+        lower = np.asarray(lower, dtype=np.float64)
+        upper = np.broadcast_to(np.asarray(upper, dtype=np.float64), lower.shape)
+        p, q = lower.ravel(), upper.ravel()
+        from_below = p <= q
+        index = np.where(
+            from_below,
+            np.searchsorted(self.lower, p, side="right") - 1,
+            self.panels.count - np.searchsorted(self.upper[::-1], q, side="right"),
+        )
+        index = np.clip(index, 0, self.panels.count - 1)
+        target = np.where(
+            from_below, p - self.lower[index], self.mass[index] - (q - self.upper[index + 1])
+        )
+        t = self._solve(index, np.clip(target, 0.0, self.mass[index]))
+        panel = self.panels.take(index)
+        flip = np.where(panel.kind == Kind.DOWN, -t, t)
+        d, _ = panel.at(flip[:, None])
+        x = panel.anchor + d[:, 0]
+        x = np.where(p <= 0.0, self.low, np.where(q <= 0.0, self.high, x))
+        return np.asarray(np.clip(x, self.low, self.high).reshape(lower.shape))
+
+    def _solve(self, index: NDArray[np.int64], target: Array) -> Array:
+        """Position t with the given mass to its left in its panel: Newton within a bracket."""
+        integral, density = self.integral[index], self.coefficients[index]
+        low, high = np.full(target.shape, -1.0), np.full(target.shape, 1.0)
+        t = np.clip(2.0 * target / np.maximum(self.mass[index], 1e-300) - 1.0, -1.0, 1.0)
+        for _ in range(100):
+            excess = _legendre(integral, t) - target
+            high = np.where(excess > 0.0, t, high)
+            low = np.where(excess > 0.0, low, t)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                new = t - excess / _legendre(density, t)
+            new = np.where((new > low) & (new < high), new, 0.5 * (low + high))
+            moved = np.abs(new - t)
+            t = new
+            if np.all(moved <= 2e-16):
+                break
+        return t
+
+    def grid(self) -> Array:
+        """Coordinates, increasing, at which every mode of the density shows."""
+        keep = self.mass > 1e-12 * self.mass.max()
+        panel = self.panels.take(keep)
+        t = np.linspace(-1.0, 1.0, 17)[:-1]
+        d, _ = panel.at(np.broadcast_to(t, (panel.count, 16)))
+        return np.sort((panel.anchor[:, None] + d).ravel())
+
+
+# ------------------------------------------------------------------ mixtures of normals
+
+
+@attrs.frozen(eq=False, slots=False)
+class NormalMixture:
+    """Normals with given weights (sum 1), means and sds, one per node of the scatter."""
+
+    weights: Array
+    means: Array
+    sds: Array
+
+    @classmethod
+    def of(cls, weights: Array, means: Array, sds: Array) -> NormalMixture:
+        """Drop what weighs nothing, and normalise."""
+        weights, means, sds = np.broadcast_arrays(weights, means, sds)
+        keep = weights > 1e-25 * weights.max()
+        weights = weights[keep]
+        return cls(weights / weights.sum(), means[keep], sds[keep])
+
+    def _z(self, x: Array) -> Array:
+        return (np.asarray(x, dtype=np.float64)[..., None] - self.means) / self.sds
+
+    def log_density(self, x: Array) -> Array:
+        """Log density at coordinates of any shape."""
+        z = self._z(x)
+        terms = np.log(self.weights) - 0.5 * z * z - np.log(self.sds) - 0.5 * np.log(2.0 * np.pi)
+        top = terms.max(axis=-1)
+        return np.asarray(top + np.log(np.exp(terms - top[..., None]).sum(axis=-1)))
+
+    def below(self, x: Array) -> Array:
+        """Probability below x."""
+        return np.asarray(ndtr(self._z(x)) @ self.weights)
+
+    def above(self, x: Array) -> Array:
+        """Probability above x."""
+        return np.asarray(ndtr(-self._z(x)) @ self.weights)
+
+    def quantile(self, lower: Array, upper: Array) -> Array:
+        """Coordinate with probability ``lower`` below and ``upper`` = 1 - lower above it."""
+        lower = np.asarray(lower, dtype=np.float64)
+        upper = np.broadcast_to(np.asarray(upper, dtype=np.float64), lower.shape)
+        p, q = lower.ravel(), upper.ravel()
+        from_below = p <= q
+        tail = np.minimum(p, q)
+        score = np.where(from_below, ndtri(tail), -ndtri(tail))
+        if len(self.weights) == 1:
+            return np.asarray((self.means[0] + self.sds[0] * score).reshape(lower.shape))
+        # Every component's own quantile: the mixture's lies between the extremes.
+        with np.errstate(invalid="ignore"):
+            each = self.means + self.sds * score[:, None]
+        low, high = each.min(axis=1), each.max(axis=1)
+        x = np.where(np.isfinite(score), each @ self.weights, score)
+        x = np.clip(x, low, high)
+        live = np.isfinite(score)
+        for _ in range(200):
+            if not live.any():
+                break
+            z = self._z(x[live])
+            down = from_below[live]
+            value = ndtr(np.where(down[:, None], z, -z)) @ self.weights
+            slope = (np.exp(-0.5 * z * z) / self.sds) @ self.weights / np.sqrt(2.0 * np.pi)
+            excess = np.where(down, value - tail[live], tail[live] - value)
+            high[live] = np.where(excess > 0.0, x[live], high[live])
+            low[live] = np.where(excess > 0.0, low[live], x[live])
+            with np.errstate(divide="ignore", invalid="ignore"):
+                new = x[live] - excess / slope
+            bracket = (new > low[live]) & (new < high[live])
+            new = np.where(bracket, new, 0.5 * (low[live] + high[live]))
+            moved = np.abs(new - x[live])
+            x[live] = new
+            resolution = 2e-16 * (np.abs(new) + self.sds.min())
+            still = (moved > resolution) & (high[live] - low[live] > resolution)
+            live[live] = still
+        return np.asarray(x.reshape(lower.shape))
+
+    def moments(self, scale: Scale, orders: int) -> tuple[float, list[float]]:
+        """Median m of x, and means of (theta - theta(m))^j for j = 1..orders."""
+        if scale.name != "linear":
+            return self.on_panels.moments(scale, orders)
+        origin = float(self.quantile(np.array(0.5), np.array(0.5)))
+        gap = self.means - origin
+        means = [float(self.weights @ gap), float(self.weights @ (gap * gap + self.sds**2))]
+        return origin, means[:orders]
+
+    def mean_of_log_density(self, scale: Scale) -> float:
+        """Mean of the log density of theta."""
+        return self.on_panels.mean_of_log_density(scale)
+
+    @cached_property
+    def on_panels(self) -> PanelDensity:
+        """The same distribution as a density on panels."""
+        spread = np.sqrt(self.weights @ (self.sds**2 + (self.means - self.means[0]) ** 2))
+        scales = np.unique(np.quantile(self.sds, [0.0, 0.5, 0.9]))
+        location = np.repeat(self.weights @ self.means, len(scales) + 1)
+        scale = np.append(scales, spread)
+        count = len(location)
+        empty = np.array([], dtype=np.int64)
+        infinite = np.array([np.inf])
+        features = Features(
+            np.zeros(count, dtype=np.int64), location, scale, empty, np.array([]),
+            -infinite, infinite, np.array([3.5]), np.array([3.5]),
+        )
+
+        def log_density(panels: Panels) -> Array:
+            d, _ = panels.nodes()
+            return self.evaluate(panels.anchor[:, None], d)
+
+        mesh = refine(initial_panels(features), log_density, 1)
+        return PanelDensity.from_mesh(mesh, self.evaluate, -np.inf, np.inf)
+
+    def evaluate(self, anchor: Array, d: Array) -> Array:
+        """Log density at anchor + d."""
+        return self.log_density(anchor + d)
+
+    def grid(self) -> Array:
+        """Coordinates, increasing, at which every mode of the density shows."""
+        spread = np.linspace(-6.0, 6.0, 49)
+        order = np.argsort(-self.weights)[:60]
+        # A mode lies between the means of the components that matter.
+        points = (self.means[order, None] + self.sds[order, None] * spread).ravel()
+        points = np.unique(points)
+        if len(points) > 600:
+            points = points[np.linspace(0, len(points) - 1, 600).astype(np.int64)]
+        return points

@@ -1,0 +1,183 @@
+"""Does a posterior exist, and which moments? Decided from exponents, before any quadrature.
+
+At fixed scatter the likelihood's tail is the product of the claims' tails. With a scatter whose
+prior falls like tau^-q, the region x ~ tau adds a tail |x|^-(A + q - 1), with A the sum of the
+shares of the claims whose density falls like 1/tau; whichever is slower decides. A normal tail
+exp(-tau^2/(2 c^2)) of the scatter's prior against normal claims of total information G leaves
+exp(-sqrt(G) |x|/c).
+"""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+
+from reliability.claims.columns import Columns, Form
+from reliability.engine.likelihoods import UnsoundKind, UnsoundLaw
+from reliability.priors import PriorOnX, ScatterPrior
+from reliability.scales import Scale
+from reliability.tails import CONSTANT, VANISHING, Tail
+
+__all__ = ["Existence", "existence"]
+
+
+@attrs.frozen
+class Existence:
+    """Tails of the posterior on x, and of the scatter's posterior.
+
+    ``lower`` and ``upper`` are None where no posterior exists, for ``reason``.
+    """
+
+    lower: Tail
+    upper: Tail
+    scatter_power: float
+    scatter_scale: float
+    proper: bool
+    reason: str = ""
+
+    def moment(self, scale: Scale, order: int) -> bool:
+        """Whether the quantity's moment of this order exists."""
+        if scale.name == "linear":
+            return self.lower.integrable(order) and self.upper.integrable(order)
+        if scale.name == "log":
+            return self.upper.integrable_exponential(order)
+        return True
+
+    def predictive_moment(self, scale: Scale, order: int) -> bool:
+        """Whether the moment of x plus a normal of sd tau exists.
+
+        On the log scale, with prior tail exp(-tau^2/(2 c^2)) and claims of total information
+        G, the mean of exp(j (x + tau z)) is that of exp(j^2 tau^2 (1 + 1/G)/2).
+        """
+        if not self.moment(scale, order):
+            return False
+        if scale.name == "linear":
+            return self.scatter_moment(order)
+        if scale.name == "logit" or self.scatter_scale == 0.0:
+            return True
+        if np.isinf(self.scatter_scale):
+            return False
+        c = self.scatter_scale
+        spread = 1.0 if self.upper.fast else 1.0 + 1.0 / (self.upper.rate * c) ** 2
+        return order**2 * spread * c**2 < 1.0
+
+    def scatter_moment(self, order: int) -> bool:
+        """Whether the scatter's moment of this order exists."""
+        return self.scatter_power > order + 1.0
+
+
+@attrs.frozen
+class _Side:
+    """What the claims do towards one end of x, split by whether the scatter stretches it."""
+
+    power: float
+    gaussian: float
+    rate: float
+
+    def tail(self) -> Tail:
+        return Tail(self.power, self.rate, fast=self.gaussian > 0.0)
+
+
+def _sound_tail(form: int, direction: float, excess: float, upper: bool) -> Tail:
+    if form not in {Form.BOUND, Form.BOUND_WITH_EXCESS} or (direction > 0.0) != upper:
+        return VANISHING
+    return CONSTANT if form == Form.BOUND else Tail(rate=1.0 / excess)
+
+
+def _unsound_tail(
+    form: int, direction: float, interest: float, law: UnsoundLaw, upper: bool
+) -> Tail:
+    if law.kind is UnsoundKind.VOID:
+        return CONSTANT
+    heavy = law.kind is UnsoundKind.FLOOR and np.isinf(law.factor)
+    # An interest to overstate (+1) excludes unsound claims below the quantity: no upper tail.
+    excluded = interest > 0.0 if upper else interest < 0.0
+    if form == Form.BOUND:
+        if (direction > 0.0) == upper:
+            return CONSTANT
+        return Tail(power=1.0) if heavy and not excluded else VANISHING
+    return Tail(power=2.0) if heavy and not excluded else VANISHING
+
+
+def _side(columns: Columns, law: UnsoundLaw, upper: bool) -> _Side:
+    power = gaussian = rate = 0.0
+    for i in range(columns.count):
+        form, direction = int(columns.form[i]), float(columns.direction[i])
+        r, share = float(columns.reliability[i]), float(columns.share[i])
+        sound = _sound_tail(form, direction, float(columns.excess[i]), upper)
+        unsound = _unsound_tail(form, direction, float(columns.interest[i]), law, upper)
+        if r == 1.0:
+            tail = sound
+        elif r == 0.0:
+            tail = unsound
+        else:
+            tail = sound.slowest(unsound)
+        if tail.fast:
+            factor = 1.0 if r == 1.0 or np.isinf(law.factor) else law.factor
+            gaussian += share / factor**2
+        power += 0.0 if tail.fast else share * tail.power
+        rate += share * tail.rate
+    return _Side(power, gaussian, rate)
+
+
+def existence(
+    columns: Columns,
+    law: UnsoundLaw,
+    prior: PriorOnX,
+    scatter: ScatterPrior | None,
+) -> Existence:
+    """Tails of the posterior of one quantity, or the reason why there is none."""
+    sides = {upper: _side(columns, law, upper) for upper in (False, True)}
+    void = (columns.reliability != 1.0) & (law.kind is UnsoundKind.VOID)
+    spread_out = (columns.form != Form.BOUND) & ~void
+    total = float(columns.share[spread_out].sum())
+    power = np.inf if scatter is None else scatter.power
+    scale = 0.0 if scatter is None else scatter.gaussian_scale
+
+    def likelihood_tail(side: _Side) -> Tail:
+        tail = side.tail()
+        if scatter is None:
+            return tail
+        if np.isfinite(power):
+            stretched = total + power - 1.0
+            if tail.fast:
+                return Tail(stretched, side.rate)
+            return Tail(min(side.power, stretched), side.rate)
+        if scale == 0.0:  # a bounded scatter stretches nothing without limit
+            return tail
+        if tail.fast and np.isfinite(scale):
+            return Tail(rate=side.rate + float(np.sqrt(side.gaussian)) / scale)
+        if tail.fast:
+            return Tail(rate=side.rate, smooth=True)
+        return tail
+
+    lower = likelihood_tail(sides[False]).times(prior.lower_tail)
+    upper = likelihood_tail(sides[True]).times(prior.upper_tail)
+    bounded = prior.proper or (lower.rate > 0.0 and upper.rate > 0.0)
+    scatter_power = power + total - (0.0 if bounded else 1.0)
+    reason = ""
+    if scatter is not None and not scatter_power > 1.0:
+        reason = (
+            f"{columns.count} claim{'s' if columns.count != 1 else ''} cannot determine the "
+            f"scatter under the prior {scatter!r}"
+            + ("" if prior.proper else " together with a flat prior on the quantity")
+            + "; give a proper prior on the scatter, such as HalfNormal(scale) or "
+            "HalfCauchy(scale)"
+        )
+    elif not (lower.integrable() and upper.integrable()):
+        ends = [
+            name
+            for name, tail in (("below", lower), ("above", upper))
+            if not tail.integrable()
+        ]
+        reason = (
+            f"nothing bounds the quantity from {' or from '.join(ends)}: the claims"
+            + (" (every one of which may be unsound)" if _all_doubtful(columns) else "")
+            + " and the prior together have no finite integral; give a proper prior, such as "
+            "prior=Normal(mean, sd), LogNormal(median, sigma) or Uniform(low, high)"
+        )
+    return Existence(lower, upper, scatter_power, scale, not reason, reason)
+
+
+def _all_doubtful(columns: Columns) -> bool:
+    return bool(np.all(columns.reliability != 1.0))

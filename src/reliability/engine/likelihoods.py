@@ -1,0 +1,509 @@
+"""The likelihoods: one function per form of statement, one per kind of unsound claim.
+
+Every function returns log densities on x (or log probabilities, for verified bounds).
+Throughout, a residual R is claim minus quantity in units of the claim's total sd.
+Arrays broadcast; the engine passes claims as ``(pairs, 1)`` and nodes as ``(pairs, nodes)``.
+The functions trust their input: it was validated where it entered the library.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import erfcx, exp1, log_ndtr, ndtr, owens_t
+
+from reliability.claims.columns import Columns, Form, Knots
+
+__all__ = [
+    "Claims",
+    "Scatter",
+    "UnsoundKind",
+    "UnsoundLaw",
+    "bound",
+    "bound_with_excess",
+    "box",
+    "distribution_of_claim",
+    "log_sound",
+    "log_unsound",
+    "normal",
+    "quantiles",
+    "unsound_distribution",
+    "unsound_precision",
+    "unsound_standard",
+]
+
+Array = NDArray[np.float64]
+
+HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
+LOG_2 = np.log(2.0)
+#: Residuals beyond this would overflow when squared; densities there are exp(-1e299).
+LARGEST_RESIDUAL = 1e150
+_TINY = np.finfo(np.float64).tiny
+
+
+class UnsoundKind(IntEnum):
+    """What is known of a claim whose stated uncertainty is not honest."""
+
+    FLOOR = 0
+    WIDE = 1
+    VOID = 2
+
+
+@attrs.frozen
+class UnsoundLaw:
+    """The unsound density's kind and its factor K (greater than 1, infinite allowed for FLOOR)."""
+
+    kind: UnsoundKind
+    factor: float = np.inf
+
+
+# ------------------------------------------------------------------ sound forms
+
+
+def normal(residual: Array, mean_sd: Array) -> Array:
+    """Log density of a normal or two-piece normal estimate.
+
+    ``-R^2/2 - log(sd) - log(2 pi)/2``; for a two-piece normal R uses the sd of its side and
+    the normalisation the mean of both sds (Wallis 2014, doi:10.1214/13-STS417).
+
+    >>> round(float(normal(np.array(0.0), np.array(1.0))), 6)
+    -0.918939
+    """
+    return -0.5 * residual * residual - np.log(mean_sd) - HALF_LOG_2PI
+
+
+def box(distance: Array, half_width: Array, sd: Array) -> Array:
+    """Log density of a uniform of given half-width blurred by a normal.
+
+    ``[Phi((h - t)/sd) - Phi((-h - t)/sd)] / (2 h)`` with t the distance from the centre.
+
+    >>> import numpy as np
+    >>> one = np.array(1.0)
+    >>> round(float(np.exp(box(np.array(0.0), 10 * one, one))), 6)
+    0.05
+    """
+    z = np.abs(distance) / sd
+    h = half_width / sd
+    upper = log_ndtr(h - z)
+    lower = log_ndtr(-h - z)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        difference = upper + np.log1p(-np.exp(lower - upper)) - np.log(2.0 * h)
+    # A difference of two nearly equal probabilities loses digits: for a box that is narrow
+    # beside the sd, integrate the normal density over it by its Taylor series instead.
+    narrow = h * np.maximum(1.0, z) < 1e-3
+    if np.any(narrow):
+        z2, h2 = z * z, h * h
+        series = h2 * (z2 - 1.0) / 6.0 + h2 * h2 * (z2 * z2 - 6.0 * z2 + 3.0) / 120.0
+        with np.errstate(over="ignore", invalid="ignore"):
+            taylor = -0.5 * z2 - HALF_LOG_2PI + np.log1p(np.where(narrow, series, 0.0))
+        difference = np.where(narrow, taylor, difference)
+    return difference - np.log(sd)
+
+
+def bound_with_excess(beyond: Array, excess: Array, sd: Array) -> Array:
+    """Log density of "at least v": t = x - v is how far the quantity lies beyond the bound.
+
+    ``Phi(t/s) exp(-max(t, 0)/lambda) / C`` with
+    ``C = s/sqrt(2 pi) + lambda (1/2 + erfcx(s/(lambda sqrt 2))/2)``: whoever knew of much more
+    would have named a larger round number.
+
+    >>> one = np.array(1.0)
+    >>> round(float(bound_with_excess(0 * one, one, 1e-9 * one)), 6)
+    -0.693147
+    """
+    constant = sd / np.sqrt(2.0 * np.pi) + excess * (
+        0.5 + 0.5 * erfcx(sd / (excess * np.sqrt(2.0)))
+    )
+    return log_ndtr(beyond / sd) - np.maximum(beyond, 0.0) / excess - np.log(constant)
+
+
+def bound(beyond: Array, sd: Array) -> Array:
+    """Log probability that a verified bound holds: ``Phi(t/s)``.
+
+    >>> round(float(np.exp(bound(np.array(0.0), np.array(1.0)))), 6)
+    0.5
+    """
+    return np.asarray(log_ndtr(beyond / sd))
+
+
+def quantiles(x: Array, knot_row: NDArray[np.int64], knots: Knots) -> Array:
+    """Log density ``phi(z(x)) z'(x)`` of the smooth distribution through stated quantiles.
+
+    Parameters
+    ----------
+    x : (pairs, nodes) coordinates
+    knot_row : (pairs,) row of each pair in the knots table
+    knots : the table of cubic pieces of z
+    """
+    piece = np.zeros(x.shape, dtype=np.int64)
+    for j in range(1, knots.left.shape[1]):
+        piece += x >= knots.left[knot_row, j, None]
+    at = (knot_row[:, None], piece)
+    u = x - knots.origin[at]
+    c1, c2, c3 = knots.c1[at], knots.c2[at], knots.c3[at]
+    z = knots.c0[at] + u * (c1 + u * (c2 + u * c3))
+    slope = c1 + u * (2.0 * c2 + 3.0 * u * c3)
+    # Rounding at a piece's end may leave the slope a hair below its positive limit.
+    return -0.5 * z * z - HALF_LOG_2PI + np.log(np.maximum(slope, _TINY))
+
+
+# ------------------------------------------------------------------ unsound kinds
+
+
+def unsound_standard(residual: Array, law: UnsoundLaw) -> Array:
+    """Log of the unsound density of a standardised residual, without interest.
+
+    Floor(K) (Sivia & Skilling 2006, section 8.3.1): the true sd lies between sigma and K sigma
+    with density proportional to its inverse square,
+    ``K/(K-1) [exp(-R^2/(2 K^2)) - exp(-R^2/2)] / (sqrt(2 pi) R^2)``.
+    Wide(K) (Press 1996; Box & Tiao 1968): ``phi(R/K)/K``.
+
+    >>> floor = UnsoundLaw(UnsoundKind.FLOOR, 10.0)
+    >>> round(float(unsound_standard(np.array(0.0), floor)), 6)
+    -1.516776
+    """
+    k = law.factor
+    if law.kind is UnsoundKind.WIDE:
+        z = residual / k
+        return -0.5 * z * z - HALF_LOG_2PI - np.log(k)
+    spread = 1.0 - 1.0 / (k * k)
+    square = residual * residual
+    w = np.maximum(0.5 * spread * square, _TINY)
+    # [exp(-R^2/(2K^2)) - exp(-R^2/2)]/R^2 = exp(-R^2/(2K^2)) (spread/2) (1 - exp(-w))/w
+    constant = np.log(0.5 * spread / (1.0 - 1.0 / k)) - HALF_LOG_2PI
+    log_density = np.log(-np.expm1(-w) / w) + constant
+    return log_density if np.isinf(k) else log_density - square * (0.5 / (k * k))
+
+
+def _upper_half(law: UnsoundLaw) -> float:
+    """Mass at R > 0 of the unsound density tilted by 2 Phi(R)."""
+    k = law.factor
+    if law.kind is UnsoundKind.WIDE:
+        return float(0.5 + np.arctan(k) / np.pi)
+
+    # The average of 1/2 + arctan(s)/pi over s in [1, K] with density K/(K-1) / s^2.
+    def antiderivative(s: float) -> float:
+        if np.isinf(s):
+            return 0.0
+        return float(-np.arctan(s) / s - 0.5 * np.log1p(1.0 / (s * s)))
+
+    weight = 1.0 if np.isinf(k) else k / (k - 1.0)
+    return 0.5 + weight * (antiderivative(k) - antiderivative(1.0)) / np.pi
+
+
+def unsound_distribution(residual: Array, law: UnsoundLaw, interest: Array) -> Array:
+    """Log of the unsound probability of a residual below R, with the interest's tilt 2 Phi(dR).
+
+    Without interest, Floor(K): ``K/(K-1) [Phi(R) - Phi(R/K)/K + (phi(R) - phi(R/K))/R]``.
+    With it, Owen's T function and the exponential integral E1 (Azzalini 1985 for the
+    skew-normal; integrated over the floor's range of sds by parts).
+
+    >>> law = UnsoundLaw(UnsoundKind.FLOOR, np.inf)
+    >>> round(float(np.exp(unsound_distribution(np.array(0.0), law, np.array(0.0)))), 6)
+    0.5
+    """
+    residual, interest = np.broadcast_arrays(residual, interest)
+    below = _symmetric_distribution(residual, law)
+    if not np.any(interest):
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(below))
+    k = law.factor
+    tilted = interest != 0.0
+    r, d = residual[tilted], interest[tilted]
+    if law.kind is UnsoundKind.WIDE:
+        owen = owens_t(r / k, d * k)
+    else:
+        # The integral over w = 1/s in [1/K, 1] of T(R w, d/w), by parts; weight K/(K-1).
+        low = 1.0 / k
+        square = np.maximum(0.5 * r * r, 1e-30)
+        lean = d * (ndtr(r) - 0.5)  # Phi(dR) - 1/2 for d = +-1
+        hump = np.exp(-square * low * low) - np.exp(-square)
+        hump /= np.sqrt(2.0 * np.pi) * np.where(r == 0.0, 1.0, r)
+        rest = exp1(square * (1.0 + low * low)) - exp1(2.0 * square)
+        ends = owens_t(r, d) - (0.0 if low == 0.0 else low * owens_t(r * low, d / low))
+        owen = (ends + lean * hump + d * rest / (4.0 * np.pi)) / (1.0 - low)
+    probability = below[tilted] - 2.0 * owen
+    # Far on the side that the interest excludes, the difference above has no digits left.
+    far = r * d < -3.0
+    probability[far] = _excluded_tail(r[far], law, d[far])
+    below = below.copy()
+    below[tilted] = probability
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(below))
+
+
+_TAIL_NODES, _TAIL_WEIGHTS = np.polynomial.legendre.leggauss(60)
+
+
+def _excluded_tail(r: Array, law: UnsoundLaw, interest: Array) -> Array:
+    """Mass of the tilted unsound density beyond r, where 2 Phi(dR) decays like exp(-R^2/2).
+
+    For a residual on the excluded side d r < 0; the distribution function there is the mass
+    below r for d = +1 and one minus the mass above r for d = -1.
+    """
+    q = np.abs(r)
+    reach = 40.0 / q
+    t = 0.5 * reach[:, None] * (_TAIL_NODES + 1.0)
+    beyond = -(q[:, None] + t)
+    density = np.exp(unsound_standard(beyond, law) + LOG_2 + log_ndtr(beyond))
+    mass = 0.5 * reach * (density @ _TAIL_WEIGHTS)
+    return np.where(interest > 0.0, mass, 1.0 - mass)
+
+
+def _symmetric_distribution(residual: Array, law: UnsoundLaw) -> Array:
+    k = law.factor
+    if law.kind is UnsoundKind.WIDE:
+        return np.asarray(ndtr(residual / k))
+    # Written for R <= 0, where nothing cancels, and reflected.
+    q = np.abs(residual)
+    weight = 1.0 if np.isinf(k) else k / (k - 1.0)
+    safe = np.maximum(q, 1e-8)
+    spread = 1.0 - 1.0 / (k * k)
+    w = 0.5 * spread * safe * safe
+    gaussian = np.exp(-0.5 * (safe / k) ** 2) / np.sqrt(2.0 * np.pi)
+    hump = gaussian * (-np.expm1(-w)) / safe
+    wide = 0.0 if np.isinf(k) else ndtr(-safe / k) / k
+    tail = weight * (ndtr(-safe) - wide + hump)
+    # Near R = 0 the distribution is 1/2 + R u(0) to well below rounding.
+    density = np.exp(unsound_standard(np.zeros(()), law))
+    tail = np.where(q < 1e-8, 0.5 - q * density, tail)
+    return np.where(residual > 0.0, 1.0 - tail, tail)
+
+
+def unsound_precision(residual: Array, law: UnsoundLaw) -> Array:
+    """Posterior mean of sigma^2 / (true variance) of an unsound claim with residual R.
+
+    For Floor(K), with w = 1/s: ``int w^3 exp(-R^2 w^2/2) dw / int w exp(-R^2 w^2/2) dw``
+    over [1/K, 1]; for Wide(K) it is 1/K^2; a Void carries no information.
+
+    >>> round(float(unsound_precision(np.array(0.0), UnsoundLaw(UnsoundKind.FLOOR, np.inf))), 6)
+    0.5
+    """
+    if law.kind is UnsoundKind.VOID:
+        return np.zeros_like(residual)
+    k = law.factor
+    if law.kind is UnsoundKind.WIDE:
+        return np.full_like(residual, 1.0 / (k * k))
+    # With g = w^2 uniform-weighted on [a, 1] and c = R^2/2: E[g] = int g e^{-cg} / int e^{-cg}
+    # = a + (1 - a) m(y), m(y) = 1/y - 1/(e^y - 1), y = c (1 - a), m(0) = 1/2.
+    a = 1.0 / (k * k)
+    y = 0.5 * residual * residual * (1.0 - a)
+    small = y < 1e-2
+    safe = np.where(small, 1.0, y)
+    with np.errstate(over="ignore"):
+        mean = 1.0 / safe - 1.0 / np.expm1(safe)
+    series = 0.5 - y / 12.0 + y**3 / 720.0 - y**5 / 30240.0
+    return a + (1.0 - a) * np.where(small, series, mean)
+
+
+# ------------------------------------------------------------------ claims against nodes
+
+
+@attrs.frozen(eq=False)
+class Scatter:
+    """Scatter common to all claims of a quantity: additive tau and multiplicative inflation."""
+
+    tau: Array
+    inflation: Array
+
+
+@attrs.frozen(eq=False)
+class Claims:
+    """Claims paired with panels: every field has shape (pairs, 1) but ``knot_row`` (pairs,).
+
+    ``offset`` is the bias-corrected location minus the panel's anchor, so that residuals keep
+    their digits where claims are narrow and far from zero.
+    """
+
+    form: int
+    offset: Array
+    sd_low: Array
+    sd_high: Array
+    half_width: Array
+    excess: Array
+    direction: Array
+    interest: Array
+    point_sd: Array
+    stretch: Array
+    knot_row: NDArray[np.int64]
+    knot_shift: Array
+    void: Array
+    asymmetric: bool
+
+    @classmethod
+    def pair(
+        cls, columns: Columns, rows: NDArray[np.int64], anchor: Array, scatter: Scatter
+    ) -> Claims:
+        """Pair rows of one form with panels anchored at ``anchor`` under given scatter.
+
+        Total sds: ``sqrt((k s)^2 + v + tau^2)``, the first term times the inflation.
+        """
+        form = int(columns.form[rows[0]]) if len(rows) else int(Form.NORMAL)
+
+        def column(values: Array) -> Array:
+            return np.asarray(values[rows])[:, None]
+
+        factor = column(columns.overconfidence) * scatter.inflation
+        extra = column(columns.bias_variance) + scatter.tau**2
+        sd_low = np.sqrt((factor * column(columns.sd_low)) ** 2 + extra)
+        asymmetric = form == Form.NORMAL and bool(
+            np.any(columns.sd_low[rows] != columns.sd_high[rows])
+        )
+        sd_high = (
+            np.sqrt((factor * column(columns.sd_high)) ** 2 + extra) if asymmetric else sd_low
+        )
+        half = column(columns.half_width)
+        excess = column(columns.excess)
+        point_sd = sd_low
+        if form == Form.BOX:
+            scales = column(columns.width_scales)
+            half = half * np.where(scales > 0.0, factor, 1.0)
+            shoulder = np.where(scales > 0.0, extra, sd_low * sd_low)
+            point_sd = np.sqrt(shoulder + half * half / 3.0)
+        elif form == Form.BOUND_WITH_EXCESS:
+            point_sd = np.hypot(sd_low, excess)
+        location = columns.location[rows] - columns.bias[rows]
+        return cls(
+            form=form,
+            offset=((columns.location[rows] - anchor) - columns.bias[rows])[:, None],
+            sd_low=sd_low,
+            sd_high=sd_high,
+            half_width=half,
+            excess=excess,
+            direction=column(columns.direction),
+            interest=column(columns.interest),
+            point_sd=point_sd,
+            stretch=column(columns.sd_low) / sd_low,
+            knot_row=columns.knot_row[rows],
+            knot_shift=column(columns.location),
+            void=column(columns.void),
+            asymmetric=asymmetric and location.size > 0,
+        )
+
+    def distance(self, d: Array) -> Array:
+        """Claim minus quantity on x, at offsets d from the anchor."""
+        return self.offset - d
+
+    def _mean_sd(self) -> Array:
+        return 0.5 * (self.sd_low + self.sd_high) if self.asymmetric else self.sd_low
+
+    def residual(self, d: Array) -> Array:
+        """Claim minus quantity in units of the sd of the point that an unsound claim is."""
+        distance = self.distance(d)
+        if self.asymmetric:
+            sd = np.where(distance > 0.0, self.sd_low, self.sd_high)
+        else:
+            sd = self.point_sd
+        return np.clip(distance / sd, -LARGEST_RESIDUAL, LARGEST_RESIDUAL)
+
+
+def log_sound(claims: Claims, d: Array, knots: Knots) -> Array:
+    """Log likelihood of sound claims at offsets d (pairs, nodes) from their anchors."""
+    if claims.form == Form.NORMAL:
+        return normal(claims.residual(d), claims._mean_sd())  # noqa: SLF001
+    distance = claims.distance(d)
+    if claims.form == Form.BOX:
+        return box(distance, claims.half_width, claims.sd_low)
+    if claims.form == Form.BOUND_WITH_EXCESS:
+        return bound_with_excess(-claims.direction * distance, claims.excess, claims.sd_low)
+    if claims.form == Form.BOUND:
+        return bound(-claims.direction * distance, claims.sd_low)
+    x = claims.knot_shift - distance * claims.stretch
+    return quantiles(x, claims.knot_row, knots) + np.log(claims.stretch)
+
+
+def log_unsound(claims: Claims, d: Array, law: UnsoundLaw) -> Array:
+    """Log likelihood of unsound claims at offsets d (pairs, nodes) from their anchors."""
+    if law.kind is UnsoundKind.VOID:
+        return np.broadcast_to(claims.void, np.broadcast_shapes(claims.void.shape, d.shape))
+    residual = claims.residual(d)
+    if claims.form == Form.BOUND:
+        # The bound holds where the unsound claim overshoots the quantity by less than it did:
+        # for "at least" residuals above R, for "at most" residuals below it.
+        return unsound_distribution(
+            -claims.direction * residual, law, -claims.direction * claims.interest
+        )
+    log_density = unsound_standard(residual, law)
+    if claims.form == Form.NORMAL:
+        log_density = log_density - np.log(claims._mean_sd())  # noqa: SLF001
+    else:
+        log_density = log_density - np.log(claims.point_sd)
+    if np.any(claims.interest):
+        tilt = np.where(
+            claims.interest != 0.0, LOG_2 + log_ndtr(claims.interest * residual), 0.0
+        )
+        log_density = log_density + tilt
+        if claims.asymmetric:
+            upper = _upper_half(law)
+            toward = np.where(claims.interest > 0.0, upper, 1.0 - upper)
+            mass = 2.0 * (claims.sd_low * toward + claims.sd_high * (1.0 - toward))
+            mass = mass / (claims.sd_low + claims.sd_high)
+            log_density = log_density - np.where(claims.interest != 0.0, np.log(mass), 0.0)
+    return log_density
+
+
+def log_point_sd(claims: Claims, d: Array) -> Array:
+    """Log of the total sd that measures a claim's information (its side's, if two-piece)."""
+    if claims.asymmetric:
+        distance = claims.distance(d)
+        return np.log(np.where(distance > 0.0, claims.sd_low, claims.sd_high))
+    return np.broadcast_to(np.log(claims.point_sd), np.broadcast_shapes(claims.point_sd.shape, d.shape))
+
+
+def distribution_of_claim(claims: Claims, d: Array, knots: Knots) -> Array:
+    """Probability that a sound claim of this form would fall below the one made, given x.
+
+    For a verified bound: the probability that the bound holds.
+    """
+    distance = claims.distance(d)
+    if claims.form == Form.NORMAL:
+        low, high = claims.sd_low, claims.sd_high
+        # Claim errors mirror x: a claim above x has R > 0 and the lower side's sd.
+        return np.where(
+            distance < 0.0,
+            2.0 * high / (low + high) * ndtr(distance / high),
+            1.0 - 2.0 * low / (low + high) * ndtr(-distance / low),
+        )
+    if claims.form == Form.BOX:
+        # Distribution of uniform plus normal: [G(t + h) - G(t - h)]/(2 h), G' = Phi.
+        sd, h = claims.sd_low, claims.half_width
+        up, down = (distance + h) / sd, (distance - h) / sd
+
+        def antiderivative(z: Array) -> Array:
+            return z * ndtr(z) + np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
+
+        return np.clip(sd * (antiderivative(up) - antiderivative(down)) / (2.0 * h), 0.0, 1.0)
+    if claims.form == Form.BOUND:
+        return np.exp(bound(-claims.direction * distance, claims.sd_low))
+    if claims.form == Form.BOUND_WITH_EXCESS:
+        t, s, scale = -claims.direction * distance, claims.sd_low, claims.excess
+        z = t / s
+        constant = s / np.sqrt(2.0 * np.pi) + scale * (
+            0.5 + 0.5 * erfcx(s / (scale * np.sqrt(2.0)))
+        )
+        low = np.minimum(z, 0.0)
+        below = s * (low * ndtr(low) + np.exp(-0.5 * low * low) / np.sqrt(2.0 * np.pi))
+        up = np.maximum(t, 0.0)
+        # exp(s^2/(2 l^2)) [Phi(t/s + s/l) - Phi(s/l)] without overflow, via erfcx.
+        root = np.sqrt(2.0)
+        rest = 0.5 * (
+            erfcx(s / (scale * root))
+            - np.exp(-0.5 * (up / s) ** 2 - up / scale) * erfcx((up / s + s / scale) / root)
+        )
+        above = scale * (0.5 - np.exp(-up / scale) * ndtr(up / s) + rest)
+        larger_claim = (below + above) / constant
+        return np.where(claims.direction > 0.0, 1.0 - larger_claim, larger_claim)
+    x = claims.knot_shift - distance * claims.stretch
+    return 1.0 - np.asarray(ndtr(_score(x, claims.knot_row, knots)))
+
+
+def _score(x: Array, knot_row: NDArray[np.int64], knots: Knots) -> Array:
+    piece = np.zeros(x.shape, dtype=np.int64)
+    for j in range(1, knots.left.shape[1]):
+        piece += x >= knots.left[knot_row, j, None]
+    at = (knot_row[:, None], piece)
+    u = x - knots.origin[at]
+    return knots.c0[at] + u * (knots.c1[at] + u * (knots.c2[at] + u * knots.c3[at]))

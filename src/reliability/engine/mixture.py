@@ -1,0 +1,387 @@
+"""The general model on nodes: soundness mixtures, unknown reliability, scatter.
+
+    L_i(x) = r_i S_i(x) + (1 - r_i) U_i(x)
+    p(x | claims)  proportional to  p(x) * integral over scatter and p of  prod_i L_i(x)^a_i
+
+Claims are paired with panels (claim i, panel j, nodes of j), so one call serves any number of
+quantities of any size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betaln, roots_jacobi
+
+from reliability.claims.columns import Columns, Form
+from reliability.engine.likelihoods import (
+    Claims,
+    Scatter,
+    UnsoundLaw,
+    log_sound,
+    log_unsound,
+)
+from reliability.engine.panels import Features, Panels, pair_up
+from reliability.priors import Beta, PriorOnX
+
+__all__ = [
+    "Problem",
+    "ReliabilityRule",
+    "Terms",
+    "features",
+    "log_likelihood",
+    "log_mixture",
+    "log_sum",
+    "reliability_rule",
+    "terms",
+]
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+#: Pairs times nodes evaluated at once: arrays of 4 MB stay in the cache's reach.
+BLOCK = 1 << 19
+#: Claims multiplied in linear space before a logarithm is taken. Each factor is at least
+#: min(p, 1 - p) of its maximum, so products of this many stay above the smallest float
+#: wherever they matter.
+PRODUCT_LENGTH = 64
+
+
+@attrs.frozen(eq=False)
+class Problem:
+    """Claims, unsound law, prior on x and prior on the unknown reliability.
+
+    ``lower_power`` and ``upper_power`` are the exponents of the posterior's tails.
+    """
+
+    columns: Columns
+    law: UnsoundLaw
+    prior: PriorOnX
+    unknown: Beta
+    lower_power: float
+    upper_power: float
+
+    @property
+    def rounding(self) -> float:
+        """Relative rounding error of the density where it matters."""
+        largest = int(np.max(np.diff(self.columns.starts)))
+        return 2.5e-16 * (8.0 + 4.0 * largest)
+
+
+# ------------------------------------------------------------------ claims at nodes
+
+
+@attrs.frozen(eq=False)
+class Terms:
+    """Sound and unsound log likelihoods of claims at nodes: (pairs, ORDER) each.
+
+    ``panel`` and ``row`` say which panel and which claim a pair joins; pairs of one panel
+    stand together, from ``starts[panel]``.
+    """
+
+    sound: Array
+    unsound: Array
+    panel: IntArray
+    row: IntArray
+    starts: IntArray
+
+
+def terms(
+    columns: Columns, law: UnsoundLaw, panels: Panels, d: Array, scatter: Scatter
+) -> Terms:
+    """Evaluate every claim at the nodes of its quantity's panels.
+
+    Parameters
+    ----------
+    columns : the claims
+    law : the unsound law
+    panels : the panels
+    d : (panels, ORDER) distances of the nodes from the panels' anchors
+    scatter : tau and inflation, each (panels, 1) or (1, 1)
+    """
+    panel, row = pair_up(panels.quantity, columns.quantity, columns.quantities)
+    starts = np.searchsorted(panel, np.arange(panels.count))
+    form_of = columns.form[row]
+    forms = np.unique(columns.form)
+    if len(forms) == 1:
+        sound, unsound = _of_one_form(columns, law, panels, d, scatter, panel, row)
+        return Terms(sound, unsound, panel, row, starts)
+    sound = np.empty((len(panel), d.shape[1]))
+    unsound = np.empty_like(sound)
+    for form in forms:
+        index = np.flatnonzero(form_of == form)
+        sound[index], unsound[index] = _of_one_form(
+            columns, law, panels, d, scatter, panel[index], row[index]
+        )
+    return Terms(sound, unsound, panel, row, starts)
+
+
+def pick(values: Array, panel: IntArray) -> Array:
+    """Rows of a (panels, 1) array, or the single row of a (1, 1) one."""
+    return values if values.shape[0] == 1 else values[panel]
+
+
+def _of_one_form(
+    columns: Columns,
+    law: UnsoundLaw,
+    panels: Panels,
+    d: Array,
+    scatter: Scatter,
+    panel: IntArray,
+    row: IntArray,
+) -> tuple[Array, Array]:
+    claims = Claims.pair(
+        columns,
+        row,
+        panels.anchor[panel],
+        Scatter(pick(scatter.tau, panel), pick(scatter.inflation, panel)),
+    )
+    at = d[panel]
+    sound = log_sound(claims, at, columns.knots)
+    if np.all(columns.reliability[row] == 1.0):
+        return sound, np.full_like(sound, -np.inf)
+    return sound, np.asarray(log_unsound(claims, at, law))
+
+
+def log_mixture(sound: Array, unsound: Array, reliability: Array) -> tuple[Array, Array]:
+    """Log of r S + (1 - r) U, and log odds that the claim is sound.
+
+    ``reliability`` broadcasts against the others.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        left = sound + np.log(reliability)
+        right = unsound + np.log1p(-reliability)
+        odds = left - right
+        both = np.maximum(left, right) + np.log1p(np.exp(-np.abs(odds)))
+    return np.where(np.isnan(odds), -np.inf, both), np.nan_to_num(odds, nan=0.0)
+
+
+# ------------------------------------------------------------------ the unknown reliability
+
+
+@attrs.frozen(eq=False)
+class ReliabilityRule:
+    """Nodes p with log weights for integrals under the Beta prior.
+
+    ``coarse`` are the log weights of a rule of half as many nodes on the same ones (None
+    where the rule is exact): what both disagree by bounds the error.
+    """
+
+    p: Array
+    log_weight: Array
+    coarse: Array | None
+
+
+def reliability_rule(prior: Beta, shares: Array) -> ReliabilityRule:
+    """Quadrature over p for claims of unknown reliability with the given shares.
+
+    With all shares 1 the integrand is a polynomial of degree m in p, whatever x: Gauss-Jacobi
+    with m//2 + 2 nodes is exact, for p's variance as well. A polynomial of high degree with
+    all its roots outside (0, 1) is at its narrowest p^k (1 - p)^(m - k), whose width in an
+    angle on the circle is 1/sqrt(m); 4.5 sqrt(m) + 12 nodes then give 1e-14. With other shares
+    the powers have branch points at the ends, which a trapezoid rule in logit p does not feel.
+    """
+    if np.all(shares == 1.0):
+        m = len(shares)
+        count = min(m // 2 + 2, int(4.5 * np.sqrt(m)) + 12)
+        t, w = roots_jacobi(count, prior.b - 1.0, prior.a - 1.0)
+        p = 0.5 * (1.0 + np.asarray(t))
+        log_w = np.log(np.asarray(w))
+        return ReliabilityRule(p, log_w - np.log(np.sum(w)), None)
+    information = float(shares.sum()) + prior.a + prior.b
+    step = min(0.5, 1.2 / np.sqrt(information))
+    low, high = -40.0 / prior.a, 40.0 / prior.b
+    count = 2 * int(np.ceil(0.5 * (high - low) / step)) + 1
+    logit = np.linspace(low, high, count)
+    log_p, log_q = -np.logaddexp(0.0, -logit), -np.logaddexp(0.0, logit)
+    log_w = prior.a * log_p + prior.b * log_q - float(betaln(prior.a, prior.b))
+    log_w = log_w + np.log(logit[1] - logit[0])
+    coarse = np.where(np.arange(count) % 2 == 0, log_w + np.log(2.0), -np.inf)
+    return ReliabilityRule(np.exp(log_p), log_w, coarse)
+
+
+def unknown_log_products(
+    columns: Columns, some: Terms, rule: ReliabilityRule
+) -> Array:
+    """Log of prod L_i(x; p)^a_i over claims of unknown reliability: (nodes of p, panels, ORDER)."""
+    panels = len(some.starts)
+    nodes = some.sound.shape[1]
+    unknown = np.isnan(columns.reliability[some.row])
+    out = np.zeros((len(rule.p), panels, nodes))
+    index = np.flatnonzero(unknown)
+    if not len(index):
+        return out
+    row, panel = some.row[index], some.panel[index]
+    sound, unsound = some.sound[index], some.unsound[index]
+    top = np.maximum(sound, unsound)
+    with np.errstate(invalid="ignore"):
+        s, u = np.exp(sound - top), np.exp(unsound - top)
+    rise = s - u
+    share = columns.share[row]
+    # Runs of claims of one panel and one share, none longer than PRODUCT_LENGTH.
+    change = np.flatnonzero((np.diff(panel) != 0) | (np.diff(share) != 0.0)) + 1
+    first = np.concatenate([[0], change])
+    position = np.arange(len(index)) - np.repeat(first, np.diff(np.append(first, len(index))))
+    run = np.flatnonzero(position % PRODUCT_LENGTH == 0)
+    run_panel, run_share = panel[run], share[run][:, None]
+    panel_first = np.flatnonzero(np.concatenate([[True], np.diff(run_panel) != 0]))
+    present = run_panel[panel_first]
+    offset = np.add.reduceat(top * share[:, None], np.searchsorted(panel, present), axis=0)
+    for k, p in enumerate(rule.p):
+        product = np.multiply.reduceat(u + p * rise, run, axis=0)
+        with np.errstate(divide="ignore"):
+            logs = np.log(product) * run_share
+        out[k, present] = np.add.reduceat(logs, panel_first, axis=0) + offset
+    return out
+
+
+def log_sum(logs: Array, axis: int) -> Array:
+    """Log of the sum of exponentials along an axis."""
+    top = np.max(logs, axis=axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0.0)
+    with np.errstate(divide="ignore"):
+        return np.asarray(
+            np.log(np.sum(np.exp(logs - top), axis=axis)) + np.squeeze(top, axis=axis)
+        )
+
+
+# ------------------------------------------------------------------ the likelihood
+
+NO_SCATTER = Scatter(np.zeros((1, 1)), np.ones((1, 1)))
+
+
+def log_likelihood(
+    problem: Problem,
+    rule: ReliabilityRule,
+    panels: Panels,
+    d: Array,
+    scatter: Scatter = NO_SCATTER,
+    *,
+    coarse: bool = False,
+) -> Array:
+    """Log likelihood at nodes, p integrated out: (panels, ORDER)."""
+    out = np.empty(d.shape)
+    for block in _blocks(problem.columns, panels, d.shape[1]):
+        out[block] = _log_likelihood_of_block(
+            problem,
+            rule,
+            panels.take(block),
+            d[block],
+            Scatter(_part(scatter.tau, block), _part(scatter.inflation, block)),
+            coarse=coarse,
+        )
+    return out
+
+
+def _part(values: Array, block: slice) -> Array:
+    return values if values.shape[0] == 1 else values[block]
+
+
+def _blocks(columns: Columns, panels: Panels, nodes: int) -> Iterator[slice]:
+    cost = np.cumsum(np.diff(columns.starts)[panels.quantity] * nodes)
+    begin = 0
+    while begin < panels.count:
+        base = cost[begin - 1] if begin else 0
+        end = max(int(np.searchsorted(cost, base + BLOCK, side="right")), begin + 1)
+        yield slice(begin, end)
+        begin = end
+
+
+def _log_likelihood_of_block(
+    problem: Problem,
+    rule: ReliabilityRule,
+    panels: Panels,
+    d: Array,
+    scatter: Scatter,
+    *,
+    coarse: bool,
+) -> Array:
+    columns = problem.columns
+    some = terms(columns, problem.law, panels, d, scatter)
+    reliability = columns.reliability[some.row]
+    unknown = np.isnan(reliability)
+    share = columns.share[some.row]
+    if unknown.all():
+        known = np.zeros(d.shape)
+    else:
+        log_claim, _ = log_mixture(
+            some.sound, some.unsound, np.where(unknown, 1.0, reliability)[:, None]
+        )
+        log_claim = np.where(unknown[:, None], 0.0, log_claim * share[:, None])
+        known = np.add.reduceat(log_claim, some.starts, axis=0)
+    if not unknown.any():
+        return known
+    products = unknown_log_products(columns, some, rule)
+    weight = rule.coarse if coarse and rule.coarse is not None else rule.log_weight
+    return known + log_sum(products + weight[:, None, None], 0)
+
+
+# ------------------------------------------------------------------ solving
+
+
+def features(problem: Problem, tail_scale: float = 1.0) -> Features:
+    """Where the density of each quantity may bend or break."""
+    columns, prior = problem.columns, problem.prior
+    quantity = columns.quantity
+    extra = columns.bias_variance
+    location = columns.location - columns.bias
+    sd_low = np.sqrt((columns.overconfidence * columns.sd_low) ** 2 + extra)
+    sd_high = np.sqrt((columns.overconfidence * columns.sd_high) ** 2 + extra)
+    sd = np.minimum(sd_low, sd_high) * tail_scale
+    is_box = columns.form == Form.BOX
+    half = columns.half_width * np.where(columns.width_scales > 0.0, columns.overconfidence, 1.0)
+    left = np.where(is_box, location - half, location)
+    lists_q, lists_x, lists_s = [quantity], [left], [sd]
+    if is_box.any():
+        lists_q.append(quantity[is_box])
+        lists_x.append((location + half)[is_box])
+        lists_s.append(sd[is_box])
+    wide = is_box | (columns.form == Form.BOUND_WITH_EXCESS)
+    if wide.any():
+        lists_q.append(quantity[wide])
+        lists_x.append(location[wide])
+        lists_s.append(columns.stated_sd[wide])
+    quantities = columns.quantities
+    if len(prior.location):
+        every = np.repeat(np.arange(quantities), len(prior.location))
+        lists_q.append(every)
+        lists_x.append(np.tile(prior.location, quantities))
+        lists_s.append(np.tile(prior.scale, quantities))
+    kink_q, kinks = _kinks(columns, location, quantity)
+    all_q = np.concatenate(lists_q)
+    order = np.argsort(all_q, kind="stable")
+    return Features(
+        all_q[order],
+        np.concatenate(lists_x)[order],
+        np.concatenate(lists_s)[order],
+        kink_q,
+        kinks,
+        np.full(quantities, prior.low),
+        np.full(quantities, prior.high),
+        np.full(quantities, problem.lower_power),
+        np.full(quantities, problem.upper_power),
+    )
+
+
+def _kinks(
+    columns: Columns, location: Array, quantity: IntArray
+) -> tuple[IntArray, Array]:
+    """Where a likelihood has a jump in some derivative: these must be edges of panels."""
+    broken = (columns.form == Form.BOUND_WITH_EXCESS) | (
+        (columns.form == Form.NORMAL) & (columns.sd_low != columns.sd_high)
+    )
+    kink_q, kinks = [quantity[broken]], [location[broken]]
+    for row in np.flatnonzero(columns.form == Form.QUANTILES):
+        knots = columns.knots.left[columns.knot_row[row]]
+        knots = knots[np.isfinite(knots)]
+        stretch = np.sqrt(
+            columns.overconfidence[row] ** 2
+            + columns.bias_variance[row] / columns.sd_low[row] ** 2
+        )
+        middle = columns.location[row]
+        kinks.append(middle + (knots - middle) * stretch - columns.bias[row])
+        kink_q.append(np.full(len(knots), quantity[row]))
+    return np.concatenate(kink_q), np.concatenate(kinks)

@@ -1,0 +1,343 @@
+"""The closed form when everything is normal.
+
+Every claim a normal estimate and sound, the prior flat or normal: given the scatter, the
+posterior is normal; over the scatter it is a mixture of normals, one per quadrature node
+(bayesmeta's model, Roever 2020, doi:10.18637/jss.v093.i06). With correlated claims the same
+formulae hold in the basis of the correlation's eigenvectors, where the claims are independent
+measurements ``y_j = h_j x + error`` (generalised least squares).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from reliability.engine.density import NormalMixture, PanelDensity
+from reliability.engine.panels import WEIGHTS, Panels, scatter_panels
+from reliability.engine.quadrature import Mesh, coefficient_error, refine
+from reliability.priors import ScatterPrior, StatedVariances
+
+__all__ = [
+    "NormalProblem",
+    "NormalSolution",
+    "claim_below",
+    "conditional",
+    "first_scatter_panels",
+    "log_prior_mass",
+    "predictive",
+    "shrunk",
+    "solve_normal",
+    "solve_on_nodes",
+    "weights",
+]
+
+Array = NDArray[np.float64]
+LOG_2PI = float(np.log(2.0 * np.pi))
+
+
+@attrs.frozen(eq=False)
+class NormalProblem:
+    """Sound normal claims about one quantity.
+
+    ``value`` (bias-corrected), ``variance`` (of the statement, the part that an inflation
+    multiplies), ``extra`` (variance of the source's bias), ``share`` and ``design`` h, each
+    (n,); ``stated`` the variances from which data-made priors are formed; ``basis`` (n, n) the
+    eigenvectors, where claims are correlated (rows: claims).
+    """
+
+    value: Array
+    variance: Array
+    extra: Array
+    share: Array
+    design: Array
+    stated: Array
+    basis: Array | None
+    prior_mean: float
+    prior_variance: float
+    shared_variance: float
+    heterogeneity: ScatterPrior | None
+    inflation: ScatterPrior | None
+    scatter_power: float
+
+    @property
+    def scatter(self) -> ScatterPrior | None:
+        """The prior on the scatter, of whichever kind."""
+        return self.heterogeneity if self.heterogeneity is not None else self.inflation
+
+    def variances(self, scatter: Array) -> Array:
+        """Total variance of each claim at each value of the scatter: (n, nodes)."""
+        if self.heterogeneity is not None:
+            return (self.variance + self.extra)[:, None] + scatter * scatter
+        if self.inflation is not None:
+            return self.variance[:, None] * (scatter * scatter) + self.extra[:, None]
+        return np.broadcast_to(
+            (self.variance + self.extra)[:, None], (len(self.value), scatter.size)
+        )
+
+    def without(self, rows: NDArray[np.bool_], factor: float) -> NormalProblem:
+        """Uncorrelated claims not in ``rows``, their shares multiplied by ``factor``."""
+        keep = ~rows
+        return attrs.evolve(
+            self,
+            value=self.value[keep],
+            variance=self.variance[keep],
+            extra=self.extra[keep],
+            share=self.share[keep] * factor,
+            design=self.design[keep],
+            stated=self.stated[keep],
+        )
+
+
+@attrs.frozen(eq=False)
+class Conditional:
+    """The posterior given the scatter: arrays over nodes.
+
+    ``log_evidence`` of the claims, ``mean`` and ``variance`` of x; ``precision`` is the
+    likelihood's own.
+    """
+
+    log_evidence: Array
+    mean: Array
+    variance: Array
+    precision: Array
+    quadratic: Array
+
+
+def conditional(problem: NormalProblem, scatter: Array) -> Conditional:
+    """Posterior of x, and evidence, at each value of the scatter.
+
+    With ``w_i = a_i / sigma_i^2``: ``P = sum w h^2``, ``m = sum w h y / P``,
+    ``Q = sum w (y - h m)^2``; the likelihood is ``N(x; m, 1/P)`` times
+    ``prod (2 pi sigma_i^2)^(-a_i/2) sqrt(2 pi/P) exp(-Q/2)``.
+    """
+    variance = problem.variances(scatter)
+    h = problem.design[:, None]
+    center = float(problem.value[np.argmin(problem.variance)])
+    # Differences from a value near the answer keep the digits of far-away locations.
+    y = problem.value[:, None] - h * center if problem.basis is not None else (
+        problem.value - center
+    )[:, None]
+    weight = problem.share[:, None] / variance
+    precision = (weight * h * h).sum(axis=0)
+    mean = (weight * h * y).sum(axis=0) / precision
+    quadratic = (weight * (y - h * mean) ** 2).sum(axis=0)
+    log_constant = -0.5 * (problem.share[:, None] * (LOG_2PI + np.log(variance))).sum(axis=0)
+    log_constant = log_constant + 0.5 * (LOG_2PI - np.log(precision)) - 0.5 * quadratic
+    spread = 1.0 / precision + problem.shared_variance
+    if np.isinf(problem.prior_variance):
+        return Conditional(log_constant, center + mean, spread, precision, quadratic)
+    total = spread + problem.prior_variance
+    gap = (problem.prior_mean - center) - mean
+    log_evidence = log_constant - 0.5 * (LOG_2PI + np.log(total) + gap * gap / total)
+    posterior = spread * problem.prior_variance / total
+    shift = mean + gap * (spread / total)
+    return Conditional(log_evidence, center + shift, posterior, precision, quadratic)
+
+
+@attrs.frozen(eq=False)
+class NormalSolution:
+    """Posterior of one all-normal quantity.
+
+    ``scatter`` and ``weight`` are the nodes of the scatter and their posterior probabilities
+    (one node, the value that means no scatter, without a prior on it).
+    """
+
+    problem: NormalProblem
+    scatter: Array
+    weight: Array
+    conditional: Conditional
+    log_normaliser: float
+    log_normaliser_without_scatter: float
+    error: float
+    scatter_density: PanelDensity | None
+    mesh: Mesh | None
+
+    @property
+    def distribution(self) -> NormalMixture:
+        """Posterior of x."""
+        return NormalMixture.of(
+            self.weight, self.conditional.mean, np.sqrt(self.conditional.variance)
+        )
+
+
+def solve_on_nodes(problem: NormalProblem, mesh: Mesh) -> tuple[NormalSolution, float]:
+    """Posterior of other claims on the scatter nodes of a mesh, and the error that this makes.
+
+    Leaving a claim out needs no new nodes as long as the error stays small.
+    """
+    d, slope = mesh.panels.nodes()
+    scatter = mesh.panels.anchor[:, None] + d
+    given = conditional(problem, scatter.ravel())
+    logs = log_prior(problem, scatter) + slope + given.log_evidence.reshape(scatter.shape)
+    values = np.exp(logs - logs.max())
+    total = float(np.sum(values @ WEIGHTS))
+    error = float(coefficient_error(values).sum()) / total
+    weight = (values * WEIGHTS).ravel() / total
+    log_normaliser = float(np.log(total) + logs.max())
+    solution = NormalSolution(
+        problem, scatter.ravel(), weight, given, log_normaliser, np.nan, error, None, mesh
+    )
+    return solution, error
+
+
+def weights(solution: NormalSolution) -> Array:
+    """Posterior mean of each claim's share of the total precision (sum 1).
+
+    With correlated claims these are the generalised least squares weights, which may be
+    negative: ``V^-1 1 / (1' V^-1 1)``.
+    """
+    problem = solution.problem
+    precision = problem.share[:, None] / problem.variances(solution.scatter)
+    if problem.basis is None:
+        each = precision / precision.sum(axis=0)
+    else:
+        h = problem.design[:, None]
+        each = problem.basis @ (precision * h) / (precision * h * h).sum(axis=0)
+    return np.asarray(each @ solution.weight)
+
+
+def shrunk(solution: NormalSolution, claim: int) -> NormalMixture | None:
+    """Posterior of a claim's own true value: between its statement and the others.
+
+    Given tau and x it is normal with precision ``1/s^2 + 1/tau^2``; x is integrated out.
+    """
+    problem = solution.problem
+    if problem.heterogeneity is None or problem.basis is not None:
+        return None
+    given = solution.conditional
+    own = float(problem.variance[claim] + problem.extra[claim])
+    square = solution.scatter**2
+    pull = own / (own + square)
+    value = float(problem.value[claim])
+    mean = value + pull * (given.mean - value)
+    variance = own * square / (own + square) + pull**2 * given.variance
+    return NormalMixture.of(solution.weight, mean, np.sqrt(variance))
+
+
+def predictive(solution: NormalSolution) -> NormalMixture:
+    """What a new sound source's own value would be: x plus scatter."""
+    given = solution.conditional
+    extra = solution.scatter**2 if solution.problem.heterogeneity is not None else 0.0
+    return NormalMixture.of(solution.weight, given.mean, np.sqrt(given.variance + extra))
+
+
+def claim_below(solution: NormalSolution, value: float, variance: float, extra: float) -> float:
+    """Predictive probability, given others' posterior, of a claim below the one made."""
+    given = solution.conditional
+    problem = attrs.evolve(
+        solution.problem, value=np.array([value]), variance=np.array([variance]),
+        extra=np.array([extra]),
+    )
+    total = problem.variances(solution.scatter)[0] + given.variance
+    return float(solution.weight @ ndtr((value - given.mean) / np.sqrt(total)))
+
+
+def _stated(problem: NormalProblem, rows: int) -> StatedVariances:
+    count = len(problem.stated)
+    return StatedVariances(
+        np.tile(problem.stated, rows)[:, None], np.arange(rows, dtype=np.int64) * count
+    )
+
+
+def log_prior(problem: NormalProblem, scatter: Array) -> Array:
+    """Log prior density of the scatter at nodes (rows, nodes)."""
+    assert problem.scatter is not None  # noqa: S101 - only called with a scatter
+    return problem.scatter.log_scatter(scatter, _stated(problem, len(scatter)))
+
+
+def first_scatter_panels(
+    stated_sd: Array, spread: float, prior: ScatterPrior, power: float
+) -> Panels:
+    """First panels of the scatter from the scales at which the integrand may bend."""
+    location = prior.location()
+    if prior.low > 0.0:
+        ratio = max(spread / float(stated_sd.min()), 1.0)
+        return scatter_panels(0.2, 2.0 * ratio, prior.low, power)
+    smallest = float(stated_sd.min())
+    largest = max(float(stated_sd.max()), spread)
+    if location is not None:
+        smallest, largest = min(smallest, location), max(largest, location)
+    return scatter_panels(smallest, largest, 0.0, power)
+
+
+def solve_normal(problem: NormalProblem) -> NormalSolution:
+    """Integrate the scatter out; everything else is closed form."""
+    prior = problem.scatter
+    neutral = np.array([1.0 if problem.inflation is not None else 0.0])
+    at_zero = conditional(problem, neutral)
+    rounding = 2e-16 * (4.0 + len(problem.value))
+    if prior is None:
+        return NormalSolution(
+            problem,
+            neutral,
+            np.ones(1),
+            at_zero,
+            float(at_zero.log_evidence[0]),
+            float(at_zero.log_evidence[0]),
+            rounding,
+            None,
+            None,
+        )
+
+    density = ScatterDensity(problem)
+
+    def log_density(panels: Panels) -> Array:
+        d, _ = panels.nodes()
+        return density(panels.anchor[:, None], d)
+
+    sds = np.sqrt(problem.variance)
+    spread = float(np.ptp(problem.value)) if problem.basis is None else float(sds.max())
+    panels = first_scatter_panels(sds, spread, prior, problem.scatter_power)
+    mesh = refine(panels, log_density, 1, noise=rounding)
+    d, _ = mesh.panels.nodes()
+    scatter = (mesh.panels.anchor[:, None] + d).ravel()
+    weight = mesh.node_mass.ravel()
+    keep = weight > 1e-24 * weight.max()
+    given = conditional(problem, scatter[keep])
+    log_normaliser = float(mesh.log_total[0])
+    if prior.proper and not prior.normalised:
+        log_normaliser -= log_prior_mass(
+            lambda tau: log_prior(problem, tau),
+            first_scatter_panels(sds, spread, prior, prior.power),
+            rounding,
+        )
+    return NormalSolution(
+        problem,
+        scatter[keep],
+        weight[keep] / weight[keep].sum(),
+        given,
+        log_normaliser,
+        float(at_zero.log_evidence[0]),
+        float(mesh.error[0]),
+        PanelDensity.from_mesh(mesh, ScatterDensity(problem), prior.low, np.inf),
+        mesh,
+    )
+
+
+@attrs.frozen(eq=False)
+class ScatterDensity:
+    """Unnormalised log posterior density of the scatter."""
+
+    problem: NormalProblem
+
+    def __call__(self, anchor: Array, d: Array) -> Array:
+        """Log density at anchor + d."""
+        scatter = anchor + d
+        given = conditional(self.problem, scatter.ravel())
+        return log_prior(self.problem, scatter) + given.log_evidence.reshape(scatter.shape)
+
+
+def log_prior_mass(
+    log_density: Callable[[Array], Array], panels: Panels, rounding: float
+) -> float:
+    """Log integral of a proper prior that is not normalised, on panels for the scatter."""
+
+    def on_panels(some: Panels) -> Array:
+        d, _ = some.nodes()
+        return log_density(some.anchor[:, None] + d)
+
+    return float(refine(panels, on_panels, 1, noise=rounding).log_total[0])

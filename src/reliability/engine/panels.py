@@ -1,0 +1,414 @@
+"""Where the nodes go: panels, each anchored at a float near it.
+
+A panel covers ``x = anchor + d`` with d in an interval. Keeping the anchor apart lets a claim
+with sd 1e-6 at 1e6 keep its digits. A panel's own variable v maps to d by its kind:
+
+========== ============== ====================================
+LINEAR     d = v          the bulk
+UP, DOWN   d = +-exp(v)   tails, out to the end of the floats
+SQUARE     d = v^2        the neighbourhood of tau = 0
+========== ============== ====================================
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "Features",
+    "Kind",
+    "LEGENDRE",
+    "NODES",
+    "ORDER",
+    "Panels",
+    "initial_panels",
+    "pair_up",
+    "scatter_panels",
+]
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+#: Gauss-Legendre nodes per panel.
+ORDER = 16
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(ORDER)
+_DEGREES = np.arange(ORDER)
+#: Values at the nodes -> Legendre coefficients of the interpolating polynomial.
+LEGENDRE: Array = (
+    np.polynomial.legendre.legvander(NODES, ORDER - 1) * WEIGHTS[:, None] * (_DEGREES + 0.5)
+)
+
+#: Width of a panel in units of the local scale of the integrand. With 16 nodes the Legendre
+#: coefficients of a normal density over a width of two sds fall below 1e-12.
+PANEL_WIDTH = 2.0
+#: How fast the local scale grows with the distance from a claim.
+GROWTH = 0.3
+#: The bulk ends this many sds beyond the outermost claim; log panels follow.
+REACH = 9.0
+#: Lengths in log distance of successive tail panels, before scaling; see ``_tail``.
+_TAIL_GROWTH = 1.5
+LARGEST_LOG = 690.0
+
+
+class Kind(IntEnum):
+    """How a panel's variable maps to the distance from its anchor."""
+
+    LINEAR = 0
+    UP = 1
+    DOWN = 2
+    SQUARE = 3
+
+
+@attrs.frozen(eq=False)
+class Panels:
+    """Panels of many quantities: anchor + d(v), v in [low, high]."""
+
+    quantity: IntArray
+    anchor: Array
+    kind: IntArray
+    low: Array
+    high: Array
+
+    @property
+    def count(self) -> int:
+        """Number of panels."""
+        return len(self.anchor)
+
+    def take(self, index: NDArray[np.bool_] | IntArray | slice) -> Panels:
+        """Some of the panels."""
+        return Panels(
+            self.quantity[index], self.anchor[index], self.kind[index], self.low[index],
+            self.high[index],
+        )
+
+    @staticmethod
+    def join(parts: list[Panels]) -> Panels:
+        """Panels of several lists, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        return Panels(
+            *(np.concatenate([getattr(p, f.name) for p in parts]) for f in attrs.fields(Panels))
+        )
+
+    def bisect(self) -> Panels:
+        """Both halves of every panel, left halves first."""
+        middle = 0.5 * (self.low + self.high)
+        return Panels.join([
+            attrs.evolve(self, high=middle),
+            attrs.evolve(self, low=middle),
+        ])
+
+    def splittable(self) -> NDArray[np.bool_]:
+        """Whether halves would still be resolved by the floats."""
+        size = np.maximum(np.abs(self.low), np.abs(self.high))
+        return self.high - self.low > 64.0 * np.finfo(np.float64).eps * size
+
+    def at(self, t: Array) -> tuple[Array, Array]:
+        """Distances d from the anchor, and log dd/dt, at t in [-1, 1] (panels, points)."""
+        half = (0.5 * (self.high - self.low))[:, None]
+        v = (0.5 * (self.high + self.low))[:, None] + half * t
+        with np.errstate(divide="ignore"):
+            log_slope = np.broadcast_to(np.log(half), v.shape)
+            if not self.kind.any():
+                return v, log_slope
+            kind = self.kind[:, None]
+            log_map = (kind == Kind.UP) | (kind == Kind.DOWN)
+            expo = np.exp(np.where(log_map, v, 0.0))
+            d = np.where(log_map, np.where(kind == Kind.UP, expo, -expo), v)
+            d = np.where(kind == Kind.SQUARE, v * v, d)
+            log_slope = log_slope + np.where(log_map, v, 0.0)
+            log_slope = log_slope + np.where(kind == Kind.SQUARE, np.log(2.0 * np.abs(v)), 0.0)
+        return d, log_slope
+
+    def nodes(self) -> tuple[Array, Array]:
+        """Distances d of the nodes from the anchors, and log dd/dt there: (panels, ORDER)."""
+        return self.at(NODES)
+
+    def inverse(self, d: Array) -> Array:
+        """Position t in [-1, 1] of distances d from the anchors, one per panel."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            v = np.where(self.kind == Kind.SQUARE, np.sqrt(np.abs(d)), d)
+            v = np.where(self.kind == Kind.UP, np.log(np.maximum(d, 0.0)), v)
+            v = np.where(self.kind == Kind.DOWN, np.log(np.maximum(-d, 0.0)), v)
+        # A tail going down runs from far to near as v falls, so t keeps v's direction.
+        half = 0.5 * (self.high - self.low)
+        return np.clip((v - 0.5 * (self.high + self.low)) / half, -1.0, 1.0)
+
+    def edges(self) -> tuple[Array, Array]:
+        """Distances d of the lower and the upper end of each panel, in increasing order of x."""
+        ends, _ = self.at(np.array([[-1.0, 1.0]]))
+        down = self.kind == Kind.DOWN
+        return np.where(down, ends[:, 1], ends[:, 0]), np.where(down, ends[:, 0], ends[:, 1])
+
+    def order(self) -> IntArray:
+        """Indices that sort the panels by quantity and position."""
+        low, high = self.edges()
+        with np.errstate(over="ignore"):
+            return np.lexsort((self.anchor + 0.5 * low + 0.5 * high, self.quantity))
+
+
+@attrs.frozen(eq=False)
+class Features:
+    """Where an integrand may bend: locations with scales, and kinks that must be edges.
+
+    Rows of ``location`` and ``scale`` are grouped by quantity (``quantity`` is sorted);
+    ``low`` and ``high`` limit each quantity's support; ``low_power`` and ``high_power`` are the
+    exponents q of its tails |x|^-q that quadrature must follow (infinite where tails fall
+    faster than any power).
+    """
+
+    quantity: IntArray
+    location: Array
+    scale: Array
+    kink_quantity: IntArray
+    kink: Array
+    low: Array
+    high: Array
+    low_power: Array
+    high_power: Array
+
+
+def pair_up(left: IntArray, right: IntArray, quantities: int) -> tuple[IntArray, IntArray]:
+    """All pairs of rows of two lists that belong to the same quantity.
+
+    Parameters
+    ----------
+    left, right : quantity of each row; ``right`` sorted
+    quantities : how many there are
+
+    Returns
+    -------
+    index into left, index into right; grouped by the rows of left
+    """
+    count = np.bincount(right, minlength=quantities)
+    start = np.concatenate([[0], np.cumsum(count)])[:-1]
+    repeats = count[left]
+    first = np.repeat(np.arange(len(left)), repeats)
+    offset = np.arange(len(first)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    return first, start[left[first]] + offset
+
+
+_STEPS = np.array([0.0, 0.7, 1.6, 3.0, 5.5, REACH])
+_LANDMARKS = np.concatenate([-_STEPS[:0:-1], _STEPS])
+#: Ratio of successive landmarks beyond the reach of a claim, out to the others.
+_LANDMARK_RATIO = 3.0
+
+
+def _landmarks(features: Features, quantities: int) -> tuple[IntArray, Array]:
+    """Feature of each landmark and its distance from it in scales.
+
+    Around every feature out to ``REACH``; beyond, where other features of the quantity lie
+    farther away, at geometric steps as far as the farthest of them.
+    """
+    low, high = np.full(quantities, np.inf), np.full(quantities, -np.inf)
+    np.minimum.at(low, features.quantity, features.location - REACH * features.scale)
+    np.maximum.at(high, features.quantity, features.location + REACH * features.scale)
+    count = len(features.location)
+    near = np.tile(_LANDMARKS, count)
+    lists_f, lists_s = [np.repeat(np.arange(count), len(_LANDMARKS))], [near]
+    for sign, end in ((1.0, high), (-1.0, low)):
+        distance = sign * (end[features.quantity] - features.location) / features.scale
+        with np.errstate(divide="ignore"):
+            steps = np.floor(np.log(distance / REACH) / np.log(_LANDMARK_RATIO))
+        steps = np.clip(steps, 0, 700).astype(np.int64)
+        index = np.repeat(np.arange(count), steps)
+        number = np.arange(len(index)) - np.repeat(np.cumsum(steps) - steps, steps) + 1
+        lists_f.append(index)
+        lists_s.append(sign * REACH * _LANDMARK_RATIO**number)
+    return np.concatenate(lists_f), np.concatenate(lists_s)
+
+
+def initial_panels(features: Features) -> Panels:
+    """First panels: as wide as the integrand is smooth, so their number grows like sqrt(n).
+
+    Near x the integrand's scale is about ``1/sqrt(sum_i 1/(s_i^2 + (g (x - y_i))^2))``: the
+    information of all claims there. Panels are ``PANEL_WIDTH`` of it wide. Where this guess is
+    too coarse the quadrature splits them.
+    """
+    quantities = len(features.low)
+    # Landmarks around every feature, in order of position.
+    feature, step = _landmarks(features, quantities)
+    anchor = features.location[feature]
+    scale = features.scale[feature]
+    offset = scale * step
+    quantity = features.quantity[feature]
+    # A finite end of the support is a landmark and a kink.
+    ends_quantity, ends = [], []
+    for limit in (features.low, features.high):
+        finite = np.flatnonzero(np.isfinite(limit))
+        ends_quantity.append(finite)
+        ends.append(limit[finite])
+    kink_quantity = np.concatenate([features.kink_quantity, *ends_quantity])
+    kink = np.concatenate([features.kink, *ends])
+    anchor = np.concatenate([anchor, kink])
+    scale = np.concatenate([scale, np.zeros(len(kink))])
+    offset = np.concatenate([offset, np.zeros(len(kink))])
+    quantity = np.concatenate([quantity, kink_quantity])
+    is_kink = np.concatenate([
+        np.zeros(len(anchor) - len(kink), dtype=bool), np.ones(len(kink), dtype=bool)
+    ])
+    position = anchor + offset
+    keep = (position >= features.low[quantity]) & (position <= features.high[quantity])
+    order = np.flatnonzero(keep)
+    order = order[np.lexsort((~is_kink[order], position[order], quantity[order]))]
+    anchor, scale, offset, quantity, is_kink = (
+        a[order] for a in (anchor, scale, offset, quantity, is_kink)
+    )
+
+    density = _panel_density(features, anchor, offset, quantity, quantities)
+    gap = np.maximum(np.diff(anchor) + np.diff(offset), 0.0)
+    same = quantity[1:] == quantity[:-1]
+    step = np.where(same, 0.5 * (density[1:] + density[:-1]) * gap, 0.0)
+    t = np.concatenate([[0.0], np.cumsum(step)])
+    first = np.searchsorted(quantity, np.arange(quantities))
+    last = np.searchsorted(quantity, np.arange(quantities), side="right") - 1
+    pieces = np.maximum(np.ceil(t[last] - t[first]).astype(np.int64), 1)
+
+    # Edges at equal steps of t, then kinks; an equal-step edge close to a kink gives way.
+    grid_quantity = np.repeat(np.arange(quantities), pieces + 1)
+    number = np.arange(len(grid_quantity)) - np.repeat(
+        np.cumsum(pieces + 1) - (pieces + 1), pieces + 1
+    )
+    length = (t[last] - t[first]) / pieces
+    grid_t = t[first][grid_quantity] + number * length[grid_quantity]
+    right = np.clip(np.searchsorted(t, grid_t), first[grid_quantity] + 1, last[grid_quantity])
+    left = np.maximum(right - 1, first[grid_quantity])
+    width_t = t[right] - t[left]
+    fraction = np.where(
+        width_t > 0.0, (grid_t - t[left]) / np.where(width_t > 0.0, width_t, 1.0), 0.0
+    )
+    fraction = np.clip(fraction, 0.0, 1.0)
+    width = np.maximum((anchor[right] - anchor[left]) + (offset[right] - offset[left]), 0.0)
+    from_left = scale[left] <= scale[right]
+    edge_anchor = np.where(from_left, anchor[left], anchor[right])
+    edge_offset = np.where(
+        from_left, offset[left] + fraction * width, offset[right] - (1.0 - fraction) * width
+    )
+    edge_scale = np.where(from_left, scale[left], scale[right])
+    interior = (number > 0) & (number < pieces[grid_quantity])
+    kinks = np.flatnonzero(is_kink)
+    if len(kinks):
+        kink_t = t[kinks]
+        near = np.searchsorted(kink_t, grid_t)
+        distance = np.minimum(
+            np.abs(grid_t - kink_t[np.maximum(near - 1, 0)]),
+            np.abs(grid_t - kink_t[np.minimum(near, len(kinks) - 1)]),
+        )
+        grid_keep = ~interior | (distance > 0.3 * length[grid_quantity])
+    else:
+        grid_keep = np.ones(len(grid_t), dtype=bool)
+    edge_quantity = np.concatenate([grid_quantity[grid_keep], quantity[kinks]])
+    edge_anchor = np.concatenate([edge_anchor[grid_keep], anchor[kinks]])
+    edge_offset = np.concatenate([edge_offset[grid_keep], offset[kinks]])
+    edge_scale = np.concatenate([edge_scale[grid_keep], scale[kinks]])
+    edge_position = np.concatenate([grid_t[grid_keep], t[kinks]])
+    order = np.lexsort((edge_position, edge_quantity))
+    bulk = _between(
+        edge_quantity[order], edge_anchor[order], edge_offset[order], edge_scale[order]
+    )
+    start = anchor[first] + offset[first]
+    stop = anchor[last] + offset[last]
+    return Panels.join([
+        bulk,
+        _tail(features, start, stop, Kind.DOWN),
+        _tail(features, start, stop, Kind.UP),
+    ])
+
+
+def _panel_density(
+    features: Features, anchor: Array, offset: Array, quantity: IntArray, quantities: int
+) -> Array:
+    """Panels per unit of x at the landmarks."""
+    mark, feature = pair_up(quantity, features.quantity, quantities)
+    distance = (anchor[mark] - features.location[feature]) + offset[mark]
+    information = 1.0 / (features.scale[feature] ** 2 + (GROWTH * distance) ** 2)
+    total = np.add.reduceat(information, np.searchsorted(mark, np.arange(len(anchor))))
+    return np.sqrt(total) / PANEL_WIDTH
+
+
+def _between(quantity: IntArray, anchor: Array, offset: Array, scale: Array) -> Panels:
+    """Panels between successive edges, each anchored at the finer of its two."""
+    left = np.flatnonzero(quantity[1:] == quantity[:-1])
+    right = left + 1
+    width = (anchor[right] - anchor[left]) + (offset[right] - offset[left])
+    from_left = scale[left] <= scale[right]
+    low = np.where(from_left, offset[left], offset[right] - width)
+    high = np.where(from_left, offset[left] + width, offset[right])
+    keep = (width > 0.0) & (high > low)
+    return Panels(
+        quantity[left][keep],
+        np.where(from_left, anchor[left], anchor[right])[keep],
+        np.zeros(int(keep.sum()), dtype=np.int64),
+        low[keep],
+        high[keep],
+    )
+
+
+def slowest_decay(power: Array) -> Array:
+    """Slowest decay, per unit of log distance, of a density |x|^-q and its first two moments.
+
+    Of q - 1, q - 2 and q - 3 the smallest positive one, because moments that do not exist are
+    not computed; tails that fall faster than any power count as q = 5.
+    """
+    q = np.where(np.isinf(power), 5.0, power)
+    decays = q[:, None] - np.array([1.0, 2.0, 3.0])
+    return np.maximum(np.where(decays > 0.0, decays, np.inf).min(axis=1), 0.05)
+
+
+def _tail(features: Features, start: Array, stop: Array, kind: Kind) -> Panels:
+    """Panels in log distance from the middle of the bulk, out to where nothing is left.
+
+    With a tail |x|^-q the mass beyond X is X^-(q-1): 40/(q-1) units of log distance reach
+    1e-17 of it, and a little more does so for the moments that exist.
+    """
+    middle = 0.5 * start + 0.5 * stop
+    up = kind is Kind.UP
+    open_end = np.isinf(features.high) if up else np.isinf(features.low)
+    index = np.flatnonzero(open_end)
+    distance = (stop - middle if up else middle - start)[index]
+    power = (features.high_power if up else features.low_power)[index]
+    begin = np.log(distance)
+    reach = 40.0 / slowest_decay(power)
+    end = np.minimum(begin + reach, LARGEST_LOG)
+    # Panels of equal length; about as many as the integrand has e-foldings to show.
+    panels = 10
+    fraction = np.linspace(0.0, 1.0, panels + 1) ** _TAIL_GROWTH
+    edges = begin[:, None] + (end - begin)[:, None] * fraction
+    return Panels(
+        np.repeat(index, panels),
+        np.repeat(middle[index], panels),
+        np.full(panels * len(index), int(kind), dtype=np.int64),
+        edges[:, :-1].ravel(),
+        edges[:, 1:].ravel(),
+    )
+
+
+def scatter_panels(smallest: float, largest: float, low: float, power: float) -> Panels:
+    """First panels for the scatter of one quantity.
+
+    Parameters
+    ----------
+    smallest, largest : range of scales at which the integrand may bend
+    low : lower end of the scatter's support (0 for tau, 1 for an inflation)
+    power : the posterior's tail is tau^-power (infinite if it falls faster)
+    """
+    first = 0.5 * smallest
+    core = max(int(np.ceil(np.log(4.0 * largest / first) / 0.9)), 2)
+    core_edges = np.linspace(np.log(first), np.log(4.0 * largest), core + 1)
+    reach = 40.0 / float(slowest_decay(np.array([power]))[0])
+    tail = 8
+    tail_edges = core_edges[-1] + reach * np.linspace(0.0, 1.0, tail + 1) ** _TAIL_GROWTH
+    edges = np.minimum(np.concatenate([core_edges, tail_edges[1:]]), LARGEST_LOG)
+    edges = np.unique(edges)
+    count = len(edges)
+    return Panels(
+        np.zeros(count, dtype=np.int64),
+        np.full(count, low),
+        np.array([Kind.SQUARE] + [Kind.UP] * (count - 1), dtype=np.int64),
+        np.concatenate([[0.0], edges[:-1]]),
+        np.concatenate([[np.sqrt(first)], edges[1:]]),
+    )

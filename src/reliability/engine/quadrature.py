@@ -1,0 +1,147 @@
+"""Integrate, refine, bound the error.
+
+A panel's integrand is interpolated at Gauss-Legendre nodes; the size of its last Legendre
+coefficients measures how well. Panels are halved until, in every one, that size is below a
+fixed part of the quantity's total. The same coefficients give the distribution function inside
+a panel, so the bound holds for quantiles as well as for integrals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from reliability.engine.panels import LEGENDRE, WEIGHTS, Panels
+
+__all__ = ["Integrand", "Mesh", "coefficient_error", "refine"]
+
+Array = NDArray[np.float64]
+
+#: Accepted size of a panel's last Legendre coefficients, relative to the total.
+TOLERANCE = 1e-12
+MAX_ROUNDS = 60
+#: Panels of one quantity at which halving stops; the error then says what is missing.
+MAX_PANELS = 20_000
+
+#: log density at the nodes of panels: (panels, ORDER).
+LogDensity = Callable[[Panels], Array]
+#: A factor on the density at the nodes, whose integral must converge too: (panels, ORDER).
+Integrand = Callable[[Panels], Array]
+
+
+@attrs.frozen(eq=False)
+class Mesh:
+    """A function of x on panels, in order of quantity and position.
+
+    Parameters
+    ----------
+    panels : the panels
+    log_density : (panels, ORDER) log of the function at the nodes
+    values : (panels, ORDER) the function times dd/dt, divided by ``exp(log_top)``
+    log_top : (quantities,) largest log of the function times dd/dt
+    total : (quantities,) integral, divided by ``exp(log_top)``
+    error : (quantities,) bound on the relative error of the integral over any interval
+    """
+
+    panels: Panels
+    log_density: Array
+    values: Array
+    log_top: Array
+    total: Array
+    error: Array
+
+    @property
+    def log_total(self) -> Array:
+        """Log of the integral, per quantity."""
+        return np.log(self.total) + self.log_top
+
+    @property
+    def node_mass(self) -> Array:
+        """Probability that each node stands for: (panels, ORDER), sums to 1 per quantity."""
+        return self.values * WEIGHTS / self.total[self.panels.quantity][:, None]
+
+
+def coefficient_error(values: Array) -> Array:
+    """Size of the last Legendre coefficients of node values, one per panel.
+
+    The coefficients of a resolved function fall geometrically, so what is missing beyond the
+    last one is smaller than the last ones; two are taken because odd or even ones may vanish.
+    """
+    last = values @ LEGENDRE[:, -3:]
+    return np.asarray(2.0 * np.abs(last).sum(axis=1))
+
+
+def refine(
+    panels: Panels,
+    log_density: LogDensity,
+    quantities: int,
+    *,
+    tolerance: float = TOLERANCE,
+    noise: float = 0.0,
+    integrands: Sequence[Integrand] = (),
+    known: Mesh | None = None,
+) -> Mesh:
+    """Evaluate a density on panels and halve them until it is resolved everywhere.
+
+    Parameters
+    ----------
+    panels : first panels (ignored where a known mesh is refined further)
+    log_density : log of the density on x at the nodes of given panels
+    quantities : number of quantities
+    tolerance : accepted error of a panel relative to its quantity's total
+    noise : relative rounding error of the density; panels are not halved below it
+    integrands : further factors whose integrals with the density must be resolved
+    known : an earlier mesh of the same density
+    """
+    if known is None:
+        logs = log_density(panels)
+        factors = [factor(panels) for factor in integrands]
+    else:
+        panels, logs = known.panels, known.log_density
+        factors = [factor(panels) for factor in integrands]
+    slopes = panels.nodes()[1]
+    for _ in range(MAX_ROUNDS):
+        g = logs + slopes
+        top = np.full(quantities, -np.inf)
+        np.maximum.at(top, panels.quantity, g.max(axis=1))
+        with np.errstate(under="ignore", invalid="ignore"):
+            values = np.exp(g - top[panels.quantity][:, None])
+        values = np.nan_to_num(values, nan=0.0)
+        mass = values @ WEIGHTS
+        total = np.bincount(panels.quantity, mass, minlength=quantities)
+        error = coefficient_error(values)
+        fails = _fails(error, mass, total[panels.quantity], tolerance, noise)
+        for factor in factors:
+            with np.errstate(invalid="ignore", over="ignore"):
+                weighted = np.where(values > 0.0, values * factor, 0.0)
+            size = np.abs(weighted) @ WEIGHTS
+            whole = np.bincount(panels.quantity, size, minlength=quantities)[panels.quantity]
+            fails |= _fails(
+                coefficient_error(weighted), size, whole, 10.0 * tolerance, noise
+            )
+        fails &= panels.splittable()
+        if not fails.any() or panels.count > MAX_PANELS * quantities:
+            break
+        halves = panels.take(fails).bisect()
+        keep = ~fails
+        panels = Panels.join([panels.take(keep), halves])
+        logs = np.concatenate([logs[keep], log_density(halves)])
+        slopes = np.concatenate([slopes[keep], halves.nodes()[1]])
+        factors = [
+            np.concatenate([old[keep], factor(halves)])
+            for old, factor in zip(factors, integrands, strict=True)
+        ]
+    order = panels.order()
+    bound = np.bincount(panels.quantity, error, minlength=quantities)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        bound = bound / total + noise
+    return Mesh(panels.take(order), logs[order], values[order], top, total, bound)
+
+
+def _fails(
+    error: Array, mass: Array, total: Array, tolerance: float, noise: float
+) -> NDArray[np.bool_]:
+    return (error > tolerance * total) & (error > 4.0 * noise * mass)

@@ -1,0 +1,355 @@
+"""The general model with scatter: tau or an inflation integrated at every node of x.
+
+The panels of x are shared by all values of the scatter; the panels of the scatter are halved
+until the integral over it is resolved at every x that matters.
+"""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from reliability.claims.columns import Columns
+from reliability.engine.density import PanelDensity
+from reliability.engine.likelihoods import Scatter
+from reliability.engine.mixture import (
+    NO_SCATTER,
+    Problem,
+    ReliabilityRule,
+    features,
+    log_likelihood,
+    log_sum,
+)
+from reliability.engine.normal import first_scatter_panels, log_prior_mass
+from reliability.engine.panels import LEGENDRE, ORDER, WEIGHTS, Panels, initial_panels
+from reliability.engine.quadrature import Mesh, refine
+from reliability.priors import ScatterPrior, StatedVariances
+
+__all__ = ["Density", "Grid", "ScatterGrid", "ScatterMarginal", "Solution", "solve_mixture"]
+
+Array = NDArray[np.float64]
+
+#: Accepted size of a scatter panel's last Legendre coefficients, relative to the total.
+SCATTER_TOLERANCE = 1e-11
+_MAX_ROUNDS = 8
+_ROWS_AT_ONCE = 1 << 15
+
+
+@attrs.frozen(eq=False)
+class ScatterGrid:
+    """Nodes of the scatter with the log of prior density times quadrature weight."""
+
+    values: Array
+    log_weight: Array
+    inflation: bool
+    panels: Panels
+
+    def scatter(self, rows: int) -> Scatter:
+        """Scatter for ``rows`` panels, each at every node: (rows * nodes, 1)."""
+        values = np.tile(self.values, rows)[:, None]
+        if self.inflation:
+            return Scatter(np.zeros((1, 1)), values)
+        return Scatter(values, np.ones((1, 1)))
+
+
+@attrs.frozen(eq=False)
+class Density:
+    """Unnormalised log posterior density of x: the prior times the integrated likelihood."""
+
+    problem: Problem
+    rule: ReliabilityRule
+    grid: ScatterGrid | None
+
+    def __call__(self, anchor: Array, d: Array) -> Array:
+        """Log density at anchor + d: (rows, 1), (rows, points) -> (rows, points)."""
+        prior = self.problem.prior.log_density(anchor, d)
+        return prior + self.likelihood(anchor, d)
+
+    def likelihood(self, anchor: Array, d: Array, *, coarse: bool = False) -> Array:
+        """Log likelihood, scatter and p integrated out."""
+        if self.grid is None:
+            return log_likelihood(
+                self.problem, self.rule, _at(anchor), d, NO_SCATTER, coarse=coarse
+            )
+        out = np.empty(d.shape)
+        step = max(_ROWS_AT_ONCE // len(self.grid.values), 1)
+        for begin in range(0, len(d), step):
+            part = slice(begin, begin + step)
+            logs = self.jointly(anchor[part], d[part], coarse=coarse)
+            out[part] = log_sum(logs + self.grid.log_weight[:, None], 1)
+        return out
+
+    def jointly(self, anchor: Array, d: Array, *, coarse: bool = False) -> Array:
+        """Log likelihood at every node of the scatter: (rows, scatter nodes, points)."""
+        assert self.grid is not None  # noqa: S101 - only called with a scatter
+        rows, count = len(d), len(self.grid.values)
+        logs = log_likelihood(
+            self.problem,
+            self.rule,
+            _at(np.repeat(anchor, count, axis=0)),
+            np.repeat(d, count, axis=0),
+            self.grid.scatter(rows),
+            coarse=coarse,
+        )
+        return logs.reshape(rows, count, d.shape[1])
+
+
+def _at(anchor: Array) -> Panels:
+    """Bare anchors of the only quantity, in the shape that the likelihood expects."""
+    flat = anchor.ravel()
+    zero = np.zeros(len(flat))
+    kind = np.zeros(len(flat), dtype=np.int64)
+    return Panels(kind, flat, kind, zero, zero)
+
+
+@attrs.frozen(eq=False)
+class ScatterMarginal:
+    """Unnormalised log posterior density of the scatter."""
+
+    problem: Problem
+    rule: ReliabilityRule
+    prior: ScatterPrior
+    mesh: Mesh
+
+    def __call__(self, anchor: Array, d: Array) -> Array:
+        """Log density at anchor + d of the scatter."""
+        values = (anchor + d).ravel()
+        out = np.empty(len(values))
+        x_d, slope = self.mesh.panels.nodes()
+        x_anchor = self.mesh.panels.anchor[:, None]
+        x_weight = (
+            self.problem.prior.log_density(x_anchor, x_d) + slope + np.log(WEIGHTS)
+        )
+        step = max(_ROWS_AT_ONCE // len(x_d), 1)
+        for begin in range(0, len(values), step):
+            some = values[begin : begin + step]
+            grid = ScatterGrid(
+                some, np.zeros(len(some)), self.prior.low > 0.0, self.mesh.panels
+            )
+            logs = Density(self.problem, self.rule, grid).jointly(x_anchor, x_d)
+            joint = np.moveaxis(logs + x_weight[:, None, :], 1, 0).reshape(len(some), -1)
+            out[begin : begin + step] = log_sum(joint, 1)
+        log_prior = self.prior.log_scatter(values[None, :], stated_variances(self.problem.columns, 1))
+        return (out + log_prior[0]).reshape(np.broadcast_shapes(anchor.shape, d.shape))
+
+
+def stated_variances(columns: Columns, rows: int) -> StatedVariances:
+    """The claims' stated variances for data-made priors, for rows of scatter nodes."""
+    variance = (columns.overconfidence * columns.stated_sd) ** 2 + columns.bias_variance
+    return StatedVariances(
+        np.tile(variance, rows)[:, None], np.arange(rows, dtype=np.int64) * len(variance)
+    )
+
+
+@attrs.frozen(eq=False)
+class Grid:
+    """Posterior probability of nodes of x and scatter: what per-claim results average over.
+
+    ``anchor`` (rows, 1), ``d`` and ``mass`` (rows, ORDER); masses sum to 1.
+    """
+
+    anchor: Array
+    d: Array
+    scatter: Scatter
+    mass: Array
+
+    @property
+    def panels(self) -> Panels:
+        """Rows in the shape that the likelihoods expect."""
+        return _at(self.anchor)
+
+
+@attrs.frozen(eq=False)
+class Solution:
+    """Posterior of one quantity under the general model."""
+
+    problem: Problem
+    rule: ReliabilityRule
+    grid: ScatterGrid | None
+    mesh: Mesh
+    distribution: PanelDensity
+    scatter_prior: ScatterPrior | None
+    log_normaliser: float
+    error: float
+
+    def nodes(self, threshold: float = 1e-16) -> Grid:
+        """Nodes that carry the posterior, but for ``threshold`` of it per panel."""
+        d, _ = self.mesh.panels.nodes()
+        mass = self.mesh.node_mass
+        anchor = self.mesh.panels.anchor[:, None]
+        keep = mass.sum(axis=1) > threshold
+        anchor, d, mass = anchor[keep], d[keep], mass[keep]
+        if self.grid is None:
+            return Grid(anchor, d, NO_SCATTER, mass)
+        density = Density(self.problem, self.rule, self.grid)
+        joint = density.jointly(anchor, d) + self.grid.log_weight[:, None]
+        share = np.exp(joint - log_sum(joint, 1)[:, None, :])
+        count = len(self.grid.values)
+        whole = (share * mass[:, None, :]).reshape(-1, ORDER)
+        scatter = self.grid.scatter(len(d))
+        live = whole.sum(axis=1) > 1e-3 * threshold
+        tau = scatter.tau if len(scatter.tau) == 1 else scatter.tau[live]
+        inflation = scatter.inflation if len(scatter.inflation) == 1 else scatter.inflation[live]
+        return Grid(
+            np.repeat(anchor, count, axis=0)[live],
+            np.repeat(d, count, axis=0)[live],
+            Scatter(tau, inflation),
+            whole[live],
+        )
+
+    def scatter_distribution(self) -> PanelDensity | None:
+        """Posterior of the scatter."""
+        if self.grid is None or self.scatter_prior is None:
+            return None
+        marginal = ScatterMarginal(self.problem, self.rule, self.scatter_prior, self.mesh)
+
+        def log_density(panels: Panels) -> Array:
+            d, _ = panels.nodes()
+            return marginal(panels.anchor[:, None], d)
+
+        mesh = refine(
+            self.grid.panels, log_density, 1, tolerance=SCATTER_TOLERANCE, noise=1e-13
+        )
+        return PanelDensity.from_mesh(mesh, marginal, self.scatter_prior.low, np.inf)
+
+
+def solve_mixture(
+    problem: Problem,
+    rule: ReliabilityRule,
+    scatter_prior: ScatterPrior | None = None,
+    scatter_power: float = np.inf,
+) -> Solution:
+    """Posterior of one quantity on panels."""
+    first = initial_panels(features(problem))
+    if scatter_prior is None:
+        density = Density(problem, rule, None)
+        mesh = refine(first, _on_panels(density), 1, noise=problem.rounding)
+        return _finish(problem, rule, None, mesh, None, density, 0.0)
+    columns = problem.columns
+    sds = columns.overconfidence * columns.stated_sd
+    spread = float(np.ptp(columns.location - columns.bias))
+    smallest = np.minimum(sds, columns.overconfidence * np.minimum(columns.sd_low, columns.sd_high))
+    panels = first_scatter_panels(
+        np.concatenate([sds, smallest]), spread, scatter_prior, scatter_power
+    )
+    panels = _presolve(problem, rule, scatter_prior, first, panels)
+    mesh_panels = first
+    error = np.inf
+    for _ in range(_MAX_ROUNDS):
+        grid = _grid(problem, scatter_prior, panels)
+        density = Density(problem, rule, grid)
+        mesh = refine(mesh_panels, _on_panels(density), 1, noise=problem.rounding)
+        each = _scatter_errors(density, mesh)
+        error = float(each.sum())
+        fails = (each > SCATTER_TOLERANCE) & panels.splittable()
+        if not fails.any():
+            break
+        panels = Panels.join([panels.take(~fails), panels.take(fails).bisect()])
+        panels = panels.take(panels.order())
+        mesh_panels = mesh.panels
+    return _finish(problem, rule, grid, mesh, scatter_prior, density, error)
+
+
+def _on_panels(density: Density):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def log_density(panels: Panels) -> Array:
+        d, _ = panels.nodes()
+        return density(panels.anchor[:, None], d)
+
+    return log_density
+
+
+def _grid(problem: Problem, prior: ScatterPrior, panels: Panels) -> ScatterGrid:
+    d, slope = panels.nodes()
+    values = panels.anchor[:, None] + d
+    log_prior = prior.log_scatter(values, stated_variances(problem.columns, len(values)))
+    log_weight = log_prior + slope + np.log(WEIGHTS)
+    return ScatterGrid(values.ravel(), log_weight.ravel(), prior.low > 0.0, panels)
+
+
+def _presolve(
+    problem: Problem,
+    rule: ReliabilityRule,
+    prior: ScatterPrior,
+    x_panels: Panels,
+    panels: Panels,
+) -> Panels:
+    """Panels of the scatter that resolve its posterior on the first, coarse panels of x."""
+    empty = np.zeros((x_panels.count, ORDER))
+    none = np.zeros(1)
+    coarse = Mesh(x_panels, empty, empty, none, none, none)
+    marginal = ScatterMarginal(problem, rule, prior, coarse)
+
+    def log_density(some: Panels) -> Array:
+        d, _ = some.nodes()
+        return marginal(some.anchor[:, None], d)
+
+    mesh = refine(panels, log_density, 1, tolerance=1e-10, noise=1e-12)
+    mass = mesh.node_mass.sum(axis=1)
+    # What weighs nothing even with a second moment's weight is left out for good.
+    d, _ = mesh.panels.nodes()
+    reach = (1.0 + d[:, -1] / np.sum(mesh.node_mass * d)) ** 2
+    return mesh.panels.take(mass * reach > 1e-17)
+
+
+def _scatter_errors(density: Density, mesh: Mesh) -> Array:
+    """Size of the last Legendre coefficients over the scatter, summed over x, per panel."""
+    grid = density.grid
+    assert grid is not None  # noqa: S101 - only called with a scatter
+    d, slope = mesh.panels.nodes()
+    mass = mesh.node_mass.sum(axis=1)
+    keep = mass > 1e-15
+    anchor, d, slope = mesh.panels.anchor[keep][:, None], d[keep], slope[keep]
+    prior = density.problem.prior.log_density(anchor, d)
+    total = mesh.log_total[0]
+    out = np.zeros(grid.panels.count)
+    step = max(_ROWS_AT_ONCE // len(grid.values), 1)
+    unweighted = grid.log_weight - np.tile(np.log(WEIGHTS), grid.panels.count)
+    for begin in range(0, len(d), step):
+        part = slice(begin, begin + step)
+        logs = density.jointly(anchor[part], d[part]) + unweighted[:, None]
+        logs = logs + (prior[part] + slope[part] + np.log(WEIGHTS) - total)[:, None, :]
+        values = np.exp(logs).reshape(logs.shape[0], grid.panels.count, ORDER, -1)
+        last = np.einsum("ptkm,kj->ptmj", values, LEGENDRE[:, -3:])
+        out += 2.0 * np.abs(last).sum(axis=(0, 2, 3))
+    return out
+
+
+def _finish(
+    problem: Problem,
+    rule: ReliabilityRule,
+    grid: ScatterGrid | None,
+    mesh: Mesh,
+    prior: ScatterPrior | None,
+    density: Density,
+    scatter_error: float,
+) -> Solution:
+    log_normaliser = float(mesh.log_total[0])
+    if prior is not None and prior.proper and not prior.normalised:
+        sds = problem.columns.overconfidence * problem.columns.stated_sd
+        log_normaliser -= log_prior_mass(
+            lambda tau: prior.log_scatter(tau, stated_variances(problem.columns, len(tau))),
+            first_scatter_panels(sds, float(sds.max()), prior, prior.power),
+            1e-14,
+        )
+    error = float(mesh.error[0]) + scatter_error
+    if rule.coarse is not None:
+        error += _reliability_error(density, mesh)
+    distribution = PanelDensity.from_mesh(mesh, density, problem.prior.low, problem.prior.high)
+    return Solution(problem, rule, grid, mesh, distribution, prior, log_normaliser, error)
+
+
+def _reliability_error(density: Density, mesh: Mesh) -> float:
+    """Error of the trapezoid rule over logit p.
+
+    Halving the step squares the error of a trapezoid rule on an analytic function; the power
+    3/2 of what both rules disagree by leaves a margin.
+    """
+    d, _ = mesh.panels.nodes()
+    mass = mesh.node_mass
+    keep = mass.sum(axis=1) > 1e-12
+    anchor = mesh.panels.anchor[keep][:, None]
+    fine = density.likelihood(anchor, d[keep])
+    coarse = density.likelihood(anchor, d[keep], coarse=True)
+    difference = float(np.sum(mass[keep] * np.abs(np.expm1(coarse - fine))))
+    return min(difference, difference**1.5)

@@ -1,0 +1,210 @@
+"""A bias common to every source: the likelihood blurred by a normal, before the prior.
+
+With z = x + b, b ~ N(0, s^2), the claims speak of z alone: z has the posterior that the claims
+and the blurred prior give, and ``p(x) = p0(x) * integral of L(z) N(z - x; s) dz``. The blur is
+integrated piece by piece between the edges of z's panels, so kinks and narrow peaks survive.
+"""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from reliability.engine.density import PanelDensity
+from reliability.engine.panels import (
+    NODES,
+    WEIGHTS,
+    Features,
+    Panels,
+    initial_panels,
+)
+from reliability.engine.quadrature import refine
+from reliability.priors import PriorOnX
+
+__all__ = ["Blurred", "blur", "blurred_prior", "prior_on_panels", "solve_shared"]
+
+Array = NDArray[np.float64]
+
+#: The normal is integrated this many sds to both sides: 1e-18 lies beyond.
+REACH = 8.8
+_PIECES = np.linspace(-REACH, REACH, 12)
+_TINY = 1e-300
+
+
+def blur(density: PanelDensity, divisor: PriorOnX | None, sd: float, x: Array) -> Array:
+    """Integral of ``density(z) / divisor(z) N(z - x; sd)`` over z, at each x (points,)."""
+    edges = density.position
+    first = np.searchsorted(edges, x - REACH * sd)
+    last = np.searchsorted(edges, x + REACH * sd)
+    inner = np.maximum(last - first, 0)
+    count = len(_PIECES)
+    owner = np.concatenate([
+        np.repeat(np.arange(len(x)), count),
+        np.repeat(np.arange(len(x)), inner),
+    ])
+    number = np.arange(int(inner.sum())) - np.repeat(np.cumsum(inner) - inner, inner)
+    offset = np.concatenate([
+        np.tile(sd * _PIECES, len(x)),
+        edges[np.repeat(first, inner) + number] - np.repeat(x, inner),
+    ])
+    order = np.lexsort((offset, owner))
+    owner, offset = owner[order], offset[order]
+    same = owner[1:] == owner[:-1]
+    left, right = offset[:-1][same], offset[1:][same]
+    owner = owner[:-1][same]
+    keep = right > left
+    left, right, owner = left[keep], right[keep], owner[keep]
+    half = 0.5 * (right - left)
+    shift = 0.5 * (right + left)[:, None] + half[:, None] * NODES
+    z = x[owner][:, None] + shift
+    values = density.interpolate(z)
+    if divisor is not None:
+        with np.errstate(over="ignore"):
+            values = values / np.maximum(
+                np.exp(divisor.log_density(np.zeros((len(z), 1)), z)), _TINY
+            )
+    kernel = np.exp(-0.5 * (shift / sd) ** 2) / (sd * np.sqrt(2.0 * np.pi))
+    piece = half * ((values * kernel) @ WEIGHTS)
+    return np.bincount(owner, piece, minlength=len(x))
+
+
+@attrs.frozen(eq=False)
+class Blurred:
+    """Unnormalised log density of x: the prior times the blurred likelihood.
+
+    ``density`` is the posterior of z, normalised, and ``divisor`` the prior it was made with,
+    so that their ratio is the likelihood.
+    """
+
+    density: PanelDensity
+    prior: PriorOnX
+    divisor: PriorOnX | None
+    sd: float
+
+    def __call__(self, anchor: Array, d: Array) -> Array:
+        """Log density at anchor + d."""
+        x = anchor + d
+        blurred = blur(self.density, self.divisor, self.sd, x.ravel()).reshape(x.shape)
+        # Interpolation leaves noise of 1e-13 of a panel's height where nothing is.
+        return self.prior.log_density(anchor, d) + np.log(np.maximum(blurred, _TINY))
+
+
+def prior_features(prior: PriorOnX, extra: float = 0.0) -> Features:
+    """Where a prior alone bends or breaks, blurred by ``extra``."""
+    zero = np.zeros(len(prior.location), dtype=np.int64)
+    one = np.array([1.0])
+    return Features(
+        zero,
+        prior.location,
+        np.hypot(prior.scale, extra),
+        np.zeros(0, dtype=np.int64),
+        np.zeros(0),
+        prior.low * one,
+        prior.high * one,
+        prior.lower_tail.effective_power * one,
+        prior.upper_tail.effective_power * one,
+    )
+
+
+@attrs.frozen(eq=False)
+class _PriorDensity:
+    prior: PriorOnX
+
+    def __call__(self, anchor: Array, d: Array) -> Array:
+        return self.prior.log_density(anchor, d)
+
+
+def prior_on_panels(prior: PriorOnX) -> PanelDensity:
+    """A proper prior as a density on panels, normalised."""
+    density = _PriorDensity(prior)
+
+    def log_density(panels: Panels) -> Array:
+        d, _ = panels.nodes()
+        return density(panels.anchor[:, None], d)
+
+    mesh = refine(initial_panels(prior_features(prior)), log_density, 1)
+    return PanelDensity.from_mesh(mesh, density, prior.low, prior.high)
+
+
+@attrs.frozen(eq=False)
+class _BlurredPrior:
+    density: PanelDensity
+    sd: float
+
+    def __call__(self, anchor: Array, d: Array) -> Array:
+        x = anchor + d
+        blurred = blur(self.density, None, self.sd, x.ravel()).reshape(x.shape)
+        return np.log(np.maximum(blurred, _TINY))
+
+
+def blurred_prior(prior: PriorOnX, sd: float) -> PriorOnX:
+    """Prior of z = x + b: the prior of x blurred by the shared bias."""
+    if not prior.proper:
+        return prior
+    if prior.normal is not None:
+        mean, prior_sd = prior.normal
+        total = float(np.hypot(prior_sd, sd))
+        constant = -np.log(total) - 0.5 * np.log(2.0 * np.pi)
+        return attrs.evolve(
+            prior,
+            log_density=_NormalDensity(mean, total, float(constant)),
+            scale=np.array([total]),
+            normal=(mean, total),
+            made_from=None,
+        )
+    reach = REACH * sd
+    return attrs.evolve(
+        prior,
+        log_density=_BlurredPrior(prior_on_panels(prior), sd),
+        low=prior.low - reach,
+        high=prior.high + reach,
+        location=np.concatenate([
+            prior.location, [x for x in (prior.low, prior.high) if np.isfinite(x)]
+        ]),
+        scale=np.concatenate([
+            np.hypot(prior.scale, sd), [sd for x in (prior.low, prior.high) if np.isfinite(x)]
+        ]),
+        kinks=np.zeros(0),
+        normalised=True,
+        uniform=False,
+        made_from=None,
+    )
+
+
+@attrs.frozen(eq=False)
+class _NormalDensity:
+    mean: float
+    sd: float
+    constant: float
+
+    def __call__(self, anchor: Array, d: Array) -> Array:
+        z = ((self.mean - anchor) - d) / self.sd
+        return self.constant - 0.5 * z * z
+
+
+def solve_shared(
+    of_z: PanelDensity, prior: PriorOnX, divisor: PriorOnX, sd: float, features: Features
+) -> tuple[PanelDensity, float, float]:
+    """Posterior of x from that of z, the log of its integral, and its error bound.
+
+    ``of_z`` is normalised, so the integral is relative to z's own evidence.
+    """
+    flat = not prior.proper
+    density = Blurred(of_z, prior, None if flat else divisor, sd)
+
+    def log_density(panels: Panels) -> Array:
+        d, _ = panels.nodes()
+        return density(panels.anchor[:, None], d)
+
+    wider = attrs.evolve(
+        features,
+        scale=np.hypot(features.scale, sd),
+        kink=features.kink[:0],
+        kink_quantity=features.kink_quantity[:0],
+        low=np.array([prior.low]),
+        high=np.array([prior.high]),
+    )
+    mesh = refine(initial_panels(wider), log_density, 1, noise=1e-13)
+    result = PanelDensity.from_mesh(mesh, density, prior.low, prior.high)
+    return result, float(mesh.log_total[0]), float(mesh.error[0])

@@ -1,0 +1,278 @@
+"""Posterior: a probability distribution of a quantity, in the quantity's own units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Literal
+
+import attrs
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reliability.engine.density import Distribution
+from reliability.errors import InvalidValueError
+from reliability.scales import SCALES, Scale
+
+__all__ = ["Posterior"]
+
+Array = NDArray[np.float64]
+
+
+def bisect_root(function: Callable[[float], float], low: float, high: float) -> float:
+    """Root of an increasing function between two points: the Illinois variant of false position."""
+    at_low, at_high = function(low), function(high)
+    for _ in range(200):
+        middle = high - at_high * (high - low) / (at_high - at_low)
+        if not low < middle < high:
+            middle = 0.5 * (low + high)
+        value = function(middle)
+        if value == 0.0 or high - low <= 4e-16 * abs(middle):
+            return middle
+        if value > 0.0:
+            high, at_high, at_low = middle, value, 0.5 * at_low
+        else:
+            low, at_low, at_high = middle, value, 0.5 * at_high
+    return 0.5 * (low + high)
+
+
+def _unwrap(values: Array) -> float | Array:
+    return float(values) if np.ndim(values) == 0 else values
+
+
+@attrs.frozen(eq=False, slots=False, repr=False)
+class Posterior:
+    """A distribution that speaks the language of a frozen scipy distribution.
+
+    Everything is in the quantity's units. Methods accept numbers or arrays of any shape. A
+    moment that does not exist is inf (mean or variance of a distribution with one heavy tail)
+    or nan, never the artefact of a cut-off.
+
+    Attributes
+    ----------
+    zero : probability that the quantity is exactly zero (an atom beside the density)
+
+    Examples
+    --------
+    >>> from reliability import combine, Model
+    >>> p = combine([("A", "10 +- 1"), ("B", "12 +- 1")], model=Model.common_effect()).posterior
+    >>> round(p.mean(), 6), round(p.std(), 6)
+    (11.0, 0.707107)
+    >>> [round(x, 3) for x in p.interval(0.95)]
+    [9.614, 12.386]
+    """
+
+    _distribution: Distribution
+    _scale: Scale = SCALES["linear"]
+    _has_mean: bool = True
+    _has_variance: bool = True
+    _support: tuple[float, float] = (-np.inf, np.inf)
+    zero: float = 0.0
+
+    # ---------------------------------------------------------------- densities
+
+    def logpdf(self, value: ArrayLike) -> float | Array:
+        """Log density of the quantity at given values; -inf outside the support."""
+        theta = np.asarray(value, dtype=np.float64)
+        out = np.full(theta.shape, -np.inf)
+        inside = (theta >= self._support[0]) & (theta <= self._support[1])
+        inside &= (theta > self._scale.low) & (theta < self._scale.high)
+        x = self._scale.to_x(np.where(inside, theta, 0.5))
+        if inside.any():
+            logs = self._distribution.log_density(x[inside])
+            out[inside] = logs - self._scale.log_jacobian(x[inside])
+        return _unwrap(np.where(np.isnan(theta), np.nan, out))
+
+    def pdf(self, value: ArrayLike) -> float | Array:
+        """Density of the quantity at given values, per unit of the quantity."""
+        return _unwrap(np.exp(np.asarray(self.logpdf(value))))
+
+    def _side(self, value: ArrayLike, *, below: bool) -> float | Array:
+        theta = np.asarray(value, dtype=np.float64)
+        inside = (theta > self._support[0]) & (theta < self._support[1])
+        x = self._scale.to_x(np.where(inside, theta, 0.5))
+        side = self._distribution.below(x) if below else self._distribution.above(x)
+        start, stop = (0.0, 1.0) if below else (1.0, 0.0)
+        out = np.where(theta <= self._support[0], start, np.where(inside, side, stop))
+        return _unwrap(np.where(np.isnan(theta), np.nan, out))
+
+    def cdf(self, value: ArrayLike) -> float | Array:
+        """Probability that the quantity is at most the given values."""
+        return self._side(value, below=True)
+
+    def sf(self, value: ArrayLike) -> float | Array:
+        """Probability that the quantity exceeds the given values."""
+        return self._side(value, below=False)
+
+    # ---------------------------------------------------------------- quantiles
+
+    def _quantile(self, p: ArrayLike, *, upper: bool) -> float | Array:
+        p = np.asarray(p, dtype=np.float64)
+        valid = (p >= 0.0) & (p <= 1.0)
+        safe = np.where(valid, p, 0.5)
+        low, high = (1.0 - safe, safe) if upper else (safe, 1.0 - safe)
+        theta = self._scale.to_theta(self._distribution.quantile(low, high))
+        theta = np.clip(theta, *self._support)
+        theta = np.where(low <= 0.0, self._support[0], np.where(high <= 0.0, self._support[1], theta))
+        return _unwrap(np.where(valid, theta, np.nan))
+
+    def ppf(self, p: ArrayLike) -> float | Array:
+        """Quantile: the value with probability p below it; nan for p outside [0, 1]."""
+        return self._quantile(p, upper=False)
+
+    def isf(self, p: ArrayLike) -> float | Array:
+        """The value with probability p above it."""
+        return self._quantile(p, upper=True)
+
+    def median(self) -> float:
+        """The value that the quantity exceeds with probability one half."""
+        return float(self.ppf(0.5))
+
+    # ---------------------------------------------------------------- moments
+
+    @cached_property
+    def _moments(self) -> tuple[float, float]:
+        orders = 0 if not self._has_mean else 2 if self._has_variance else 1
+        origin, means = self._distribution.moments(self._scale, orders)
+        one_sided = self._scale.name == "log" or np.isfinite(self._support[0])
+        missing = np.inf if one_sided else np.nan
+        if not means:
+            return missing, missing
+        mean = float(self._scale.to_theta(origin)) + means[0]
+        if orders == 1:
+            return mean, np.inf
+        return mean, max(means[1] - means[0] ** 2, 0.0)
+
+    def mean(self) -> float:
+        """Mean; inf or nan where it does not exist."""
+        return self._moments[0]
+
+    def var(self) -> float:
+        """Variance; inf or nan where it does not exist."""
+        return self._moments[1]
+
+    def std(self) -> float:
+        """Standard deviation; inf or nan where it does not exist."""
+        return float(np.sqrt(self._moments[1]))
+
+    def entropy(self) -> float:
+        """Differential entropy, in nats, of the quantity in its units."""
+        return -self._distribution.mean_of_log_density(self._scale)
+
+    # ---------------------------------------------------------------- shape
+
+    @cached_property
+    def _modes(self) -> tuple[float, ...]:
+        height = self._distribution.log_density
+        x = self._distribution.grid()
+        logs = height(x)
+        inner = np.flatnonzero((logs[1:-1] >= logs[:-2]) & (logs[1:-1] > logs[2:])) + 1
+        found: list[tuple[float, float]] = []
+        for i in inner:
+            low, high = float(x[i - 1]), float(x[i + 1])
+            for _ in range(12):
+                fine = np.linspace(low, high, 21)
+                at = height(fine)
+                best = int(np.clip(np.argmax(at), 1, 19))
+                low, high = float(fine[best - 1]), float(fine[best + 1])
+            found.append((float(self._scale.to_theta(0.5 * (low + high))), float(at.max())))
+        for end, limit in ((0, self._support[0]), (-1, self._support[1])):
+            finite = np.isfinite(self._scale.to_x(limit)) if self._scale.contains(limit) else False
+            if finite and logs[end] >= np.max(logs[[1, -2]]) and logs[end] > logs.max() - 50.0:
+                found.append((limit, float(logs[end])))
+        found.sort(key=lambda pair: -pair[1])
+        return tuple(theta for theta, _ in found)
+
+    def modes(self) -> list[float]:
+        """Local maxima of the density on the scale, highest first.
+
+        On the scale's coordinate (the logarithm, on the log scale): where a picture with that
+        axis has its peaks. In the quantity's own units a long lower tail on the log scale would
+        put a spurious peak at zero.
+        """
+        return list(self._modes)
+
+    def mode(self) -> float:
+        """The highest of the :meth:`modes`."""
+        return self._modes[0] if self._modes else self.median()
+
+    def support(self) -> tuple[float, float]:
+        """The smallest interval that holds all of the probability."""
+        return self._support
+
+    def interval(
+        self, level: float = 0.95, kind: Literal["central", "shortest"] = "central"
+    ) -> tuple[float, float]:
+        """Interval that holds the quantity with probability ``level``.
+
+        Parameters
+        ----------
+        level : probability in (0, 1)
+        kind : "central" (equal probability on both sides) or "shortest" (on the scale: on the
+            log scale the smallest ratio of its ends)
+
+        Raises
+        ------
+        ReliabilityError
+            If the level is not in (0, 1) or the kind unknown.
+        """
+        if isinstance(level, bool) or not isinstance(level, (int, float, np.floating)):
+            raise InvalidValueError(f"level must be a number in (0, 1) (got {level!r})")
+        if not 0.0 < level < 1.0:
+            hint = f"; did you mean {level / 100:g}?" if 1.0 < level < 100.0 else ""
+            raise InvalidValueError(f"level must lie in (0, 1), got {level:g}{hint}")
+        if kind == "central":
+            tail = 0.5 * (1.0 - level)
+            return float(self.ppf(tail)), float(self.isf(tail))
+        if kind != "shortest":
+            raise InvalidValueError(f"kind must be 'central' or 'shortest' (got {kind!r})")
+        return self._shortest(level)
+
+    def _shortest(self, level: float) -> tuple[float, float]:
+        """Smallest width over the probability left below: where both ends are equally dense."""
+        outside = 1.0 - level
+        quantile, height = self._distribution.quantile, self._distribution.log_density
+
+        def ends(below: Array) -> tuple[Array, Array]:
+            above = outside - below
+            return quantile(below, 1.0 - below), quantile(1.0 - above, above)
+
+        below = outside * np.concatenate([[0.0], np.linspace(0.001, 0.999, 199), [1.0]])
+        low, high = ends(below)
+        with np.errstate(invalid="ignore"):
+            width = high - low
+        width = np.where(np.isfinite(width), width, np.inf)
+        best = int(np.argmin(width))
+        root = float(below[best])
+        if best not in {0, len(below) - 1}:
+
+            def slope(at: float) -> float:
+                one, other = ends(np.array(at))
+                return float(height(one) - height(other))
+
+            left = max(float(below[best - 1]), 1e-12 * outside)
+            right = min(float(below[best + 1]), outside * (1.0 - 1e-12))
+            if slope(left) < 0.0 < slope(right):
+                root = bisect_root(slope, left, right)
+        low, high = self._scale.to_theta(np.array([float(e) for e in ends(np.array(root))]))
+        return float(max(low, self._support[0])), float(min(high, self._support[1]))
+
+    def rvs(
+        self,
+        size: int | tuple[int, ...] = 1,
+        rng: np.random.Generator | int | None = None,
+    ) -> Array:
+        """Random values, by inversion.
+
+        Parameters
+        ----------
+        size : how many, or the shape
+        rng : a ``numpy.random.Generator`` or a seed
+        """
+        u = np.random.default_rng(rng).random(size)
+        return np.asarray(self.ppf(u))
+
+    def __repr__(self) -> str:
+        """One line: median and 95 % interval."""
+        low, high = self.interval(0.95)
+        return f"Posterior(median={self.median():.6g}, 95% {low:.6g} to {high:.6g})"

@@ -1,0 +1,472 @@
+"""Results in words and tables: plain text, HTML, one line; and several results side by side.
+
+Everything is first put into a `_Page`: sentences, one table, notes. Text and HTML write the same
+page.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+import numpy as np
+
+from reliability.numbers import Digits, percent
+
+if TYPE_CHECKING:
+    from reliability.combination import ClaimResult, Combination
+    from reliability.posterior import Posterior
+
+__all__ = ["Group", "as_html", "as_text", "compare_text", "digits_of", "groups", "one_line"]
+
+#: Columns of text that a report may fill.
+WIDTH = 100
+#: Numerical errors above this are said.
+_ERROR_SHOWN = 1e-8
+#: A group of claims is told of if it holds this much of the probability ...
+_SMALLEST_GROUP = 0.03
+#: ... and if the density between it and the next one falls below this share of its peak.
+_VALLEY = 0.8
+#: p-values of the conflict statistic below these are called a conflict, and a tension.
+_CONFLICT, _TENSION = 0.01, 0.1
+
+_LEGEND = {
+    "weight": "share in the estimate",
+    "sound": "probability that the claim's uncertainty is honest",
+    "pull": "how far the claim's origin moves the estimate",
+    "surprise": "how often a claim would lie as far out, given the others",
+}
+
+
+# --- what there is to say -----------------------------------------------------------------------
+
+
+def digits_of(result: Combination) -> Digits:
+    """How to write values of a result's quantity: by its central 68 % interval."""
+    low, high = (float(x) for x in result.scale.to_x(result.posterior.interval(0.6827)))
+    return Digits(result.scale, 0.5 * (high - low))
+
+
+@attrs.frozen
+class Group:
+    """A peak of the posterior: where it is, and how much of the probability is around it."""
+
+    value: float
+    probability: float
+
+
+def groups(result: Combination) -> list[Group]:
+    """Peaks of the posterior on the working coordinate, in increasing order.
+
+    Parameters
+    ----------
+    result : what `combine` returned
+
+    Returns
+    -------
+    list of Group
+        One group where the claims agree; more where the density has separate peaks that each
+        hold a share of the probability.
+    """
+    posterior, scale = result.posterior, result.scale
+    steps = np.linspace(0.001, 0.999, 400)
+    at_quantiles = scale.to_x(np.asarray(posterior.ppf(steps)))
+    x = np.concatenate([at_quantiles, np.linspace(at_quantiles[0], at_quantiles[-1], 400)])
+    x = np.unique(x[np.isfinite(x)])
+    if len(x) < 3:
+        return [Group(posterior.median(), 1.0)]
+    logs = np.asarray(posterior.logpdf(scale.to_theta(x))) + scale.log_jacobian(x)
+    peaks = [*_separate_peaks(logs)]
+    cuts = [
+        float(scale.to_theta(x[left + int(np.argmin(logs[left : right + 1]))]))
+        for left, right in zip(peaks[:-1], peaks[1:], strict=True)
+    ]
+    below = [0.0, *(float(posterior.cdf(cut)) for cut in cuts), 1.0]
+    found = [
+        Group(float(scale.to_theta(x[peak])), below[i + 1] - below[i])
+        for i, peak in enumerate(peaks)
+    ]
+    kept = [group for group in found if group.probability >= _SMALLEST_GROUP]
+    return kept or [Group(posterior.median(), 1.0)]
+
+
+def _separate_peaks(logs: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> list[int]:
+    """Indices of local maxima; of two without a valley between them, the higher one."""
+    padded = np.concatenate([[-np.inf], logs, [-np.inf]])
+    maxima = np.flatnonzero((padded[1:-1] > padded[:-2]) & (padded[1:-1] >= padded[2:]))
+    kept: list[int] = []
+    for peak in map(int, maxima):
+        while kept:
+            valley = float(np.min(logs[kept[-1] : peak + 1]))
+            if valley < min(logs[kept[-1]], logs[peak]) + math.log(_VALLEY):
+                break
+            if logs[kept[-1]] >= logs[peak]:
+                peak = -1  # noqa: PLW2901  # the hill belongs to the peak before it
+                break
+            kept.pop()
+        if peak >= 0:
+            kept.append(peak)
+    return kept
+
+
+def _headline(result: Combination, digits: Digits, level: float) -> str:
+    low, high = result.posterior.interval(level)
+    best = digits.text(result.estimate)
+    return (
+        f"Best estimate {best}; {100.0 * level:g}% of the probability lies between "
+        f"{digits.text(low)} and {digits.text(high)}."
+    )
+
+
+def _disagreement(result: Combination, digits: Digits) -> str:
+    """One sentence where the posterior has several peaks."""
+    found = groups(result)
+    if len(found) < 2:
+        return ""
+    parts = [
+        f"{'another' if index else 'one group says'} about {digits.text(group.value)} "
+        f"({percent(group.probability)} of the probability)"
+        for index, group in enumerate(found)
+    ]
+    return f"The claims disagree: {', '.join(parts)}."
+
+
+def _agreement(result: Combination) -> str:
+    """One sentence about the conflict statistics; empty where there is nothing to compare."""
+    conflict = result.conflict
+    if not (conflict.df > 0 and math.isfinite(conflict.p)):
+        return ""
+    figures = f"Q = {conflict.Q:.3g} for {conflict.df:g} degree{'s'[: conflict.df != 1]} of freedom"
+    if conflict.p < _CONFLICT:
+        return (
+            f"Taken at their word, the claims contradict each other: they would differ this much "
+            f"with probability {percent(conflict.p)} ({figures}); their stated uncertainties would "
+            f"have to be {conflict.birge:.2g} times as large."
+        )
+    if conflict.p < _TENSION:
+        return (
+            f"There is some tension: claims would differ this much with probability "
+            f"{percent(conflict.p)} if each were taken at its word ({figures})."
+        )
+    return f"The claims agree within their stated uncertainties ({figures})."
+
+
+def _moments(result: Combination) -> Iterable[str]:
+    mean, sd = result.posterior.mean(), result.posterior.std()
+    if math.isnan(mean):
+        yield "The mean is not defined: both tails are too heavy. Use the best estimate (median)."
+    elif math.isinf(mean):
+        yield (
+            "The mean is infinite: very large values keep too much probability. "
+            "Use the best estimate (median)."
+        )
+    elif not math.isfinite(sd):
+        yield "The standard deviation is infinite: the tails are too heavy. Use the interval."
+
+
+def _learned(result: Combination, digits: Digits) -> Iterable[str]:
+    """What was found out about the sources and their scatter."""
+    reliability = result.reliability
+    if reliability is not None:
+        low, high = reliability.interval(0.95)
+        yield (
+            f"Claims of sources without a stated reliability are sound with probability "
+            f"{percent(reliability.mean())} (95%: {percent(low)} to {percent(high)})."
+        )
+    scatter = result.heterogeneity
+    if scatter is not None:
+        low, high = scatter.interval(0.95)
+        if result.model.inflation is not None:
+            what = "Stated uncertainties are too small by a common factor of"
+        elif digits.scale.name == "linear":
+            what = "The sources scatter, beyond what they state, by"
+        else:
+            what = f"The sources scatter, beyond what they state, on the {digits.scale.name} by"
+        yield f"{what} {scatter.median():.2g} (95%: {low:.2g} to {high:.2g})."
+
+
+def _unknowable(result: Combination) -> str:
+    heard = {entry.origin for entry in result.claims if entry.dropped is None}
+    if len(heard) < 2:
+        return "There is one piece of evidence, and nothing to check it against."
+    if result.model.shared:
+        return ""
+    return (
+        "An error that all sources have in common cannot be seen here; no agreement rules it out."
+    )
+
+
+def _dropped(result: Combination) -> Iterable[str]:
+    for number, entry in enumerate(result.claims, start=1):
+        if entry.dropped is not None:
+            yield f"Claim {number} ({_clean(entry.claim.source.name)}) is left out: {entry.dropped}."
+
+
+# --- the page -----------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class _Page:
+    """Sentences, a table and notes. Text columns come first, then columns of numbers."""
+
+    title: str
+    sentences: list[str]
+    header: list[str]
+    rows: list[list[str]]
+    texts: int
+    notes: list[str]
+
+
+def _clean(text: str) -> str:
+    """One line without control characters or changes of direction."""
+    kept = (
+        character if unicodedata.category(character) not in {"Cc", "Cs"} else " "
+        for character in text
+        if character not in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    )
+    return " ".join("".join(kept).split())
+
+
+def _row(entry: ClaimResult, digits: Digits, estimate: float, shared: set[str]) -> list[str]:
+    cells = [_clean(str(entry.claim.source)), _clean(str(entry.claim.statement))]
+    if shared:
+        cells.append(_clean(entry.origin) if entry.origin in shared else "")
+    if entry.dropped is not None:
+        return [*cells, "-", "-", "-", "-"]
+    return [
+        *cells,
+        percent(entry.weight),
+        percent(entry.soundness),
+        digits.shift(entry.influence.shift, at=estimate),
+        percent(entry.tail),
+    ]
+
+
+def _page(result: Combination, level: float) -> _Page:
+    digits = digits_of(result)
+    counts = Counter(entry.origin for entry in result.claims)
+    shared = {origin for origin, count in counts.items() if count > 1}
+    names = ["source", "says", *(["origin"] if shared else [])]
+    sentences = [_headline(result, digits, level), _disagreement(result, digits)]
+    if result.posterior.zero > 0.0:
+        sentences.insert(
+            1, f"There is none at all with probability {percent(result.posterior.zero)}."
+        )
+    notes = [
+        _agreement(result),
+        *_learned(result, digits),
+        *_moments(result),
+        *_dropped(result),
+        _unknowable(result),
+    ]
+    if not result.error <= _ERROR_SHOWN:
+        notes.append(f"Numerical error: up to {result.error:.0e} of these results.")
+    return _Page(
+        _clean(result.quantity or ""),
+        [sentence for sentence in sentences if sentence],
+        [*names, *_LEGEND],
+        [_row(entry, digits, result.estimate, shared) for entry in result.claims],
+        len(names),
+        [note for note in notes if note],
+    )
+
+
+# --- text ---------------------------------------------------------------------------------------
+
+
+def _cells(text: str) -> int:
+    """Columns that a text fills on a terminal."""
+    return sum(
+        0
+        if unicodedata.combining(character)
+        else 1 + (unicodedata.east_asian_width(character) in "WF")
+        for character in text
+    )
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    """Lines of at most this many columns; words longer than that are broken."""
+    lines: list[str] = []
+    line = ""
+    for word in text.split(" "):
+        rest = word
+        if line and _cells(line) + 1 + _cells(rest) <= width:
+            line = f"{line} {rest}"
+            continue
+        if line:
+            lines.append(line)
+        while _cells(rest) > width:
+            cut = 1
+            while _cells(rest[: cut + 1]) <= width:
+                cut += 1
+            lines.append(rest[:cut])
+            rest = rest[cut:]
+        line = rest
+    return [*lines, line] if line or not lines else lines
+
+
+def _widths(natural: Sequence[int], available: int) -> list[int]:
+    """Share a width among columns: none gets more than it needs, the long ones get the same."""
+    widths = list(natural)
+    while sum(widths) > available:
+        longest = max(widths)
+        second = max((width for width in widths if width < longest), default=0)
+        count = widths.count(longest)
+        excess = sum(widths) - available
+        step = min(longest - second, -(-excess // count))
+        widths = [width - step if width == longest else width for width in widths]
+    return widths
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> list[str]:
+    """Lines of a table; the first columns are texts and wrap, the others are numbers."""
+    every = [header, *rows]
+    natural = [max(_cells(row[column]) for row in every) for column in range(len(header))]
+    gaps = 2 * (len(header) - 1)
+    widths = [*_widths(natural[:texts], WIDTH - gaps - sum(natural[texts:])), *natural[texts:]]
+    lines: list[str] = []
+
+    def write(row: Sequence[str]) -> None:
+        wrapped = [_wrap(cell, widths[column]) for column, cell in enumerate(row)]
+        for depth in range(max(map(len, wrapped))):
+            parts = []
+            for column, cell in enumerate(wrapped):
+                text = cell[depth] if depth < len(cell) else ""
+                blank = " " * (widths[column] - _cells(text))
+                parts.append(text + blank if column < texts else blank + text)
+            lines.append("  ".join(parts).rstrip())
+
+    write(header)
+    lines.append("  ".join("-" * width for width in widths))
+    for row in rows:
+        write(row)
+    return lines
+
+
+def _paragraph(text: str) -> list[str]:
+    return _wrap(text, WIDTH)
+
+
+def as_text(result: Combination, *, level: float = 0.95) -> str:
+    """Write a result for a reader: the answer, a table of the claims, what to be careful about.
+
+    Parameters
+    ----------
+    result : what `combine` returned
+    level : probability of the interval in the first sentence
+    """
+    page = _page(result, level)
+    lines = [page.title, "=" * _cells(page.title)] if page.title else []
+    for sentence in page.sentences:
+        lines += _paragraph(sentence)
+    lines += ["", *_table(page.header, page.rows, page.texts), ""]
+    for note in page.notes:
+        lines += _paragraph(note)
+    legend = "; ".join(f"{name}: {meaning}" for name, meaning in _LEGEND.items())
+    lines += ["", *_paragraph(f"{legend}.")]
+    return "\n".join(lines)
+
+
+def one_line(result: Combination) -> str:
+    """Write a result on one line, for ``repr``."""
+    digits = digits_of(result)
+    low, high = result.posterior.interval(0.95)
+    count = len(result.claims)
+    about = f" on {_clean(result.quantity)!r}" if result.quantity else ""
+    return (
+        f"Combination({count} claim{'s'[: count != 1]}{about}: {digits.text(result.estimate)}, "
+        f"95% {digits.text(low)} to {digits.text(high)})"
+    )
+
+
+# --- HTML ---------------------------------------------------------------------------------------
+
+
+def as_html(result: Combination, *, level: float = 0.95) -> str:
+    """Write the same as `as_text` as an HTML fragment, with everything escaped.
+
+    Parameters
+    ----------
+    result : what `combine` returned
+    level : probability of the interval in the first sentence
+    """
+    page = _page(result, level)
+
+    def element(tag: str, text: str, style: str = "") -> str:
+        return f"<{tag}{f' style={chr(34)}{style}{chr(34)}' if style else ''}>{html.escape(text)}</{tag}>"
+
+    def row(cells: Sequence[str], tag: str) -> str:
+        written = [
+            element(tag, cell, f"text-align: {'left' if column < page.texts else 'right'}")
+            for column, cell in enumerate(cells)
+        ]
+        return f"<tr>{''.join(written)}</tr>"
+
+    def heading() -> str:
+        cells = [element("th", name, "text-align: left") for name in page.header[: page.texts]]
+        cells += [
+            f'<th style="text-align: right" title="{html.escape(_LEGEND[name])}">{name}</th>'
+            for name in page.header[page.texts :]
+        ]
+        return f"<tr>{''.join(cells)}</tr>"
+
+    parts = ["<div>"]
+    if page.title:
+        parts.append(element("h4", page.title))
+    first, *others = page.sentences
+    parts.append(f"<p><strong>{html.escape(first)}</strong></p>")
+    parts += [element("p", sentence) for sentence in others]
+    parts += ["<table>", f"<thead>{heading()}</thead>", "<tbody>"]
+    parts += [row(cells, "td") for cells in page.rows]
+    parts += ["</tbody>", "</table>", "<ul>"]
+    parts += [element("li", note) for note in page.notes]
+    parts += ["</ul>", "</div>"]
+    return "\n".join(parts)
+
+
+# --- several results ----------------------------------------------------------------------------
+
+
+def _change(posterior: Posterior, against: Posterior) -> str:
+    """How the best estimate compares with another one, as a factor or a difference."""
+    one, other = posterior.median(), against.median()
+    if one > 0.0 and other > 0.0:
+        return f"× {one / other:.2g}"
+    return f"{one - other:+.3g}"
+
+
+def compare_text(results: Mapping[str, Combination], *, level: float = 0.95) -> str:
+    """Results of the same quantity under different assumptions, one row each.
+
+    Parameters
+    ----------
+    results : results by the name of what was assumed; the first is what others are compared with
+    level : probability of the interval
+    """
+    rows = []
+    first = next(iter(results.values()), None)
+    for name, result in results.items():
+        digits = digits_of(result)
+        low, high = result.posterior.interval(level)
+        found = groups(result)
+        peaks = ", ".join(
+            f"{digits.text(group.value)} ({percent(group.probability)})" for group in found
+        )
+        rows.append(
+            [
+                _clean(name),
+                peaks if len(found) > 1 else "",
+                digits.text(result.estimate),
+                f"{digits.text(low)} to {digits.text(high)}",
+                ""
+                if first is None or result is first
+                else _change(result.posterior, first.posterior),
+            ]
+        )
+    header = ["assumption", "groups", "best estimate", f"{100.0 * level:g}% interval", "change"]
+    return "\n".join(_table(header, rows, 2))
