@@ -337,14 +337,9 @@ class Combination:
         distribution = normal.shrunk(solution, active)
         if distribution is None:
             return None
-        exists = self._inference.existence
-        return Posterior(
-            distribution,
-            self.scale,
-            exists.moment(self.scale, 1),
-            exists.moment(self.scale, 2),
-            (self.scale.low, self.scale.high),
-        )
+        # Its moments exist even where the quantity's do not: for large tau, where x is vague,
+        # a claim's own value is its statement.
+        return Posterior(distribution, self.scale, support=(self.scale.low, self.scale.high))
 
     # ---------------------------------------------------------------- conflict
 

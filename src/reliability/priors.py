@@ -316,7 +316,9 @@ class Normal(QuantityPrior):
         def log_density(anchor: Array, d: Array) -> Array:
             x = anchor + d
             z = (scale.to_theta(x) - self.mean) / self.sd
-            return scale.log_jacobian(x) - 0.5 * z * z - np.log(self.sd) - 0.5 * LOG_2PI
+            with np.errstate(over="ignore"):
+                kernel = scale.log_jacobian(x) - 0.5 * z * z
+            return kernel - np.log(self.sd) - 0.5 * LOG_2PI
 
         at_zero = -self.mean / self.sd
         if scale.name == "log":

@@ -10,7 +10,7 @@ import html
 import math
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import attrs
@@ -19,6 +19,8 @@ import numpy as np
 from reliability.numbers import Digits, percent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from reliability.combination import ClaimResult, Combination
     from reliability.posterior import Posterior
 
@@ -37,9 +39,9 @@ _CONFLICT, _TENSION = 0.01, 0.1
 
 _LEGEND = {
     "weight": "share in the estimate",
-    "sound": "probability that the claim's uncertainty is honest",
-    "pull": "how far the claim's origin moves the estimate",
-    "surprise": "how often a claim would lie as far out, given the others",
+    "sound": "probability that the claim is as good as it says",
+    "pull": "what its origin adds to the estimate",
+    "surprise": "how often a sound claim would lie as far out, given the other origins",
 }
 
 
@@ -84,7 +86,7 @@ def groups(result: Combination) -> list[Group]:
     peaks = [*_separate_peaks(logs)]
     cuts = [
         float(scale.to_theta(x[left + int(np.argmin(logs[left : right + 1]))]))
-        for left, right in zip(peaks[:-1], peaks[1:], strict=True)
+        for left, right in pairwise(peaks)
     ]
     below = [0.0, *(float(posterior.cdf(cut)) for cut in cuts), 1.0]
     found = [
@@ -137,10 +139,10 @@ def _disagreement(result: Combination, digits: Digits) -> str:
 
 
 def _agreement(result: Combination) -> str:
-    """One sentence about the conflict statistics; empty where there is nothing to compare."""
+    """One sentence about how well the claims go together; empty for nothing to compare."""
     conflict = result.conflict
     if not (conflict.df > 0 and math.isfinite(conflict.p)):
-        return ""
+        return _most_surprising(result)
     figures = f"Q = {conflict.Q:.3g} for {conflict.df:g} degree{'s'[: conflict.df != 1]} of freedom"
     if conflict.p < _CONFLICT:
         return (
@@ -154,6 +156,20 @@ def _agreement(result: Combination) -> str:
             f"{percent(conflict.p)} if each were taken at its word ({figures})."
         )
     return f"The claims agree within their stated uncertainties ({figures})."
+
+
+def _most_surprising(result: Combination) -> str:
+    """The claim that fits the others least, where bounds leave no other statistic."""
+    tails = [(entry.tail, entry.claim) for entry in result.claims if math.isfinite(entry.tail)]
+    if len(tails) < 2:
+        return ""
+    tail, claim = min(tails, key=lambda pair: pair[0])
+    if tail >= _TENSION:
+        return "No claim is surprising, given the others."
+    return (
+        f"The most surprising claim is that of {_clean(claim.source.name)}: given the others, a "
+        f"sound claim would lie as far out with probability {percent(tail)}."
+    )
 
 
 def _moments(result: Combination) -> Iterable[str]:
@@ -202,9 +218,22 @@ def _unknowable(result: Combination) -> str:
 
 
 def _dropped(result: Combination) -> Iterable[str]:
+    """Which claims do not count, and why; all with the same reason in one sentence."""
+    by_reason: dict[str, list[str]] = {}
     for number, entry in enumerate(result.claims, start=1):
         if entry.dropped is not None:
-            yield f"Claim {number} ({_clean(entry.claim.source.name)}) is left out: {entry.dropped}."
+            by_reason.setdefault(entry.dropped, []).append(
+                f"{number} ({_clean(entry.claim.source.name)})"
+            )
+    for reason, names in by_reason.items():
+        if len(names) == 1:
+            yield f"Claim {names[0]} does not count: it {reason}."
+        else:
+            yield f"Claims {_and(names)} do not count; each {reason}."
+
+
+def _and(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
 # --- the page -----------------------------------------------------------------------------------
@@ -236,11 +265,9 @@ def _row(entry: ClaimResult, digits: Digits, estimate: float, shared: set[str]) 
     cells = [_clean(str(entry.claim.source)), _clean(str(entry.claim.statement))]
     if shared:
         cells.append(_clean(entry.origin) if entry.origin in shared else "")
-    if entry.dropped is not None:
-        return [*cells, "-", "-", "-", "-"]
     return [
         *cells,
-        percent(entry.weight),
+        "-" if entry.dropped is not None else percent(entry.weight),
         percent(entry.soundness),
         digits.shift(entry.influence.shift, at=estimate),
         percent(entry.tail),
@@ -398,7 +425,8 @@ def as_html(result: Combination, *, level: float = 0.95) -> str:
     page = _page(result, level)
 
     def element(tag: str, text: str, style: str = "") -> str:
-        return f"<{tag}{f' style={chr(34)}{style}{chr(34)}' if style else ''}>{html.escape(text)}</{tag}>"
+        attribute = f' style="{style}"' if style else ""
+        return f"<{tag}{attribute}>{html.escape(text)}</{tag}>"
 
     def row(cells: Sequence[str], tag: str) -> str:
         written = [

@@ -231,7 +231,8 @@ class Settings:
     width: float = 1.5  # a panel's width, in units of the local scale
     growth: float = 1.0  # a tail panel's width, in units of its distance
     scatter_order: int = 24
-    scatter_growth: float = 0.6
+    scatter_growth: float = 0.6  # a scatter panel's width, in units of its distance
+    far_scatter_growth: float = 1.2  # the same, beyond everything that is stated
     logit_step: float = 0.3  # of the trapezoidal rule in logit p
     tail: float = 1e-27  # what may be left out, relative
 
@@ -323,7 +324,7 @@ class Region:
         for sign, edge, end in ((-1, first, self.low), (1, last, self.high)):
             quiet, near = 0, edge
             while end is None and quiet < 3 and len(tails[sign]) < 600:
-                step = min(factor, settings.growth) * local_scale(self.centres, near, near)
+                step = settings.growth * local_scale(self.centres, near, near)
                 low, high = sorted((near, near + sign * step))
                 panel = evaluate(low, high)
                 tails[sign].append(panel)
@@ -946,6 +947,7 @@ class Scatter:
     start: Number
     width: Number  # of the first panel
     end: Number
+    extent: Number = None  # beyond it the scatter exceeds everything that is stated
 
 
 def build_scatter(
@@ -956,7 +958,7 @@ def build_scatter(
     narrowest = min(s for c in claims for _, s in c.centres())
     points = [p for c in claims for p, _ in c.centres()]
     extent = max(s for c in claims for _, s in c.centres()) + max(points) - min(points)
-    far = number(10) ** (settings.digits - 2)
+    far = 1 / number(settings.tail) ** 1.1
     entry = problem["heterogeneity"]
     if entry is not None:
         width = number(entry["scale"])
@@ -969,6 +971,7 @@ def build_scatter(
 
         elif kind == "HalfCauchy":
             end = far * max(width, extent)
+            extent = max(width, extent)
 
             def density(t: Number) -> Number:
                 return 2 / (real.pi * width * (1 + (t / width) ** 2))
@@ -981,7 +984,8 @@ def build_scatter(
 
         else:
             raise ValueError(f"unknown prior on tau {kind!r}")
-        return Scatter("heterogeneity", density, number(0), min(narrowest, width) / 2, end)
+        first = min(narrowest, width) / 2
+        return Scatter("heterogeneity", density, number(0), first, end, extent)
     entry = problem["inflation"]
     if entry is not None:
         shape = number(entry["shape"])
@@ -991,6 +995,7 @@ def build_scatter(
             number(1),
             number(0.5),
             far * extent / narrowest,
+            extent / narrowest,
         )
     return Scatter("none", lambda _: number(1), number(0), number(0), number(0))
 
@@ -1155,8 +1160,10 @@ class Posterior:
             return [(zero, zero, [(self.real.number(1), self._scattered(zero))])]
         panels = []
         low = scatter.start
-        growth = self.settings.scatter_growth
         while low < scatter.end:
+            growth = self.settings.scatter_growth
+            if scatter.extent is not None and low > 10 * scatter.extent:
+                growth = self.settings.far_scatter_growth
             high = low + max(scatter.width, growth * (low - scatter.start))
             panels.append((low, high, self._scatter_nodes(low, high)))
             low = high
@@ -1423,7 +1430,7 @@ SECOND = Settings(
     tail=1e-25,
 )
 NESTED = Settings(
-    digits=30, backend="gmpy2", order=24, width=1.5, growth=2.0, scatter_order=22, tail=1e-20
+    digits=30, backend="gmpy2", order=24, width=1.5, growth=2.0, scatter_order=22, tail=1e-17
 )
 NESTED_AGAIN = Settings(
     digits=33,
@@ -1433,7 +1440,8 @@ NESTED_AGAIN = Settings(
     growth=1.7,
     scatter_order=26,
     scatter_growth=0.5,
-    tail=1e-21,
+    far_scatter_growth=1.0,
+    tail=1e-18,
 )
 
 

@@ -304,9 +304,12 @@ class NormalMixture:
 
     @classmethod
     def of(cls, weights: Array, means: Array, sds: Array) -> NormalMixture:
-        """Drop what weighs nothing, and normalise."""
+        """Drop what weighs nothing, in the second moment as well, and normalise."""
         weights, means, sds = np.broadcast_arrays(weights, means, sds)
-        keep = weights > 1e-25 * weights.max()
+        best = int(np.argmax(weights))
+        with np.errstate(over="ignore"):
+            reach = 1.0 + (sds**2 + (means - means[best]) ** 2) / sds[best] ** 2
+        keep = (weights > 0.0) & (weights * reach > 1e-20 * weights[best])
         weights = weights[keep]
         return cls(weights / weights.sum(), means[keep], sds[keep])
 

@@ -296,8 +296,7 @@ def solve_normal(problem: NormalProblem) -> NormalSolution:
     d, _ = mesh.panels.nodes()
     scatter = (mesh.panels.anchor[:, None] + d).ravel()
     weight = mesh.node_mass.ravel()
-    keep = weight > 1e-24 * weight.max()
-    given = conditional(problem, scatter[keep])
+    given = conditional(problem, scatter)
     log_normaliser = float(mesh.log_total[0])
     if prior.proper and not prior.normalised:
         log_normaliser -= log_prior_mass(
@@ -307,8 +306,8 @@ def solve_normal(problem: NormalProblem) -> NormalSolution:
         )
     return NormalSolution(
         problem,
-        scatter[keep],
-        weight[keep] / weight[keep].sum(),
+        scatter,
+        weight,
         given,
         log_normaliser,
         float(at_zero.log_evidence[0]),
