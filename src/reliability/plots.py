@@ -14,7 +14,7 @@ from reliability.claims.columns import Columns, Form, columns_from_claims
 from reliability.claims.statements import Quantiles
 from reliability.errors import MissingExtraError
 from reliability.numbers import Digits, said
-from reliability.report import digits_of
+from reliability.report import digits_of, statement_text
 
 if TYPE_CHECKING:
     import os
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from reliability.scales import Scale
 
     Array = NDArray[np.float64]
+    Color = tuple[float, float, float]
 
 __all__ = ["forest", "forests", "stated_interval"]
 
@@ -167,15 +168,18 @@ def _fonts(labels: Iterable[str]) -> list[str]:
 
 
 def _limits(spans: Sequence[_Span], result: Combination) -> tuple[float, float]:
-    """Limits on x: all that was stated, and the posterior unless its tails are very long."""
-    low, high = min(span.low for span in spans), max(span.high for span in spans)
-    inner = [float(x) for x in result.scale.to_x(result.posterior.interval(0.5))]
-    outer = [float(x) for x in result.scale.to_x(result.posterior.interval(0.95))]
-    low, high = min(low, inner[0]), max(high, inner[1])
-    width = max(high - low, 1e-12 * max(abs(low), abs(high), 1e-300))
-    low = max(min(low, outer[0]), low - _FOLLOW * width)
-    high = min(max(high, outer[1]), high + _FOLLOW * width)
-    margin = 0.06 * max(high - low, width)
+    """Limits on x: what was stated and the posterior, without the ends of very long lines."""
+    inner = result.scale.to_x(result.posterior.interval(0.5))
+    outer = result.scale.to_x(result.posterior.interval(0.95))
+    middles = np.array([span.middle for span in spans])
+    low, high = float(min(middles.min(), inner[0])), float(max(middles.max(), inner[1]))
+    # However long a line is, it leaves room to tell apart what stands in the middle.
+    half = float(np.median([span.high - span.low for span in spans])) / 2.0
+    room = max(_FOLLOW * (high - low), 3.0 * half, 1e-12 * max(abs(low), abs(high), 1e-300))
+    ends_low = min(float(outer[0]), *(span.low for span in spans))
+    ends_high = max(float(outer[1]), *(span.high for span in spans))
+    low, high = max(min(low, ends_low), low - room), min(max(high, ends_high), high + room)
+    margin = 0.06 * max(high - low, room / 10.0)
     return low - margin, high + margin
 
 
@@ -218,9 +222,7 @@ def _even_ticks(low: float, high: float) -> list[float]:
     return [float(f"{i * step:.12g}") for i in range(first, last + 1)]
 
 
-def _prepare_axis(
-    ax: Axes, scale: Scale, low: float, high: float, fonts: list[str]
-) -> tuple[float, float]:
+def _prepare_axis(ax: Axes, scale: Scale, low: float, high: float, fonts: list[str]) -> None:
     if scale.name != "linear":
         ax.set_xscale(scale.name)
     ends = [float(theta) for theta in scale.to_theta(np.array([low, high]))]
@@ -228,19 +230,24 @@ def _prepare_axis(
     ticks = _ticks(scale, low, high)
     share = scale.name == "logit"
     labels = [f"{said(float(f'{100.0 * tick:.10g}'))}%" if share else said(tick) for tick in ticks]
-    # Of labels that are too long to stand side by side, every second one is left out.
-    room = ax.get_window_extent().width / ax.figure.dpi * 72.0
-    while len(ticks) > 2 and sum(map(len, labels)) * 0.75 * _FONT_POINTS > room:
-        ticks, labels = ticks[::2], labels[::2]
+    # The labels at the sides take about a third of the width; a label that would touch the one
+    # before it is left out.
+    room = 0.6 * ax.get_window_extent().width / ax.figure.dpi * 72.0
+    places = (np.asarray(scale.to_x(np.array(ticks))) - low) / (high - low) * room
+    kept: list[int] = []
+    for index, place in enumerate(places):
+        widths = 0.31 * _FONT_POINTS * (len(labels[index]) + (len(labels[kept[-1]]) if kept else 0))
+        if not kept or place - places[kept[-1]] > widths + 0.6 * _FONT_POINTS:
+            kept.append(index)
+    ticks, labels = [ticks[index] for index in kept], [labels[index] for index in kept]
     ax.set_xticks(ticks, labels, fontsize=_FONT_POINTS, fontfamily=fonts)
     ax.set_xticks([], minor=True)
-    return ends[0], ends[1]
 
 
 # --- drawing ------------------------------------------------------------------------------------
 
 
-def _shade(soundness: float) -> tuple[float, float, float]:
+def _shade(soundness: float) -> Color:
     share = 0.0 if math.isnan(soundness) else soundness
     red, green, blue = (
         light + share * (dark - light) for light, dark in zip(_LIGHT, _DARK, strict=True)
@@ -249,43 +256,49 @@ def _shade(soundness: float) -> tuple[float, float, float]:
 
 
 def _line(
-    ax: Axes, y: float, ends: Sequence[float], limits: tuple[float, float], **style: Any
+    ax: Axes, y: float, ends: Sequence[float], color: Color, width: float, *, dashed: bool = False
 ) -> None:
     """Horizontal line; an end beyond the axis becomes an arrow at its edge."""
+    limits = ax.get_xlim()
     low, high = max(ends[0], limits[0]), min(ends[1], limits[1])
-    ax.plot([low, high], [y, y], solid_capstyle="butt", **style)
-    for inside, beyond, marker in (
-        (low, ends[0] < limits[0], "<"),
-        (high, ends[1] > limits[1], ">"),
-    ):
+    ax.plot(
+        [low, high],
+        [y, y],
+        color=color,
+        linewidth=width,
+        linestyle=(0, (2, 2)) if dashed else "solid",
+        solid_capstyle="butt",
+        zorder=3,
+    )
+    for inside, beyond, sign in ((low, ends[0] < limits[0], -1), (high, ends[1] > limits[1], 1)):
         if beyond:
-            ax.plot([inside], [y], marker=marker, markersize=5, clip_on=False, **style)
+            _arrow_head(ax, inside, y, sign, color)
+
+
+def _arrow_head(ax: Axes, tip: float, y: float, sign: int, color: Color) -> None:
+    marker = ">" if sign > 0 else "<"
+    ax.plot([tip], [y], marker=marker, markersize=6, color=color, clip_on=False, zorder=4)
 
 
 def _draw_claim(ax: Axes, y: float, entry: ClaimResult, span: _Span, result: Combination) -> None:
     scale, limits = result.scale, ax.get_xlim()
-    color = _shade(entry.soundness)
-    low, middle, high = scale.to_theta(np.array([span.low, span.middle, span.high]))
     dropped = entry.dropped is not None
-    style: dict[str, Any] = {"color": color, "linewidth": 1.8, "zorder": 3}
-    if dropped:
-        style |= {"linestyle": (0, (2, 2)), "color": _QUIET, "linewidth": 1.0}
+    color, width = (_QUIET, 1.0) if dropped else (_shade(entry.soundness), 1.8)
+    low, middle, high = (float(t) for t in scale.to_theta([span.low, span.middle, span.high]))
     if span.open:
         # An arrow of a visible length, however small the excess is on this axis.
-        x_limits = scale.to_x(np.array(limits))
-        shortest = 0.08 * float(x_limits[1] - x_limits[0])
-        reach = span.high - span.middle if span.open > 0 else span.middle - span.low
-        x_tip = span.middle + span.open * (max(reach, shortest) if math.isfinite(reach) else 1e9)
-        tip = float(scale.to_theta(np.clip(x_tip, *x_limits)))
-        ax.plot([middle, tip], [y, y], solid_capstyle="butt", **style)
-        marker = ">" if span.open > 0 else "<"
-        ax.plot([tip], [y], marker=marker, markersize=6, clip_on=False, **(style | {"zorder": 4}))
-        ax.plot([middle], [y], marker="|", markersize=9, markeredgewidth=1.8, **style)
+        first, last = (float(x) for x in scale.to_x(limits))
+        reach = span.high - span.low
+        reach = max(reach, 0.08 * (last - first)) if math.isfinite(reach) else last - first
+        tip = float(scale.to_theta(min(max(span.middle + span.open * reach, first), last)))
+        _line(ax, y, sorted((middle, tip)), color, width, dashed=dropped)
+        _arrow_head(ax, tip, y, span.open, color)
+        ax.plot([middle], [y], marker="|", markersize=9, markeredgewidth=1.8, color=color, zorder=3)
     else:
-        _line(ax, y, (float(low), float(high)), limits, **style)
+        _line(ax, y, (low, high), color, width, dashed=dropped)
     weight = 0.0 if dropped or math.isnan(entry.weight) else entry.weight
     ax.scatter(
-        [float(middle)],
+        [middle],
         [y],
         s=12.0 + 140.0 * weight,
         color="white" if dropped else color,
@@ -295,9 +308,9 @@ def _draw_claim(ax: Axes, y: float, entry: ClaimResult, span: _Span, result: Com
     )
 
 
-def _draw_posterior(ax: Axes, y: float, result: Combination, limits: tuple[float, float]) -> None:
+def _draw_posterior(ax: Axes, y: float, result: Combination) -> None:
     posterior, scale = result.posterior, result.scale
-    x_limits = scale.to_x(np.array(limits))
+    x_limits = scale.to_x(ax.get_xlim())
     even = np.linspace(x_limits[0], x_limits[1], 600)
     dense = np.asarray(scale.to_x(np.asarray(posterior.ppf(np.linspace(0.001, 0.999, 600)))))
     x = np.unique(np.concatenate([even, dense]))
@@ -311,8 +324,8 @@ def _draw_posterior(ax: Axes, y: float, result: Combination, limits: tuple[float
             theta, y + 0.2, y + 0.2 + 1.25 * height / top, color=_POSTERIOR, alpha=0.35, linewidth=0
         )
     wide, narrow = posterior.interval(0.95), posterior.interval(0.5)
-    _line(ax, y, wide, limits, color=_POSTERIOR, linewidth=1.5, zorder=3)
-    _line(ax, y, narrow, limits, color=_POSTERIOR, linewidth=5.0, zorder=3)
+    _line(ax, y, wide, _POSTERIOR, 1.5)
+    _line(ax, y, narrow, _POSTERIOR, 5.0)
     ax.plot(
         [result.estimate],
         [y],
@@ -370,16 +383,16 @@ def forest(result: Combination, ax: Axes | None = None) -> Axes:
     spans = [_span_of(entry, result) for entry in entries]
     low, high = _limits(_finite(spans), result)
     names = [_label(str(entry.claim.source)) for entry in entries]
-    statements = [_label(str(entry.claim.statement)) for entry in entries]
+    statements = [_label(statement_text(entry.claim.statement)) for entry in entries]
     digits = digits_of(result)
     answer = _label(_interval_text(result, digits))
     fonts = _fonts([*names, *statements])
-    limits = _prepare_axis(ax, result.scale, low, high, fonts)
+    _prepare_axis(ax, result.scale, low, high, fonts)
     ax.set_ylim(-0.6, count + _FOOT - 0.2)
     foot = 0.0
     for index, (entry, span) in enumerate(zip(entries, spans, strict=True)):
         _draw_claim(ax, count - index + _FOOT - 1.2, entry, span, result)
-    _draw_posterior(ax, foot, result, limits)
+    _draw_posterior(ax, foot, result)
     rows = [foot, *(count - index + _FOOT - 1.2 for index in range(count))]
     size = _font_size(ax, count + _FOOT + 0.4)
     style: dict[str, Any] = {"fontsize": size, "fontfamily": fonts}

@@ -16,20 +16,33 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
-from reliability.numbers import Digits, percent
+from reliability.claims.statements import Estimate
+from reliability.numbers import Digits, percent, plus_minus, rounding_exponent, to_exponent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from reliability.claims.statements import Statement
     from reliability.combination import ClaimResult, Combination
     from reliability.posterior import Posterior
 
-__all__ = ["Group", "as_html", "as_text", "compare_text", "digits_of", "groups", "one_line"]
+__all__ = [
+    "Group",
+    "as_html",
+    "as_text",
+    "compare_text",
+    "digits_of",
+    "groups",
+    "one_line",
+    "statement_text",
+]
 
 #: Columns of text that a report may fill.
 WIDTH = 100
 #: Numerical errors above this are said.
 _ERROR_SHOWN = 1e-8
+#: Statements up to this long are shown digit by digit.
+_LONG_STATEMENT = 24
 #: A group of claims is told of if it holds this much of the probability ...
 _SMALLEST_GROUP = 0.03
 #: ... and if the density between it and the next one falls below this share of its peak.
@@ -261,8 +274,30 @@ def _clean(text: str) -> str:
     return " ".join("".join(kept).split())
 
 
+def statement_text(statement: Statement) -> str:
+    """What was said, as it was said; estimates with more digits than they support are rounded.
+
+    >>> from reliability.claims.statements import Estimate
+    >>> statement_text(Estimate(10.518376288, sd=1.910834653))
+    '10.5 ± 1.9'
+    """
+    text = str(statement)
+    if not isinstance(statement, Estimate) or len(text) <= _LONG_STATEMENT:
+        return text
+    if statement.sd is not None:
+        return min(text, plus_minus(statement.value, statement.sd), key=len)
+    if statement.low is not None and statement.high is not None and statement.level is not None:
+        exponent = rounding_exponent((statement.high - statement.low) / 4.0)
+        value, low, high = (
+            to_exponent(number, exponent)
+            for number in (statement.value, statement.low, statement.high)
+        )
+        return min(text, f"{value} ({low} to {high}, {100.0 * statement.level:g}%)", key=len)
+    return text
+
+
 def _row(entry: ClaimResult, digits: Digits, estimate: float, shared: set[str]) -> list[str]:
-    cells = [_clean(str(entry.claim.source)), _clean(str(entry.claim.statement))]
+    cells = [_clean(str(entry.claim.source)), _clean(statement_text(entry.claim.statement))]
     if shared:
         cells.append(_clean(entry.origin) if entry.origin in shared else "")
     return [

@@ -58,12 +58,15 @@ def per_claim(solution: Solution) -> PerClaim:
     """
     problem = solution.problem
     columns, law = problem.columns, problem.law
-    grid = solution.nodes()
+    grid = solution.nodes(1e-14)
     panels = grid.panels
     rows = panels.count
     some = terms(columns, law, panels, grid.d, grid.scatter)
     log_variance, relative = _precision(solution, grid, some)
-    sound, unsound = _cube(some.sound, rows), _cube(some.unsound, rows)
+    top = np.maximum(some.sound, some.unsound)
+    with np.errstate(invalid="ignore"):
+        sound = _cube(np.exp(some.sound - top), rows)
+        unsound = _cube(np.exp(some.unsound - top), rows)
     precision = columns.share[:, None] * np.exp(-_cube(log_variance, rows))
     relative = _cube(relative, rows)
     reliability = columns.reliability
@@ -72,24 +75,22 @@ def per_claim(solution: Solution) -> PerClaim:
         products = unknown_log_products(columns, some, solution.rule)
         logs = products + solution.rule.log_weight[:, None, None]
         share_of_p = np.exp(logs - log_sum(logs, 0))
-        steps = [
-            (float(p), share_of_p[k] * grid.mass) for k, p in enumerate(solution.rule.p)
-        ]
-        steps = [(p, mass) for p, mass in steps if mass.sum() > 1e-13]
+        steps = [(float(p), share_of_p[k] * grid.mass) for k, p in enumerate(solution.rule.p)]
+        steps = [(p, mass) for p, mass in steps if mass.sum() > 1e-12]
     else:
         steps = [(0.5, grid.mass)]
     soundness, weight = np.zeros(columns.count), np.zeros(columns.count)
     for p, mass in steps:
         r = np.where(unknown, p, reliability)[:, None]
-        _, odds = log_mixture(sound, unsound, r)
-        with np.errstate(over="ignore"):
-            zeta = 1.0 / (1.0 + np.exp(-odds))
-        zeta = np.where(r == 1.0, 1.0, np.where(r == 0.0, 0.0, zeta))
-        w = precision * (zeta + (1.0 - zeta) * relative)
-        total = w.sum(axis=1, keepdims=True)
-        share = np.divide(w, total, out=np.zeros_like(w), where=total > 0.0)
+        zeta = r * sound
+        with np.errstate(invalid="ignore"):
+            zeta /= zeta + (1.0 - r) * unsound
+        zeta = np.where(r == 1.0, 1.0, np.nan_to_num(zeta))
+        w = precision * (relative + zeta * (1.0 - relative))
+        total = w.sum(axis=1)
+        scaled = np.divide(mass, total, out=np.zeros_like(mass), where=total > 0.0)
         soundness += np.einsum("rcn,rn->c", zeta, mass)
-        weight += np.einsum("rcn,rn->c", share, mass)
+        weight += np.einsum("rcn,rn->c", w, scaled)
     total_mass = grid.mass.sum()
     whole = weight.sum()
     return PerClaim(soundness / total_mass, weight / whole if whole > 0.0 else weight)

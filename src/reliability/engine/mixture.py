@@ -44,10 +44,11 @@ IntArray = NDArray[np.int64]
 
 #: Pairs times nodes evaluated at once: arrays of 4 MB stay in the cache's reach.
 BLOCK = 1 << 19
-#: Claims multiplied in linear space before a logarithm is taken. Each factor is at least
-#: min(p, 1 - p) of its maximum, so products of this many stay above the smallest float
-#: wherever they matter.
-PRODUCT_LENGTH = 64
+#: Claims whose factors p s + (1 - p) u are multiplied out into one polynomial in p.
+FACTORS = 10
+#: Natural logarithm of the range that a product of such factors may span in linear space. Each
+#: factor is at least min(p, 1 - p) of its maximum.
+LOG_RANGE = 600.0
 
 
 @attrs.frozen(eq=False)
@@ -203,15 +204,17 @@ def reliability_rule(prior: Beta, shares: Array) -> ReliabilityRule:
     return ReliabilityRule(np.exp(log_p), log_w, coarse)
 
 
-def unknown_log_products(
-    columns: Columns, some: Terms, rule: ReliabilityRule
-) -> Array:
-    """Log of prod L_i(x; p)^a_i over claims of unknown reliability: (nodes of p, panels, ORDER)."""
+def unknown_log_products(columns: Columns, some: Terms, rule: ReliabilityRule) -> Array:
+    """Log of prod L_i(x; p)^a_i over claims of unknown reliability: (nodes of p, panels, ORDER).
+
+    A product of k factors ``p s_i + (1 - p) u_i`` is ``sum_j c_j p^j (1 - p)^(k - j)`` with
+    positive coefficients: they are multiplied out once for ``FACTORS`` claims at a time, and
+    one matrix product evaluates them at every node of p.
+    """
     panels = len(some.starts)
     nodes = some.sound.shape[1]
-    unknown = np.isnan(columns.reliability[some.row])
     out = np.zeros((len(rule.p), panels, nodes))
-    index = np.flatnonzero(unknown)
+    index = np.flatnonzero(np.isnan(columns.reliability[some.row]))
     if not len(index):
         return out
     row, panel = some.row[index], some.panel[index]
@@ -219,22 +222,64 @@ def unknown_log_products(
     top = np.maximum(sound, unsound)
     with np.errstate(invalid="ignore"):
         s, u = np.exp(sound - top), np.exp(unsound - top)
-    rise = s - u
     share = columns.share[row]
-    # Runs of claims of one panel and one share, none longer than PRODUCT_LENGTH.
+    # Runs of claims of one panel and one share, cut into groups of equal length.
     change = np.flatnonzero((np.diff(panel) != 0) | (np.diff(share) != 0.0)) + 1
     first = np.concatenate([[0], change])
-    position = np.arange(len(index)) - np.repeat(first, np.diff(np.append(first, len(index))))
-    run = np.flatnonzero(position % PRODUCT_LENGTH == 0)
-    run_panel, run_share = panel[run], share[run][:, None]
+    length = np.diff(np.append(first, len(index)))
+    smallest = float(np.minimum(rule.p, 1.0 - rule.p).min())
+    safe = max(int(LOG_RANGE / -np.log(max(smallest, 1e-300))), 1)
+    k = min(FACTORS, int(length.max()), safe)
+    position = np.arange(len(index)) - np.repeat(first, length)
+    groups_of_run = -(-length // k)
+    group_of_run = np.cumsum(groups_of_run) - groups_of_run
+    group = np.repeat(group_of_run, length) + position // k
+    count = int(groups_of_run.sum())
+    coefficients = _multiply_out(s, u, group, position % k, count, k)
+    powers = np.arange(k + 1)
+    basis = rule.p[:, None] ** powers * (1.0 - rule.p)[:, None] ** (k - powers)
+    values = (basis @ coefficients.reshape(k + 1, -1)).reshape(len(rule.p), count, nodes)
+    # One logarithm for as many groups of a run as the floats' range allows.
+    at_once = max(safe // k, 1)
+    number = np.arange(count) - np.repeat(group_of_run, groups_of_run)
+    cut = np.flatnonzero(number % at_once == 0)
+    run = np.repeat(np.arange(len(first)), groups_of_run)[cut]
+    if len(cut) < count:
+        values = np.multiply.reduceat(values, cut, axis=1)
+    with np.errstate(divide="ignore"):
+        logs = np.log(values)
+    run_share = share[first][run]
+    if np.any(run_share != 1.0):
+        logs *= run_share[:, None]
+    run_panel = panel[first][run]
     panel_first = np.flatnonzero(np.concatenate([[True], np.diff(run_panel) != 0]))
     present = run_panel[panel_first]
+    if len(present) < len(cut):
+        logs = np.add.reduceat(logs, panel_first, axis=1)
     offset = np.add.reduceat(top * share[:, None], np.searchsorted(panel, present), axis=0)
-    for k, p in enumerate(rule.p):
-        product = np.multiply.reduceat(u + p * rise, run, axis=0)
-        with np.errstate(divide="ignore"):
-            logs = np.log(product) * run_share
-        out[k, present] = np.add.reduceat(logs, panel_first, axis=0) + offset
+    out[:, present] = logs + offset
+    return out
+
+
+def _multiply_out(
+    s: Array, u: Array, group: IntArray, slot: IntArray, count: int, k: int
+) -> Array:
+    """Coefficients c_j of groups of k factors: (k + 1, groups, nodes); short ones are padded."""
+    nodes = s.shape[1]
+    out = np.zeros((k + 1, count, nodes))
+    out[0] = 1.0
+    for position in range(k):
+        rows = np.flatnonzero(slot == position)
+        if len(rows) == count:
+            left, right = u[rows], s[rows]
+        else:
+            # A missing factor is p + (1 - p) = 1.
+            left, right = np.ones((count, nodes)), np.ones((count, nodes))
+            left[group[rows]], right[group[rows]] = u[rows], s[rows]
+        for j in range(position + 1, 0, -1):
+            out[j] *= left
+            out[j] += out[j - 1] * right
+        out[0] *= left
     return out
 
 

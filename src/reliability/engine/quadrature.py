@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from reliability.engine.panels import LEGENDRE, WEIGHTS, Panels
 
-__all__ = ["Integrand", "Mesh", "coefficient_error", "refine"]
+__all__ = ["Integrand", "Mesh", "coefficient_error", "prune", "refine"]
 
 Array = NDArray[np.float64]
 
@@ -62,6 +62,24 @@ class Mesh:
     def node_mass(self) -> Array:
         """Probability that each node stands for: (panels, ORDER), sums to 1 per quantity."""
         return self.values * WEIGHTS / self.total[self.panels.quantity][:, None]
+
+
+def prune(panels: Panels, evaluate: Callable[[Panels, Array], Array]) -> Panels:
+    """Leave out panels of one quantity on which the density is nothing.
+
+    Panels are about as wide as the density is smooth, so three points show what a panel
+    holds; one is dropped where it and its neighbours hold less than exp(-80) of the largest.
+    """
+    panels = panels.take(panels.order())
+    d, slope = panels.at(np.broadcast_to(_PROBES, (panels.count, len(_PROBES))))
+    size = (evaluate(panels, d) + slope).max(axis=1)
+    live = size > size.max() - 80.0
+    live[1:] |= live[:-1].copy()
+    live[:-1] |= live[1:].copy()
+    return panels.take(live)
+
+
+_PROBES = np.array([-0.8, 0.0, 0.8])
 
 
 def coefficient_error(values: Array) -> Array:

@@ -23,7 +23,7 @@ from reliability.engine.mixture import (
 )
 from reliability.engine.normal import first_scatter_panels, log_prior_mass
 from reliability.engine.panels import LEGENDRE, ORDER, WEIGHTS, Panels, initial_panels
-from reliability.engine.quadrature import Mesh, refine
+from reliability.engine.quadrature import Mesh, prune, refine
 from reliability.priors import ScatterPrior, StatedVariances
 
 __all__ = ["Density", "Grid", "ScatterGrid", "ScatterMarginal", "Solution", "solve_mixture"]
@@ -32,6 +32,8 @@ Array = NDArray[np.float64]
 
 #: Accepted size of a scatter panel's last Legendre coefficients, relative to the total.
 SCATTER_TOLERANCE = 1e-11
+#: Claims from which it pays to look for empty panels before evaluating all nodes.
+PRUNE_FROM = 20
 _MAX_ROUNDS = 8
 _ROWS_AT_ONCE = 1 << 15
 
@@ -224,6 +226,8 @@ def solve_mixture(
     first = initial_panels(features(problem))
     if scatter_prior is None:
         density = Density(problem, rule, None)
+        if problem.columns.count >= PRUNE_FROM:
+            first = prune(first, lambda some, d: density(some.anchor[:, None], d))
         mesh = refine(first, _on_panels(density), 1, noise=problem.rounding)
         return _finish(problem, rule, None, mesh, None, density, 0.0)
     columns = problem.columns
