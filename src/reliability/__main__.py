@@ -162,7 +162,10 @@ def _combine(options: argparse.Namespace) -> str:
     prior = None if options.prior is None else parse_prior(options.prior)
     claims = read_claims(options.file)
     model = _MODELS[options.model]()
-    found = combine(claims, scale=options.scale, prior=prior, model=model)
+    try:
+        found = combine(claims, scale=options.scale, prior=prior, model=model)
+    except ReliabilityError as error:
+        raise error.located(options.file) from None
     results = [found] if isinstance(found, Combination) else list(found.values())
     if options.plot is not None:
         from reliability.plots import forests  # noqa: PLC0415  # needs an extra

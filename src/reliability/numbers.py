@@ -20,8 +20,8 @@ __all__ = ["Digits", "percent", "plus_minus", "rounding_exponent", "said", "to_e
 
 #: Outside these limits a number is written with an exponent.
 _PLAIN_FROM, _PLAIN_TO = 1e-6, 1e16
-#: On the log and logit scales an uncertainty larger than this leaves two digits all the same.
-_WIDEST = 1.0
+#: On the log and logit scales two digits are always kept; this uncertainty of x leaves two.
+_WIDEST = 0.36
 _EXACT = Context(prec=800, rounding=ROUND_HALF_EVEN)
 
 

@@ -62,9 +62,14 @@ _LEGEND = {
 
 
 def digits_of(result: Combination) -> Digits:
-    """How to write values of a result's quantity: by its central 68 % interval."""
-    low, high = (float(x) for x in result.scale.to_x(result.posterior.interval(0.6827)))
-    return Digits(result.scale, 0.5 * (high - low))
+    """How to write values of a result's quantity.
+
+    The uncertainty is the distance from the median to the nearer end of the central 68 %
+    interval: a second group far away does not blur the digits of the first.
+    """
+    ends = result.scale.to_x(result.posterior.interval(0.6827))
+    middle = float(result.scale.to_x(result.estimate))
+    return Digits(result.scale, min(middle - float(ends[0]), float(ends[1]) - middle))
 
 
 @attrs.frozen
@@ -138,9 +143,8 @@ def _headline(result: Combination, digits: Digits, level: float) -> str:
     )
 
 
-def _disagreement(result: Combination, digits: Digits) -> str:
+def _disagreement(found: Sequence[Group], digits: Digits) -> str:
     """One sentence where the posterior has several peaks."""
-    found = groups(result)
     if len(found) < 2:
         return ""
     parts = [
@@ -151,10 +155,13 @@ def _disagreement(result: Combination, digits: Digits) -> str:
     return f"The claims disagree: {', '.join(parts)}."
 
 
-def _agreement(result: Combination) -> str:
+def _agreement(result: Combination, found: Sequence[Group]) -> str:
     """One sentence about how well the claims go together; empty for nothing to compare."""
     conflict = result.conflict
-    if not (conflict.df > 0 and math.isfinite(conflict.p)):
+    # Bounds take no part in the statistic: where they make a group of their own, or are all there
+    # is, look at the single claims instead.
+    compared = conflict.df > 0 and math.isfinite(conflict.p)
+    if not compared or (len(found) > 1 and conflict.p >= _TENSION):
         return _most_surprising(result)
     figures = f"Q = {conflict.Q:.3g} for {conflict.df:g} degree{'s'[: conflict.df != 1]} of freedom"
     if conflict.p < _CONFLICT:
@@ -235,7 +242,7 @@ def _dropped(result: Combination) -> Iterable[str]:
     by_reason: dict[str, list[str]] = {}
     for number, entry in enumerate(result.claims, start=1):
         if entry.dropped is not None:
-            by_reason.setdefault(entry.dropped, []).append(
+            by_reason.setdefault(_clean(entry.dropped), []).append(
                 f"{number} ({_clean(entry.claim.source.name)})"
             )
     for reason, names in by_reason.items():
@@ -310,17 +317,17 @@ def _row(entry: ClaimResult, digits: Digits, estimate: float, shared: set[str]) 
 
 
 def _page(result: Combination, level: float) -> _Page:
-    digits = digits_of(result)
+    digits, found = digits_of(result), groups(result)
     counts = Counter(entry.origin for entry in result.claims)
     shared = {origin for origin, count in counts.items() if count > 1}
     names = ["source", "says", *(["origin"] if shared else [])]
-    sentences = [_headline(result, digits, level), _disagreement(result, digits)]
+    sentences = [_headline(result, digits, level), _disagreement(found, digits)]
     if result.posterior.zero > 0.0:
         sentences.insert(
             1, f"There is none at all with probability {percent(result.posterior.zero)}."
         )
     notes = [
-        _agreement(result),
+        _agreement(result, found),
         *_learned(result, digits),
         *_moments(result),
         *_dropped(result),

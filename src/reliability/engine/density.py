@@ -77,14 +77,15 @@ def _antiderivative(coefficients: Array) -> Array:
 
 
 def _legendre(coefficients: Array, t: Array) -> Array:
-    """Sum of c_k P_k(t) row by row: coefficients (points, m), t (points,)."""
-    previous = np.ones_like(t)
+    """Sum of c_k P_k(t): coefficients (..., m), t broadcasting against the rest."""
+    previous: Array = np.ones_like(t)
     current = t
-    total = coefficients[:, 0] + coefficients[:, 1] * t
-    for k in range(1, coefficients.shape[1] - 1):
-        previous, current = current, ((2 * k + 1) * t * current - k * previous) / (k + 1)
-        total = total + coefficients[:, k + 1] * current
-    return total
+    total = coefficients[..., 0] + coefficients[..., 1] * t
+    for k in range(1, coefficients.shape[-1] - 1):
+        step = t * current
+        previous, current = current, step + (step - previous) * (k / (k + 1.0))
+        total = total + coefficients[..., k + 1] * current
+    return np.asarray(total)
 
 
 @attrs.frozen(eq=False)
@@ -266,19 +267,24 @@ class PanelDensity:
 
     def _solve(self, index: NDArray[np.int64], target: Array) -> Array:
         """Position t with the given mass to its left in its panel: Newton within a bracket."""
-        integral, density = self.integral[index], self.coefficients[index]
+        integral = self.integral[index]
+        density = np.zeros_like(integral)
+        density[:, :-1] = self.coefficients[index]
+        both = np.stack([integral, density], axis=1)
         low, high = np.full(target.shape, -1.0), np.full(target.shape, 1.0)
         t = np.clip(2.0 * target / np.maximum(self.mass[index], 1e-300) - 1.0, -1.0, 1.0)
         for _ in range(100):
-            excess = _legendre(integral, t) - target
+            value, slope = _legendre(both, t[:, None]).T
+            excess = value - target
             high = np.where(excess > 0.0, t, high)
             low = np.where(excess > 0.0, low, t)
             with np.errstate(divide="ignore", invalid="ignore"):
-                new = t - excess / _legendre(density, t)
+                new = t - excess / slope
             new = np.where((new > low) & (new < high), new, 0.5 * (low + high))
             moved = np.abs(new - t)
             t = new
-            if np.all(moved <= 2e-16):
+            # Newton squares its error: after a step of 1e-11 what is left is rounding.
+            if np.all(moved <= 1e-11):
                 break
         return t
 
@@ -364,9 +370,9 @@ class NormalMixture:
             new = np.where(bracket, new, 0.5 * (low[live] + high[live]))
             moved = np.abs(new - x[live])
             x[live] = new
-            resolution = 2e-16 * (np.abs(new) + self.sds.min())
-            still = (moved > resolution) & (high[live] - low[live] > resolution)
-            live[live] = still
+            # Newton squares its error: after a step of 1e-10 sds what is left is rounding.
+            resolution = 2e-16 * np.abs(new) + 1e-10 * self.sds.min()
+            live[live] = (moved > resolution) & (high[live] - low[live] > resolution)
         return np.asarray(x.reshape(lower.shape))
 
     def moments(self, scale: Scale, orders: int) -> tuple[float, list[float]]:

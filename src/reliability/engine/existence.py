@@ -16,7 +16,7 @@ from reliability.claims.columns import Columns, Form
 from reliability.engine.likelihoods import UnsoundKind, UnsoundLaw
 from reliability.priors import PriorOnX, ScatterPrior
 from reliability.scales import Scale
-from reliability.tails import CONSTANT, VANISHING, Tail
+from reliability.tails import Tail
 
 __all__ = ["Existence", "existence"]
 
@@ -78,46 +78,48 @@ class _Side:
         return Tail(self.power, self.rate, fast=self.gaussian > 0.0)
 
 
-def _sound_tail(form: int, direction: float, excess: float, upper: bool) -> Tail:
-    if form not in {Form.BOUND, Form.BOUND_WITH_EXCESS} or (direction > 0.0) != upper:
-        return VANISHING
-    return CONSTANT if form == Form.BOUND else Tail(rate=1.0 / excess)
-
-
-def _unsound_tail(
-    form: int, direction: float, interest: float, law: UnsoundLaw, upper: bool
-) -> Tail:
-    if law.kind is UnsoundKind.VOID:
-        return CONSTANT
-    heavy = law.kind is UnsoundKind.FLOOR and np.isinf(law.factor)
-    # An interest to overstate (+1) excludes unsound claims below the quantity: no upper tail.
-    excluded = interest > 0.0 if upper else interest < 0.0
-    if form == Form.BOUND:
-        if (direction > 0.0) == upper:
-            return CONSTANT
-        return Tail(power=1.0) if heavy and not excluded else VANISHING
-    return Tail(power=2.0) if heavy and not excluded else VANISHING
-
-
 def _side(columns: Columns, law: UnsoundLaw, upper: bool) -> _Side:
-    power = gaussian = rate = 0.0
-    for i in range(columns.count):
-        form, direction = int(columns.form[i]), float(columns.direction[i])
-        r, share = float(columns.reliability[i]), float(columns.share[i])
-        sound = _sound_tail(form, direction, float(columns.excess[i]), upper)
-        unsound = _unsound_tail(form, direction, float(columns.interest[i]), law, upper)
-        if r == 1.0:
-            tail = sound
-        elif r == 0.0:
-            tail = unsound
-        else:
-            tail = sound.slowest(unsound)
-        if tail.fast:
-            factor = 1.0 if r == 1.0 or np.isinf(law.factor) else law.factor
-            gaussian += share / factor**2
-        power += 0.0 if tail.fast else share * tail.power
-        rate += share * tail.rate
-    return _Side(power, gaussian, rate)
+    """Tails of all claims towards one end, multiplied.
+
+    A sound claim falls like a normal, but for a bound towards its open side: exponentially, or
+    not at all if verified. An unsound one falls like R^-2 under Floor(inf) (R^-1 for the
+    distribution function that a verified bound has), unless its interest excludes that side;
+    a Void does not fall. What may be either falls as the slower of the two.
+    """
+    r, form = columns.reliability, columns.form
+    open_side = (columns.direction > 0.0) == upper
+    verified = (form == Form.BOUND) & open_side
+    exponential = (form == Form.BOUND_WITH_EXCESS) & open_side
+    sound_fast = ~(verified | exponential)
+    with np.errstate(divide="ignore"):
+        sound_rate = np.where(exponential, 1.0 / columns.excess, 0.0)
+    # An interest to overstate (+1) excludes unsound claims below the quantity: no upper tail.
+    excluded = columns.interest > 0.0 if upper else columns.interest < 0.0
+    if law.kind is UnsoundKind.VOID:
+        unsound_fast = np.zeros(columns.count, dtype=bool)
+        unsound_power = np.zeros(columns.count)
+    else:
+        heavy = law.kind is UnsoundKind.FLOOR and bool(np.isinf(law.factor))
+        falls = ~verified & (excluded | (not heavy))
+        unsound_fast = falls
+        unsound_power = np.where(form == Form.BOUND, 1.0, 2.0)
+        unsound_power = np.where(verified | falls, 0.0, unsound_power)
+    only_sound, only_unsound = r == 1.0, r == 0.0
+    fast = np.where(
+        only_sound, sound_fast, np.where(only_unsound, unsound_fast, sound_fast & unsound_fast)
+    )
+    # An unsound tail that is not fast is a power, slower than any exponential; a verified
+    # bound's sound tail does not fall at all.
+    by_sound = only_sound | (~only_unsound & (unsound_fast | verified))
+    power = np.where(by_sound, 0.0, unsound_power)
+    rate = np.where(by_sound, sound_rate, 0.0)
+    factor = np.where(only_sound | np.isinf(law.factor), 1.0, law.factor)
+    share = columns.share
+    return _Side(
+        float(np.sum(np.where(fast, 0.0, share * power))),
+        float(np.sum(np.where(fast, share / factor**2, 0.0))),
+        float(np.sum(np.where(fast, 0.0, share * rate))),
+    )
 
 
 def existence(

@@ -79,13 +79,15 @@ def per_claim(solution: Solution) -> PerClaim:
         steps = [(p, mass) for p, mass in steps if mass.sum() > 1e-12]
     else:
         steps = [(0.5, grid.mass)]
+    sure = reliability == 1.0
     soundness, weight = np.zeros(columns.count), np.zeros(columns.count)
     for p, mass in steps:
         r = np.where(unknown, p, reliability)[:, None]
         zeta = r * sound
         with np.errstate(invalid="ignore"):
             zeta /= zeta + (1.0 - r) * unsound
-        zeta = np.where(r == 1.0, 1.0, np.nan_to_num(zeta))
+        if sure.any():
+            zeta[:, sure] = 1.0
         w = precision * (relative + zeta * (1.0 - relative))
         total = w.sum(axis=1)
         scaled = np.divide(mass, total, out=np.zeros_like(mass), where=total > 0.0)

@@ -294,8 +294,9 @@ def _divergence(full: Distribution, other: Distribution) -> float:
     d, _ = panels.panels.nodes()
     mass = panels.mesh.node_mass
     x = panels.panels.anchor[:, None] + d
-    live = mass > 1e-18
-    gap = full.log_density(x[live]) - other.log_density(x[live])
+    live = mass > 1e-15
+    own = panels.mesh.log_density - panels.mesh.log_total[0]
+    gap = own[live] - other.log_density(x[live])
     return max(float(np.sum(mass[live] * gap)), 0.0)
 
 

@@ -65,12 +65,6 @@ class Problem:
     lower_power: float
     upper_power: float
 
-    @property
-    def rounding(self) -> float:
-        """Relative rounding error of the density where it matters."""
-        largest = int(np.max(np.diff(self.columns.starts)))
-        return 2.5e-16 * (8.0 + 4.0 * largest)
-
 
 # ------------------------------------------------------------------ claims at nodes
 

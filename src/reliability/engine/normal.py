@@ -153,8 +153,17 @@ class NormalSolution:
     log_normaliser: float
     log_normaliser_without_scatter: float
     error: float
-    scatter_density: PanelDensity | None
     mesh: Mesh | None
+
+    @property
+    def scatter_density(self) -> PanelDensity | None:
+        """Posterior of the scatter; None without scatter."""
+        prior = self.problem.scatter
+        if self.mesh is None or prior is None:
+            return None
+        return PanelDensity.from_mesh(
+            self.mesh, ScatterDensity(self.problem), prior.low, np.inf
+        )
 
     @property
     def distribution(self) -> NormalMixture:
@@ -179,7 +188,7 @@ def solve_on_nodes(problem: NormalProblem, mesh: Mesh) -> tuple[NormalSolution, 
     weight = (values * WEIGHTS).ravel() / total
     log_normaliser = float(np.log(total) + logs.max())
     solution = NormalSolution(
-        problem, scatter.ravel(), weight, given, log_normaliser, np.nan, error, None, mesh
+        problem, scatter.ravel(), weight, given, log_normaliser, np.nan, error, mesh
     )
     return solution, error
 
@@ -269,7 +278,9 @@ def solve_normal(problem: NormalProblem) -> NormalSolution:
     prior = problem.scatter
     neutral = np.array([1.0 if problem.inflation is not None else 0.0])
     at_zero = conditional(problem, neutral)
-    rounding = 2e-16 * (4.0 + len(problem.value))
+    # Rounding of the log evidence, the largest part of which is the quadratic form.
+    size = len(problem.value) + abs(float(at_zero.log_evidence[0]))
+    rounding = 2e-16 * (4.0 + (size if prior is None else len(problem.value)))
     if prior is None:
         return NormalSolution(
             problem,
@@ -279,7 +290,6 @@ def solve_normal(problem: NormalProblem) -> NormalSolution:
             float(at_zero.log_evidence[0]),
             float(at_zero.log_evidence[0]),
             rounding,
-            None,
             None,
         )
 
@@ -312,7 +322,6 @@ def solve_normal(problem: NormalProblem) -> NormalSolution:
         log_normaliser,
         float(at_zero.log_evidence[0]),
         float(mesh.error[0]),
-        PanelDensity.from_mesh(mesh, ScatterDensity(problem), prior.low, np.inf),
         mesh,
     )
 

@@ -13,6 +13,7 @@ SQUARE     d = v^2        the neighbourhood of tau = 0
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import cached_property
 
 import attrs
 import numpy as np
@@ -63,7 +64,11 @@ class Kind(IntEnum):
     SQUARE = 3
 
 
-@attrs.frozen(eq=False)
+# Plain integers: looking up members of an enumeration is slow in the innermost functions.
+UP, DOWN, SQUARE = int(Kind.UP), int(Kind.DOWN), int(Kind.SQUARE)
+
+
+@attrs.frozen(eq=False, slots=False)
 class Panels:
     """Panels of many quantities: anchor + d(v), v in [low, high]."""
 
@@ -91,15 +96,19 @@ class Panels:
         if len(parts) == 1:
             return parts[0]
         return Panels(
-            *(np.concatenate([getattr(p, f.name) for p in parts]) for f in attrs.fields(Panels))
+            np.concatenate([p.quantity for p in parts]),
+            np.concatenate([p.anchor for p in parts]),
+            np.concatenate([p.kind for p in parts]),
+            np.concatenate([p.low for p in parts]),
+            np.concatenate([p.high for p in parts]),
         )
 
     def bisect(self) -> Panels:
         """Both halves of every panel, left halves first."""
         middle = 0.5 * (self.low + self.high)
         return Panels.join([
-            attrs.evolve(self, high=middle),
-            attrs.evolve(self, low=middle),
+            Panels(self.quantity, self.anchor, self.kind, self.low, middle),
+            Panels(self.quantity, self.anchor, self.kind, middle, self.high),
         ])
 
     def splittable(self) -> NDArray[np.bool_]:
@@ -110,30 +119,39 @@ class Panels:
     def at(self, t: Array) -> tuple[Array, Array]:
         """Distances d from the anchor, and log dd/dt, at t in [-1, 1] (panels, points)."""
         half = (0.5 * (self.high - self.low))[:, None]
-        v = (0.5 * (self.high + self.low))[:, None] + half * t
+        d = (0.5 * (self.high + self.low))[:, None] + half * t
+        log_slope = np.empty_like(d)
         with np.errstate(divide="ignore"):
-            log_slope = np.broadcast_to(np.log(half), v.shape)
+            log_slope[:] = np.log(half)
             if not self.kind.any():
-                return v, log_slope
-            kind = self.kind[:, None]
-            log_map = (kind == Kind.UP) | (kind == Kind.DOWN)
-            expo = np.exp(np.where(log_map, v, 0.0))
-            d = np.where(log_map, np.where(kind == Kind.UP, expo, -expo), v)
-            d = np.where(kind == Kind.SQUARE, v * v, d)
-            log_slope = log_slope + np.where(log_map, v, 0.0)
-            log_slope = log_slope + np.where(kind == Kind.SQUARE, np.log(2.0 * np.abs(v)), 0.0)
+                return d, log_slope
+            for kind in (UP, DOWN):
+                rows = np.flatnonzero(self.kind == kind)
+                if len(rows):
+                    log_slope[rows] += d[rows]
+                    d[rows] = np.exp(d[rows]) if kind == UP else -np.exp(d[rows])
+            rows = np.flatnonzero(self.kind == SQUARE)
+            if len(rows):
+                log_slope[rows] += np.log(2.0 * np.abs(d[rows]))
+                d[rows] *= d[rows]
         return d, log_slope
 
     def nodes(self) -> tuple[Array, Array]:
         """Distances d of the nodes from the anchors, and log dd/dt there: (panels, ORDER)."""
+        return self._nodes
+
+    @cached_property
+    def _nodes(self) -> tuple[Array, Array]:
         return self.at(NODES)
 
     def inverse(self, d: Array) -> Array:
         """Position t in [-1, 1] of distances d from the anchors, one per panel."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            v = np.where(self.kind == Kind.SQUARE, np.sqrt(np.abs(d)), d)
-            v = np.where(self.kind == Kind.UP, np.log(np.maximum(d, 0.0)), v)
-            v = np.where(self.kind == Kind.DOWN, np.log(np.maximum(-d, 0.0)), v)
+            v = d
+            if self.kind.any():
+                v = np.where(self.kind == SQUARE, np.sqrt(np.abs(d)), v)
+                v = np.where(self.kind == UP, np.log(np.maximum(d, 0.0)), v)
+                v = np.where(self.kind == DOWN, np.log(np.maximum(-d, 0.0)), v)
         # A tail going down runs from far to near as v falls, so t keeps v's direction.
         half = 0.5 * (self.high - self.low)
         return np.clip((v - 0.5 * (self.high + self.low)) / half, -1.0, 1.0)
@@ -141,7 +159,7 @@ class Panels:
     def edges(self) -> tuple[Array, Array]:
         """Distances d of the lower and the upper end of each panel, in increasing order of x."""
         ends, _ = self.at(np.array([[-1.0, 1.0]]))
-        down = self.kind == Kind.DOWN
+        down = self.kind == DOWN
         return np.where(down, ends[:, 1], ends[:, 0]), np.where(down, ends[:, 0], ends[:, 1])
 
     def order(self) -> IntArray:

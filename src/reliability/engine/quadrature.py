@@ -64,19 +64,28 @@ class Mesh:
         return self.values * WEIGHTS / self.total[self.panels.quantity][:, None]
 
 
-def prune(panels: Panels, evaluate: Callable[[Panels, Array], Array]) -> Panels:
+def prune(
+    panels: Panels, evaluate: Callable[[Panels, Array], Array]
+) -> tuple[Panels, tuple[float, float]]:
     """Leave out panels of one quantity on which the density is nothing.
 
     Panels are about as wide as the density is smooth, so three points show what a panel
     holds; one is dropped where it and its neighbours hold less than exp(-80) of the largest.
+
+    Returns
+    -------
+    the panels that are left, and the (anchor, distance) of the point that holds most
     """
     panels = panels.take(panels.order())
     d, slope = panels.at(np.broadcast_to(_PROBES, (panels.count, len(_PROBES))))
-    size = (evaluate(panels, d) + slope).max(axis=1)
+    logs = evaluate(panels, d) + slope
+    size = logs.max(axis=1)
+    best = int(np.argmax(size))
     live = size > size.max() - 80.0
     live[1:] |= live[:-1].copy()
     live[:-1] |= live[1:].copy()
-    return panels.take(live)
+    peak = float(panels.anchor[best]), float(d[best, int(np.argmax(logs[best]))])
+    return panels.take(live), peak
 
 
 _PROBES = np.array([-0.8, 0.0, 0.8])
@@ -127,7 +136,7 @@ def refine(
         np.maximum.at(top, panels.quantity, g.max(axis=1))
         with np.errstate(under="ignore", invalid="ignore"):
             values = np.exp(g - top[panels.quantity][:, None])
-        values = np.nan_to_num(values, nan=0.0)
+        values[np.isnan(values)] = 0.0
         mass = values @ WEIGHTS
         total = np.bincount(panels.quantity, mass, minlength=quantities)
         error = coefficient_error(values)

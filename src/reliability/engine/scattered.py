@@ -19,7 +19,9 @@ from reliability.engine.mixture import (
     ReliabilityRule,
     features,
     log_likelihood,
+    log_mixture,
     log_sum,
+    terms,
 )
 from reliability.engine.normal import first_scatter_panels, log_prior_mass
 from reliability.engine.panels import LEGENDRE, ORDER, WEIGHTS, Panels, initial_panels
@@ -32,8 +34,6 @@ Array = NDArray[np.float64]
 
 #: Accepted size of a scatter panel's last Legendre coefficients, relative to the total.
 SCATTER_TOLERANCE = 1e-11
-#: Claims from which it pays to look for empty panels before evaluating all nodes.
-PRUNE_FROM = 20
 _MAX_ROUNDS = 8
 _ROWS_AT_ONCE = 1 << 15
 
@@ -226,9 +226,8 @@ def solve_mixture(
     first = initial_panels(features(problem))
     if scatter_prior is None:
         density = Density(problem, rule, None)
-        if problem.columns.count >= PRUNE_FROM:
-            first = prune(first, lambda some, d: density(some.anchor[:, None], d))
-        mesh = refine(first, _on_panels(density), 1, noise=problem.rounding)
+        first, peak = prune(first, lambda some, d: density(some.anchor[:, None], d))
+        mesh = refine(first, _on_panels(density), 1, noise=rounding(problem, peak))
         return _finish(problem, rule, None, mesh, None, density, 0.0)
     columns = problem.columns
     sds = columns.overconfidence * columns.stated_sd
@@ -239,11 +238,15 @@ def solve_mixture(
     )
     panels = _presolve(problem, rule, scatter_prior, first, panels)
     mesh_panels = first
+    d, _ = first.nodes()
+    start = Density(problem, rule, None)(first.anchor[:, None], d)
+    row, column = np.unravel_index(int(np.argmax(start)), start.shape)
+    noise = rounding(problem, (float(first.anchor[row]), float(d[row, column])))
     error = np.inf
     for _ in range(_MAX_ROUNDS):
         grid = _grid(problem, scatter_prior, panels)
         density = Density(problem, rule, grid)
-        mesh = refine(mesh_panels, _on_panels(density), 1, noise=problem.rounding)
+        mesh = refine(mesh_panels, _on_panels(density), 1, noise=noise)
         each = _scatter_errors(density, mesh)
         error = float(each.sum())
         fails = (each > SCATTER_TOLERANCE) & panels.splittable()
@@ -253,6 +256,22 @@ def solve_mixture(
         panels = panels.take(panels.order())
         mesh_panels = mesh.panels
     return _finish(problem, rule, grid, mesh, scatter_prior, density, error)
+
+
+def rounding(problem: Problem, peak: tuple[float, float]) -> float:
+    """Relative rounding error of the density: that of the sum of log likelihoods at its peak.
+
+    Where sound claims conflict by many sds these are large, and so is their rounding.
+    """
+    columns = problem.columns
+    anchor, d = np.array([[peak[0]]]), np.array([[peak[1]]])
+    some = terms(columns, problem.law, _at(anchor), d, NO_SCATTER)
+    reliability = columns.reliability[some.row][:, None]
+    logs, _ = log_mixture(
+        some.sound, some.unsound, np.where(np.isnan(reliability), 0.5, reliability)
+    )
+    size = np.abs(logs[:, 0]) * columns.share[some.row]
+    return float(2.5e-16 * (8.0 + 2.0 * columns.count + size.sum()))
 
 
 def _on_panels(density: Density):  # type: ignore[no-untyped-def]  # noqa: ANN202

@@ -1,0 +1,306 @@
+"""Text, HTML and one line: what a reader sees."""
+
+from __future__ import annotations
+
+import html.parser
+import math
+import unicodedata
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reliability import (
+    AtLeast,
+    Claim,
+    Combination,
+    Estimate,
+    Model,
+    Quantiles,
+    Source,
+    combine,
+    priors,
+    strategies,
+)
+from reliability.errors import ReliabilityError
+from reliability.report import (
+    as_html,
+    as_text,
+    compare_text,
+    digits_of,
+    groups,
+    one_line,
+    statement_text,
+)
+
+
+def one(claims: Any, **options: Any) -> Combination:
+    result = combine(claims, **options)
+    assert isinstance(result, Combination)
+    return result
+
+
+def width(line: str) -> int:
+    return sum(
+        0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF")
+        for c in line
+    )
+
+
+FOUNDING = [
+    Claim(Source("US officials", reliability=0.8), "about 2,500"),
+    Claim(Source("Ukraine", reliability=0.6), "more than 12,000", origin="briefing"),
+    Claim(Source("South Korea", reliability=0.7), "more than 12,000", origin="briefing"),
+]
+
+
+def test_the_whole_text_of_a_small_case() -> None:
+    result = one([("A", "10 +- 1"), ("B", "12 +- 1")], model=Model.common_effect())
+    expected = """\
+Best estimate 11.0; 95% of the probability lies between 9.6 and 12.4.
+
+source  says    weight  sound  pull  surprise
+------  ------  ------  -----  ----  --------
+A       10 ± 1     50%   100%  -1.0       16%
+B       12 ± 1     50%   100%  +1.0       16%
+
+The claims agree within their stated uncertainties (Q = 2 for 1 degree of freedom).
+An error that all sources have in common cannot be seen here; no agreement rules it out.
+
+weight: share in the estimate; sound: probability that the claim is as good as it says; pull: what
+its origin adds to the estimate; surprise: how often a sound claim would lie as far out, given the
+other origins."""
+    assert as_text(result) == expected
+    assert str(result) == expected
+
+
+def test_the_first_line_answers_and_the_second_says_that_claims_disagree() -> None:
+    lines = as_text(one(FOUNDING, scale="log")).splitlines()
+    assert lines[0] == (
+        "Best estimate 2,800; 95% of the probability lies between 1,800 and 18,000."
+    )
+    assert lines[1].startswith("The claims disagree: one group says about 2,600 (74%")
+
+
+def test_level_is_the_readers() -> None:
+    text = as_text(one([("A", "10 +- 1")], model=Model.common_effect()), level=0.5)
+    assert text.startswith("Best estimate 10.0; 50% of the probability lies between 9.3 and 10.7.")
+
+
+def test_origin_is_shown_only_where_it_is_shared() -> None:
+    assert "origin" not in as_text(one(FOUNDING[:1], scale="log")).split("\n\n")[1]
+    table = as_text(one(FOUNDING, scale="log")).split("\n\n")[1]
+    assert "briefing" in table
+    assert "US officials  about 2,500                 " in table
+
+
+def test_repeats_say_whom_they_repeat() -> None:
+    text = as_text(one([*FOUNDING, *FOUNDING[2:]], scale="log"))
+    assert "Claims 2 (Ukraine) and 4 (South Korea) do not count; each repeats South Korea." in text
+
+
+def test_moments_that_do_not_exist_are_said() -> None:
+    assert "The mean is infinite" in as_text(one(FOUNDING, scale="log"))
+    one_claim = as_text(one([(Source("A", reliability=0.9), "10 +- 1")]))
+    assert "The mean is not defined" in one_claim
+    two = one([(Source(name, reliability=0.5), Estimate(10, sd=1)) for name in "ABC"])
+    assert "mean is" not in as_text(two)
+    pair = one([(Source(name, reliability=0.5), Estimate(10, sd=1)) for name in "AB"])
+    assert "mean is" not in as_text(pair)
+    split = one(
+        [Claim(Source("A", reliability=0.5), Estimate(10 + i, sd=1), origin="o") for i in range(2)]
+        + [Claim(Source("B", reliability=0.5), Estimate(10 + i, sd=1)) for i in range(2)],
+        dependence=0.6,
+    )
+    assert math.isinf(split.posterior.std())
+    assert "The standard deviation is infinite" in as_text(split)
+
+
+def test_conflict_tension_and_agreement_in_words() -> None:
+    def text(gap: float) -> str:
+        model = Model.common_effect()
+        return as_text(one([("A", Estimate(0, sd=1)), ("B", Estimate(gap, sd=1))], model=model))
+
+    assert "contradict each other" in text(8.0)
+    assert "<0.1%" in text(8.0)
+    assert "5.7 times" in text(8.0)
+    assert "some tension" in text(2.8)
+    assert "agree within" in text(0.5)
+
+
+def test_one_piece_of_evidence_is_said() -> None:
+    assert "one piece of evidence" in as_text(one(FOUNDING[:1], scale="log"))
+    assert "one piece of evidence" in as_text(one(FOUNDING[1:], scale="log"))
+    assert "have in common" in as_text(one(FOUNDING, scale="log"))
+
+
+def test_a_shared_bias_in_the_model_needs_no_warning() -> None:
+    text = as_text(one([("A", "10 +- 1"), ("B", "12 +- 1")], model=Model(shared=1.0)))
+    assert "have in common" not in text
+
+
+def test_what_was_learned_about_the_sources() -> None:
+    model = Model(heterogeneity=priors.HalfNormal(1.0))
+    claims = [("A", "10 +- 1"), ("B", "12 +- 1"), ("C", "14 +- 1")]
+    text = as_text(one(claims, model=model))
+    assert "Claims of sources without a stated reliability are sound with probability" in text
+    assert "The sources scatter, beyond what they state, by" in text
+    assert "on the log by" in as_text(one(claims, model=model, scale="log"))
+    assert "by a common factor of" in as_text(one(claims, model=Model.measurements()))
+
+
+def test_a_large_numerical_error_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Combination, "error", 3e-6)
+    assert "Numerical error: up to 3e-06" in as_text(one([("A", "10 +- 1")]))
+    monkeypatch.setattr(Combination, "error", math.nan)
+    assert "Numerical error" in as_text(one([("A", "10 +- 1")]))
+
+
+NAMES = [
+    "Міністерство оборони України, головне управління розвідки",
+    "대한민국 국방부 국방정보본부 정보사령부 대변인실 관계자 익명 요청",
+    "x" * 130,
+    "tabs\tand\nnew lines \x1b[31m and \u202e overrides",
+    "<script>alert('&')</script>",
+]
+
+
+def test_long_names_of_any_script_fit_in_100_columns() -> None:
+    name = NAMES[0]
+    statements: list[Any] = [
+        "more than 12,000",
+        Quantiles({p / 20: 1000.5 + 300.25 * p for p in range(1, 20)}),
+        Estimate(10_518.376288097, sd=1_910.83465338),
+        "about 15,000",
+    ]
+    claims = [
+        Claim(Source(name, reliability=0.5), said, origin=f"{name} {i // 2}", quantity=name)
+        for i, said in enumerate(statements)
+    ]
+    claims += [Claim(name, "about 12,000", quantity=NAMES[0], origin="o") for name in NAMES]
+    text = as_text(one(claims, scale="log"))
+    assert max(map(width, text.splitlines())) <= 100
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "10,500 ± 1,900" in text
+
+
+def test_statements_keep_their_digits_unless_these_are_noise() -> None:
+    assert statement_text(Estimate(2500.25, sd=300.5)) == "2,500.25 ± 300.5"
+    noisy = Estimate(2500.2512345678, low=2000.123456, high=3000.98765, level=0.9)
+    assert statement_text(noisy) == "2,500 (2,000 to 3,000, 90%)"
+    assert statement_text(AtLeast(12_000)) == "at least 12,000"
+    exact = Estimate(2500, low=2499, high=2503, level=0.9)
+    assert statement_text(exact) == "2,500 (2,499 to 2,503, 90%)"
+
+
+class Balanced(html.parser.HTMLParser):
+    """Checks that tags close in order and collects the text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.cells: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        del attrs
+        self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.cells.append(data)
+
+
+def test_html_says_the_same_and_is_escaped() -> None:
+    claims = [
+        Claim(Source(f"<b>{name}</b> & Co", reliability=0.5), "about 12", quantity="<i>q</i>")
+        for name in "AB"
+    ]
+    result = one(claims, scale="log")
+    markup = as_html(result)
+    assert markup == result._repr_html_()
+    assert "<b>" not in markup
+    assert "<i>" not in markup
+    parser = Balanced()
+    parser.feed(markup)
+    assert not parser.open
+    text = as_text(result)
+    for cell in parser.cells:
+        assert cell in text.replace("\n", " ")
+
+
+def test_one_line() -> None:
+    result = one(FOUNDING, scale="log")
+    assert one_line(result) == "Combination(3 claims: 2,800, 95% 1,800 to 18,000)"
+    assert repr(result) == one_line(result)
+    named = one([Claim("A", "10 +- 1", quantity="speed")], model=Model.common_effect())
+    assert one_line(named) == "Combination(1 claim on 'speed': 10.0, 95% 8.0 to 12.0)"
+
+
+def test_shares_are_written_in_percent() -> None:
+    result = one([("A", "12% +- 1%"), ("B", "14% +- 1%")], scale="logit")
+    assert as_text(result).startswith("Best estimate 13.1%; 95%")
+
+
+def test_groups_hold_the_probability_around_them() -> None:
+    model = Model()
+    claims = [
+        (Source("A", reliability=0.5), "-10 +- 1"),
+        (Source("B", reliability=0.5), "12 +- 1"),
+    ]
+    found = groups(one(claims, model=model))
+    assert [round(group.value) for group in found] == [-10, 12]
+    assert sum(group.probability for group in found) == pytest.approx(1.0)
+    assert found[0].probability == pytest.approx(0.5, abs=0.01)
+
+
+def test_narrow_groups_far_apart_are_found() -> None:
+    claims = [
+        (Source(name, reliability=0.5), Estimate(value, sd=1.0))
+        for name, value in (("A", 0.0), ("B", 1e6), ("C", 2e6))
+    ]
+    found = groups(one(claims))
+    # Each peak is multiplied by the inverse squares of its distances to the others.
+    assert [group.probability for group in found] == pytest.approx([1 / 6, 4 / 6, 1 / 6], rel=1e-3)
+
+
+def test_agreeing_claims_are_one_group() -> None:
+    for claims in ([("A", "10 +- 1"), ("B", "11 +- 1")], [("A", "between 10 and 30")]):
+        assert len(groups(one(claims))) == 1
+
+
+def test_compare_puts_results_side_by_side() -> None:
+    results = {
+        "plain": one(FOUNDING, scale="log"),
+        "US alone": one(FOUNDING[:1], scale="log"),
+    }
+    lines = compare_text(results).splitlines()
+    assert lines[0].split() == [
+        *("assumption", "groups", "best", "estimate", "95%", "interval", "change")
+    ]
+    assert lines[2].startswith("plain ")
+    assert lines[3].split()[-2:] == ["×", "0.88"]
+    linear = {name: one([(name, f"{value} +- 1")]) for name, value in (("a", -1), ("b", 2))}
+    assert compare_text(linear).splitlines()[3].endswith("+3")
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@given(st.data(), st.sampled_from(["linear", "log", "logit"]))
+def test_every_result_can_be_written(data: st.DataObject, scale: Any) -> None:
+    claims = data.draw(st.lists(strategies.claims(scale=scale), min_size=1, max_size=6))
+    try:
+        result = one(claims, scale=scale)
+    except ReliabilityError:
+        return
+    text = as_text(result)
+    assert max(map(width, text.splitlines())) <= 100
+    assert "nan" not in text.split("\n\n")[0]
+    assert "\n" not in one_line(result)
+    parser = Balanced()
+    parser.feed(as_html(result))
+    assert not parser.open
+    assert digits_of(result).spread >= 0.0
