@@ -8,7 +8,7 @@ import unicodedata
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from reliability import (
@@ -288,7 +288,12 @@ def test_compare_puts_results_side_by_side() -> None:
     assert compare_text(linear).splitlines()[3].endswith("+3")
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.generate,),
+)
 @given(st.data(), st.sampled_from(["linear", "log", "logit"]))
 def test_every_result_can_be_written(data: st.DataObject, scale: Any) -> None:
     claims = data.draw(st.lists(strategies.claims(scale=scale), min_size=1, max_size=6))

@@ -77,7 +77,11 @@ def parse_prior(text: str) -> QuantityPrior:
     form = "write it like LogNormal(10000, 1)"
     try:
         call = ast.parse(text.strip(), mode="eval").body
-        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
+        if not (
+            isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Name)
+            and all(word.arg is not None for word in call.keywords)
+        ):
             raise InvalidValueError(f"--prior: cannot read {text!r}; {form}")
         arguments = [ast.literal_eval(argument) for argument in call.args]
         named = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}

@@ -362,7 +362,7 @@ def _claims_from_csv(text: str, name: str) -> list[Claim]:
     line = 0
     claims = []
     try:
-        line, header = next(records)
+        line, header = next(records, (1, []))
         names = [_column_name(cell) for cell in header]
         while names and not names[-1]:
             names.pop()  # a spreadsheet's empty columns

@@ -183,7 +183,7 @@ class Model:
     shared: float = attrs.field(default=0.0, validator=_within(0.0, 1e6, "[0, 1e6]"))
     dependence: float = attrs.field(default=0.0, validator=_within(0.0, 1.0, "[0, 1]"))
     unknown_reliability: Beta | float = attrs.field(
-        default=Beta(2.0, 1.0), validator=_is_reliability
+        default=Beta(1.0, 1.0), validator=_is_reliability
     )
     unstated_error: float = attrs.field(default=0.1, validator=_within(1e-9, 10.0, "[1e-9, 10]"))
     overconfidence: float = attrs.field(default=1.0, validator=_within(1e-3, 1e3, "[0.001, 1000]"))
@@ -209,9 +209,11 @@ class Model:
     def measurements(cls) -> Model:
         """Measurements of one thing by laboratories, whose stated sds are too small as a rule.
 
-        ``Floor(inf)`` with a common inflation ``Pareto(3)``.
+        ``Floor(inf)`` with a common inflation ``Pareto(1)``: on early measurements of 106
+        quantities of the Particle Data Group, scored against later ones, the best log score of
+        the variants tried. For two or three claims it is wide; ``Pareto(3)`` is narrower.
         """
-        return cls(inflation=Pareto(3.0))
+        return cls(inflation=Pareto(1.0))
 
     @classmethod
     def experts(cls) -> Model:

@@ -181,7 +181,11 @@ class Digits:
             spread = min(spread, _WIDEST) if _is_number(spread) else _WIDEST
         if not self.scale.contains(value):
             return math.nan
-        return self.factor * spread / float(self.scale.slope(value))
+        if self.scale.name == "log":
+            return spread * value
+        if self.scale.name == "logit":
+            return self.factor * spread * value * (1.0 - value)
+        return spread
 
     def text(self, value: float) -> str:
         """Write a value of the quantity."""

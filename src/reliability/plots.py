@@ -46,6 +46,8 @@ _FOOT = 2.2
 _ROW_POINTS = 19.0  # height of a claim's row in a figure that is made here
 _FONT_POINTS = 9.0
 _LONGEST_LABEL = 44
+#: Largest |x| on an axis: its quantity is an ordinary float, and a share differs from 0 and 1.
+_FARTHEST = {"linear": 1e300, "log": 690.0, "logit": 30.0}
 #: How far, in widths of the claims' hull, an axis follows a posterior with heavy tails.
 _FOLLOW = 0.75
 
@@ -180,7 +182,9 @@ def _limits(spans: Sequence[_Span], result: Combination) -> tuple[float, float]:
     ends_high = max(float(outer[1]), *(span.high for span in spans))
     low, high = max(min(low, ends_low), low - room), min(max(high, ends_high), high + room)
     margin = 0.06 * max(high - low, room / 10.0)
-    return low - margin, high + margin
+    limit = _FARTHEST[result.scale.name]
+    low, high = max(low - margin, -limit), min(high + margin, limit)
+    return (low, high) if low < high else (-limit, limit)
 
 
 def _ticks(scale: Scale, low: float, high: float) -> list[float]:

@@ -1206,6 +1206,7 @@ class Posterior:
         """
         real, scale = self.real, self.scale
         centres = [c for claim in self.claims for c in claim.centres()] + self.prior.centres
+        centres += self._pooled()
         kinks = [k for claim in self.claims for k in claim.kinks()]
         if self.problem["shared"]:
             integral: Any = SharedIntegral(self, centres, kinks, moments)
@@ -1229,6 +1230,20 @@ class Posterior:
             "quantiles": quantiles,
             "half_width": half,
         }
+
+    def _pooled(self) -> list[Centre]:
+        """Return the precision-weighted means of all claims and of the sound ones.
+
+        Where normal claims conflict, the posterior lies between them, far from each.
+        """
+        pooled = []
+        for members in (self.claims, [c for c in self.claims if c.reliability == 1]):
+            points = [centre for claim in members for centre in claim.centres()]
+            precision = sum(1 / (s * s) for _, s in points)
+            if points:
+                mean = sum(c / (s * s) for c, s in points) / precision
+                pooled.append((mean, 1 / self.real.sqrt(precision)))
+        return pooled
 
     def measures(self, moments: int) -> list[Function]:
         """Return the functions of x whose integrals decide where a tail may end."""

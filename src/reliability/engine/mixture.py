@@ -42,8 +42,8 @@ __all__ = [
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-#: Pairs times nodes evaluated at once: arrays of 4 MB stay in the cache's reach.
-BLOCK = 1 << 19
+#: Pairs times nodes evaluated at once: arrays of 256 kB stay in the cache.
+BLOCK = 1 << 15
 #: Claims whose factors p s + (1 - p) u are multiplied out into one polynomial in p.
 FACTORS = 10
 #: Natural logarithm of the range that a product of such factors may span in linear space. Each

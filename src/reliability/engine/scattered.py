@@ -24,7 +24,7 @@ from reliability.engine.mixture import (
     terms,
 )
 from reliability.engine.normal import first_scatter_panels, log_prior_mass
-from reliability.engine.panels import LEGENDRE, ORDER, WEIGHTS, Panels, initial_panels
+from reliability.engine.panels import LEGENDRE, NODES, ORDER, WEIGHTS, Panels, initial_panels
 from reliability.engine.quadrature import Mesh, prune, refine
 from reliability.priors import ScatterPrior, StatedVariances
 
@@ -33,7 +33,9 @@ __all__ = ["Density", "Grid", "ScatterGrid", "ScatterMarginal", "Solution", "sol
 Array = NDArray[np.float64]
 
 #: Accepted size of a scatter panel's last Legendre coefficients, relative to the total.
-SCATTER_TOLERANCE = 1e-11
+SCATTER_TOLERANCE = 1e-10
+#: Rule in x that is enough to see how the scatter's posterior bends.
+_COARSE = np.polynomial.legendre.leggauss(5)
 _MAX_ROUNDS = 8
 _ROWS_AT_ONCE = 1 << 15
 
@@ -112,22 +114,24 @@ class ScatterMarginal:
     problem: Problem
     rule: ReliabilityRule
     prior: ScatterPrior
-    mesh: Mesh
+    panels: Panels
+    nodes: Array = NODES
+    weights: Array = WEIGHTS
 
     def __call__(self, anchor: Array, d: Array) -> Array:
         """Log density at anchor + d of the scatter."""
         values = (anchor + d).ravel()
         out = np.empty(len(values))
-        x_d, slope = self.mesh.panels.nodes()
-        x_anchor = self.mesh.panels.anchor[:, None]
+        x_d, slope = self.panels.at(np.broadcast_to(self.nodes, (self.panels.count, len(self.nodes))))
+        x_anchor = self.panels.anchor[:, None]
         x_weight = (
-            self.problem.prior.log_density(x_anchor, x_d) + slope + np.log(WEIGHTS)
+            self.problem.prior.log_density(x_anchor, x_d) + slope + np.log(self.weights)
         )
         step = max(_ROWS_AT_ONCE // len(x_d), 1)
         for begin in range(0, len(values), step):
             some = values[begin : begin + step]
             grid = ScatterGrid(
-                some, np.zeros(len(some)), self.prior.low > 0.0, self.mesh.panels
+                some, np.zeros(len(some)), self.prior.low > 0.0, self.panels
             )
             logs = Density(self.problem, self.rule, grid).jointly(x_anchor, x_d)
             joint = np.moveaxis(logs + x_weight[:, None, :], 1, 0).reshape(len(some), -1)
@@ -204,7 +208,9 @@ class Solution:
         """Posterior of the scatter."""
         if self.grid is None or self.scatter_prior is None:
             return None
-        marginal = ScatterMarginal(self.problem, self.rule, self.scatter_prior, self.mesh)
+        marginal = ScatterMarginal(
+            self.problem, self.rule, self.scatter_prior, self.mesh.panels
+        )
 
         def log_density(panels: Panels) -> Array:
             d, _ = panels.nodes()
@@ -298,10 +304,7 @@ def _presolve(
     panels: Panels,
 ) -> Panels:
     """Panels of the scatter that resolve its posterior on the first, coarse panels of x."""
-    empty = np.zeros((x_panels.count, ORDER))
-    none = np.zeros(1)
-    coarse = Mesh(x_panels, empty, empty, none, none, none)
-    marginal = ScatterMarginal(problem, rule, prior, coarse)
+    marginal = ScatterMarginal(problem, rule, prior, x_panels, *_COARSE)
 
     def log_density(some: Panels) -> Array:
         d, _ = some.nodes()
@@ -312,7 +315,7 @@ def _presolve(
     # What weighs nothing even with a second moment's weight is left out for good.
     d, _ = mesh.panels.nodes()
     reach = (1.0 + d[:, -1] / np.sum(mesh.node_mass * d)) ** 2
-    return mesh.panels.take(mass * reach > 1e-17)
+    return mesh.panels.take(mass * reach > 1e-15)
 
 
 def _scatter_errors(density: Density, mesh: Mesh) -> Array:
@@ -321,7 +324,8 @@ def _scatter_errors(density: Density, mesh: Mesh) -> Array:
     assert grid is not None  # noqa: S101 - only called with a scatter
     d, slope = mesh.panels.nodes()
     mass = mesh.node_mass.sum(axis=1)
-    keep = mass > 1e-15
+    # Panels of x that hold less than the tolerance cannot add to the error.
+    keep = mass > 0.01 * SCATTER_TOLERANCE
     anchor, d, slope = mesh.panels.anchor[keep][:, None], d[keep], slope[keep]
     prior = density.problem.prior.log_density(anchor, d)
     total = mesh.log_total[0]

@@ -1,0 +1,257 @@
+"""The command line, as a stranger calls it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reliability import Combination, combine, priors
+from reliability.__main__ import main, parse_prior
+from reliability.errors import MissingExtraError, ReliabilityError
+from reliability.io import read_claims
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TROOPS = """\
+source,statement,reliability,origin,quantity
+US officials,"about 2,500",0.8,,troops
+Ukraine,"more than 12,000",0.6,briefing,troops
+South Korea,"more than 12,000",0.7,briefing,troops
+"""
+
+
+@pytest.fixture
+def troops(tmp_path: Path) -> str:
+    path = tmp_path / "troops.csv"
+    path.write_text(TROOPS, encoding="utf-8")
+    return str(path)
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert err.startswith("reliability: ")
+    assert err.count("\n") == 1
+    return err.removeprefix("reliability: ").rstrip("\n")
+
+
+# --- what works ---------------------------------------------------------------------------------
+
+
+def test_combine_prints_the_table(troops: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["combine", troops, "--scale", "log"]) == 0
+    out, err = capsys.readouterr()
+    assert not err
+    assert out.startswith("troops\n======\nBest estimate 2,800; 95% of the probability lies")
+
+
+def test_level(troops: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["combine", troops, "--scale", "log", "--level", "0.5"]) == 0
+    assert "50% of the probability lies between" in capsys.readouterr().out
+
+
+def test_several_quantities(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "two.csv"
+    path.write_text(TROOPS + 'US officials,"over 600,000",0.8,,losses\n', encoding="utf-8")
+    picture = tmp_path / "two.svg"
+    assert main(["combine", str(path), "--scale", "log", "--plot", str(picture)]) == 0
+    out = capsys.readouterr().out
+    assert "troops\n======\nBest" in out
+    assert "\n\n\nlosses\n======\nBest" in out
+    assert "<svg" in picture.read_text(encoding="utf-8")
+    assert main(["combine", str(path), "--scale", "log", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)) == {"troops", "losses"}
+
+
+def test_json_is_the_dictionary_of_the_result(
+    troops: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["combine", troops, "--scale", "log", "--json", "--level", "0.9"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    again = Combination.from_dict(document)
+    assert again.to_dict(0.9) == document
+    assert document["result"]["level"] == 0.9
+
+
+def test_models_and_priors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "lab.csv"
+    path.write_text("source,value,sd\nA,10,1\nB,12,1\n", encoding="utf-8")
+    for model in ("reports", "measurements", "experts", "common-effect"):
+        assert main(["combine", str(path), "--model", model]) == 0
+    capsys.readouterr()
+    call = ["combine", str(path), "--model", "common-effect", "--json", "--prior", "Normal(0, 1)"]
+    assert main(call) == 0
+    result = json.loads(capsys.readouterr().out)["result"]
+    assert result["mean"] == pytest.approx(22 / 3)
+
+
+def test_plot(troops: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "troops.png"
+    assert main(["combine", troops, "--scale", "log", "--plot", str(picture)]) == 0
+    assert "Best estimate" in capsys.readouterr().out
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo"]) == 0
+    assert "How many North Korean soldiers" in capsys.readouterr().out
+
+
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["combine", "--help"])
+    assert caught.value.code == 0
+    assert "FILE is CSV or JSON" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "prior"),
+    [
+        ("LogNormal(10000, 1)", priors.LogNormal(10000, 1)),
+        (" Normal(mean=-3, sd=2.5) ", priors.Normal(-3, 2.5)),
+        ("Flat()", priors.Flat()),
+        ("StudentT(3, 0, scale=1e3)", priors.StudentT(3, 0, 1e3)),
+        ("Uniform(0, 1_000)", priors.Uniform(0, 1000)),
+    ],
+)
+def test_priors_are_read(text: str, prior: priors.QuantityPrior) -> None:
+    assert parse_prior(text) == prior
+
+
+# --- what is refused ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "cannot read ''"),
+        ("Normal", "cannot read 'Normal'; write it like LogNormal(10000, 1)"),
+        ("Normal(1, 2", "cannot read"),
+        ("Normal(a, 2)", "cannot read"),
+        ("Normal(1+1, 2)", "cannot read"),
+        ("Normal(*[1, 2])", "cannot read"),
+        ("Normal(**{'mean': 1})", "cannot read"),
+        ("__import__('os').system('true')", "cannot read"),
+        ("open('x')", "there is no prior 'open'; known: Beta, Flat,"),
+        ("lognormal(1, 2)", "there is no prior 'lognormal'; did you mean 'LogNormal'?"),
+        ("Density(1)", "there is no prior 'Density'"),
+        ("HalfNormal(1)", "there is no prior 'HalfNormal'"),
+        ("Normal(1)", "Normal: missing a required argument: 'sd'; it takes (mean, sd)"),
+        ("Normal(1, 2, 3)", "Normal: too many positional arguments; it takes (mean, sd)"),
+        ("Normal(1, std=3)", "Normal: missing a required argument: 'sd'"),
+        ("Normal(1, -2)", "Normal: sd must be above 0"),
+        ("Normal(1, 'x')", "Normal: sd must be a number"),
+        ("(" * 5000, "cannot read"),
+    ],
+)
+def test_priors_are_refused(text: str, expected: str) -> None:
+    with pytest.raises(ReliabilityError) as caught:
+        parse_prior(text)
+    assert str(caught.value).startswith("--prior: ")
+    assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["combin"], "argument COMMAND: invalid choice: 'combin'"),
+        (["combine"], "the following arguments are required: FILE"),
+        (["demo", "extra"], "unrecognized arguments: extra"),
+        (["combine", "FILE", "--scal", "log"], "unrecognized arguments: --scal log"),
+        (["combine", "FILE", "--scale", "lin"], "argument --scale: invalid choice: 'lin'"),
+        (["combine", "FILE", "--model", "x"], "argument --model: invalid choice: 'x'"),
+        (
+            ["combine", "FILE", "--level", "95"],
+            "argument --level: must lie in (0, 1), got '95'; did",
+        ),
+        (["combine", "FILE", "--level", "x"], "argument --level: must lie in (0, 1), got 'x'"),
+        (["combine", "FILE", "--prior", "Norml(1, 2)"], "--prior: there is no prior 'Norml'; did"),
+        (["combine", "no such file"], "no such file: No such file or directory"),
+        (["combine", "FILE", "--plot", "picture.xyz"], "--plot picture.xyz: Format 'xyz' is not"),
+        (["combine", "FILE", "--plot", "/no/such/folder/x.png"], "/no/such/folder/x.png: No such"),
+    ],
+)
+def test_wrong_calls(
+    arguments: list[str], expected: str, troops: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = [troops if argument == "FILE" else argument for argument in arguments]
+    assert refused(capsys, *call).startswith(expected)
+
+
+def test_wrong_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "claims.csv"
+    path.write_text("source,value,sd\nA,-5,1\n", encoding="utf-8")
+    assert refused(capsys, "combine", str(path), "--scale", "log").startswith(
+        f"{path}: claim 1 (A): value=-5 is impossible on the log scale"
+    )
+    path.write_text("source,value,sd\nA,5,0\n", encoding="utf-8")
+    assert refused(capsys, "combine", str(path)).startswith(f"{path}, line 2, sd: must be above 0")
+    path.write_text("source,statement\nA,at least 12000 (verified)\n", encoding="utf-8")
+    assert "posterior" in refused(capsys, "combine", str(path))
+    assert "Is a directory" in refused(capsys, "combine", str(tmp_path))
+
+
+def test_a_missing_extra(
+    troops: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    message = refused(capsys, "combine", troops, "--plot", "x.png", "--scale", "log")
+    assert message == 'pictures need matplotlib: pip install "source-reliability[plot]"'
+    assert issubclass(MissingExtraError, ImportError)
+
+
+# --- as a process -------------------------------------------------------------------------------
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603  # this very interpreter
+        [sys.executable, "-m", "reliability", *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        env=os.environ | environment,
+    )
+
+
+def test_process_ends_with_status_two_and_no_traceback(tmp_path: Path) -> None:
+    done = run("combine", str(tmp_path / "none.csv"))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert not done.stdout
+
+
+def test_terminals_that_cannot_show_a_sign(tmp_path: Path) -> None:
+    path = tmp_path / "claims.csv"
+    path.write_text("source,statement\nKyїv,10 ± 1\n", encoding="utf-8")
+    done = run("combine", str(path), PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert "Ky?v" in done.stdout
+
+
+def test_a_reader_that_stops_early(troops: str) -> None:
+    pipe = subprocess.Popen(  # noqa: S603  # this very interpreter
+        [sys.executable, "-m", "reliability", "combine", troops, "--scale", "log"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert pipe.stdout is not None
+    assert pipe.stderr is not None
+    pipe.stdout.close()
+    assert pipe.stderr.read() == b""
+    pipe.stderr.close()
+    assert pipe.wait() == 0
+
+
+def test_the_module_is_the_library(troops: str) -> None:
+    claims = read_claims(troops)
+    result = combine(claims, scale="log")
+    assert isinstance(result, Combination)
+    assert run("combine", troops, "--scale", "log").stdout == (f"{result}\n")
