@@ -82,7 +82,7 @@ def test_json_is_the_dictionary_of_the_result(
 
 def test_models_and_priors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "lab.csv"
-    path.write_text("source,value,sd\nA,10,1\nB,12,1\n", encoding="utf-8")
+    path.write_text("source,value,sd,reliability\nA,10,1,0.8\nB,12,1,0.9\n", encoding="utf-8")
     for model in ("reports", "measurements", "experts", "common-effect"):
         assert main(["combine", str(path), "--model", model]) == 0
     capsys.readouterr()
@@ -195,7 +195,7 @@ def test_wrong_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path.write_text("source,value,sd\nA,5,0\n", encoding="utf-8")
     assert refused(capsys, "combine", str(path)).startswith(f"{path}, line 2, sd: must be above 0")
     path.write_text("source,statement\nA,at least 12000 (verified)\n", encoding="utf-8")
-    assert "posterior" in refused(capsys, "combine", str(path))
+    assert "give a proper prior" in refused(capsys, "combine", str(path))
     assert "Is a directory" in refused(capsys, "combine", str(tmp_path))
 
 

@@ -242,8 +242,15 @@ class Combination:
         none = np.array([], dtype=np.int64)
         infinite = np.array([np.inf])
         features = Features(
-            np.zeros(1, dtype=np.int64), at, spread, none, np.array([]), -infinite, infinite,
-            infinite, infinite,
+            np.zeros(1, dtype=np.int64),
+            at,
+            spread,
+            none,
+            np.array([]),
+            -infinite,
+            infinite,
+            infinite,
+            infinite,
         )
         mesh = refine(initial_panels(features), density.on_panels, 1, tolerance=1e-11)
         distribution = PanelDensity.from_mesh(mesh, density, -np.inf, np.inf)
@@ -291,9 +298,7 @@ class Combination:
                     share=0.0 if k is None else float(shares.share[k]),
                     dropped=shares.dropped[i],
                     weight=0.0 if k is None else float(weight[k]),
-                    soundness=self._soundness_of_dropped(i)
-                    if k is None
-                    else float(soundness[k]),
+                    soundness=self._soundness_of_dropped(i) if k is None else float(soundness[k]),
                     combination=self,
                     index=i,
                 )
@@ -362,13 +367,20 @@ class Combination:
         else:
             assert self._inference.normal is not None  # noqa: S101 - correlated claims
             problem = attrs.evolve(
-                self._inference.normal.problem, heterogeneity=None, inflation=None,
+                self._inference.normal.problem,
+                heterogeneity=None,
+                inflation=None,
                 prior_variance=np.inf,
             )
             q = float(normal.conditional(problem, np.zeros(1)).quadratic[0])
         i2 = max(0.0, (q - df) / q) if q > 0.0 else 0.0
         return Conflict(
-            q, df, float(gammaincc(0.5 * df, 0.5 * q)), i2, q / df, float(np.sqrt(q / df)),
+            q,
+            df,
+            float(gammaincc(0.5 * df, 0.5 * q)),
+            i2,
+            q / df,
+            float(np.sqrt(q / df)),
             log_bayes_factor,
         )
 
@@ -451,8 +463,7 @@ class Combination:
         """
         if not isinstance(data, Mapping) or data.get("reliability-combination") != 1:
             raise InvalidValueError(
-                "this is no combination written by to_dict(): it lacks "
-                "'reliability-combination': 1"
+                "this is no combination written by to_dict(): it lacks 'reliability-combination': 1"
             )
         missing = {"scale", "settings", "claims", "dependence"} - set(data)
         if missing:
@@ -569,7 +580,7 @@ def combine(
     records = _as_claims(claims)
     by_quantity = _by_quantity(records)
     if len(by_quantity) == 1:
-        (quantity, members), = by_quantity.items()
+        ((quantity, members),) = by_quantity.items()
         return _combine_one(quantity, members, records, scale, chosen, model, rho, correlation)
     if correlation is not None:
         raise InvalidValueError(
@@ -591,10 +602,11 @@ def combine(
 def _checked_model(model: Model | None) -> Model:
     if model is None:
         return Model.reports()
-    if not isinstance(model, Model):
-        hint = " (call it: Model.reports())" if callable(model) else ""
-        raise WrongTypeError(f"model must be a Model (got {model!r}){hint}")
-    return model
+    given: object = model
+    if not isinstance(given, Model):
+        hint = " (call it: Model.reports())" if callable(given) else ""
+        raise WrongTypeError(f"model must be a Model (got {given!r}){hint}")
+    return given
 
 
 def _checked_dependence(value: float) -> float:
@@ -615,7 +627,7 @@ def _as_claims(claims: Iterable[Claim | tuple[Any, Any]]) -> list[Claim]:
         if isinstance(item, Claim):
             records.append(item)
             continue
-        if not (isinstance(item, (tuple, list)) and len(item) == 2):  # noqa: PLR2004
+        if not (isinstance(item, (tuple, list)) and len(item) == 2):
             raise WrongTypeError(
                 f"claim {number}: must be a Claim or a pair (source, statement) (got {item!r})"
             )
@@ -681,9 +693,9 @@ def _combine_one(
     if model.unsound is None:
         reliability = np.ones(len(claims))
     else:
-        reliability = np.array([
-            _effective_reliability(claim, name) for claim, name in zip(claims, names, strict=True)
-        ])
+        reliability = np.array(
+            [_effective_reliability(claim, name) for claim, name in zip(claims, names, strict=True)]
+        )
     unknown = model.unknown_reliability
     if not isinstance(unknown, Beta):
         reliability = np.where(np.isnan(reliability), float(unknown), reliability)
@@ -696,7 +708,9 @@ def _combine_one(
     if correlation is not None:
         matrix = _checked_correlation(correlation, columns, names, claims, dependence)
         shares = Shares(
-            np.arange(len(claims)), np.arange(len(claims)), np.ones(len(claims)),
+            np.arange(len(claims)),
+            np.arange(len(claims)),
+            np.ones(len(claims)),
             (None,) * len(claims),
         )
     else:
@@ -761,17 +775,7 @@ def _checked_correlation(
             "correlation must have 1 on its diagonal; a covariance matrix is divided by the "
             "claims' sds first"
         )
-    for i, name in enumerate(names):
-        if columns.form[i] != Form.NORMAL or columns.sd_low[i] != columns.sd_high[i]:
-            raise InvalidValueError(
-                f"{name}: correlation is for estimates with a symmetric uncertainty on the "
-                f"scale (got {claims[i].statement}); state sd="
-            )
-        if columns.reliability[i] != 1.0:
-            raise InvalidValueError(
-                f"{name}: correlation is for sound claims only; give every source "
-                "reliability=1, or use Model.common_effect() or Model.random_effects(...)"
-            )
+    _check_correlated(columns, names, claims)
     if dependence > 0.0 or any(claim.origin is not None for claim in claims):
         raise InvalidValueError(
             "correlation and origins or dependence both say what depends on what; give one"
@@ -787,3 +791,15 @@ def _checked_correlation(
     return matrix
 
 
+def _check_correlated(columns: Columns, names: Sequence[str], claims: Sequence[Claim]) -> None:
+    for i, name in enumerate(names):
+        if columns.form[i] != Form.NORMAL or columns.sd_low[i] != columns.sd_high[i]:
+            raise InvalidValueError(
+                f"{name}: correlation is for estimates with a symmetric uncertainty on the "
+                f"scale (got {claims[i].statement}); state sd="
+            )
+        if columns.reliability[i] != 1.0:
+            raise InvalidValueError(
+                f"{name}: correlation is for sound claims only; give every source "
+                "reliability=1, or use Model.common_effect() or Model.random_effects(...)"
+            )

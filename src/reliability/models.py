@@ -86,9 +86,7 @@ Unsound = Floor | Wide | Void
 def _within(low: float, high: float, remedy: str) -> Any:
     def check(instance: Any, attribute: attrs.Attribute[Any], value: float) -> None:  # noqa: ARG001
         name = f"Model: {attribute.name}"
-        if isinstance(value, bool) or not isinstance(
-            value, (int, float, np.integer, np.floating)
-        ):
+        if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
             raise WrongTypeError(f"{name} must be a number (got {value!r})")
         if not (low <= value <= high and np.isfinite(value)):
             raise InvalidValueError(f"{name} must lie in {remedy} (got {value!r})")
@@ -131,8 +129,7 @@ def _is_reliability(instance: Any, attribute: attrs.Attribute[Any], value: objec
         _within(0.0, 1.0, "[0, 1]")(instance, attribute, float(value))
         return
     raise WrongTypeError(
-        "Model: unknown_reliability must be Beta(a, b) or a number in [0, 1] "
-        f"(got {value!r})"
+        f"Model: unknown_reliability must be Beta(a, b) or a number in [0, 1] (got {value!r})"
     )
 
 

@@ -226,7 +226,11 @@ def _even_ticks(low: float, high: float) -> list[float]:
     return [float(f"{i * step:.12g}") for i in range(first, last + 1)]
 
 
-def _prepare_axis(ax: Axes, scale: Scale, low: float, high: float, fonts: list[str]) -> None:
+def _prepare_axis(
+    ax: Axes, scale: Scale, limits: tuple[float, float], room: float, fonts: list[str]
+) -> None:
+    """Limits and ticks; the axis may shrink to `room` points when it is laid out."""
+    low, high = limits
     if scale.name != "linear":
         ax.set_xscale(scale.name)
     ends = [float(theta) for theta in scale.to_theta(np.array([low, high]))]
@@ -234,9 +238,7 @@ def _prepare_axis(ax: Axes, scale: Scale, low: float, high: float, fonts: list[s
     ticks = _ticks(scale, low, high)
     share = scale.name == "logit"
     labels = [f"{said(float(f'{100.0 * tick:.10g}'))}%" if share else said(tick) for tick in ticks]
-    # The labels at the sides take about a third of the width; a label that would touch the one
-    # before it is left out.
-    room = 0.6 * ax.get_window_extent().width / ax.figure.dpi * 72.0
+    # A label that would touch the one before it is left out.
     places = (np.asarray(scale.to_x(np.array(ticks))) - low) / (high - low) * room
     kept: list[int] = []
     for index, place in enumerate(places):
@@ -385,20 +387,23 @@ def forest(result: Combination, ax: Axes | None = None) -> Axes:
     if ax is None:
         ax = _new_axes(count)
     spans = [_span_of(entry, result) for entry in entries]
-    low, high = _limits(_finite(spans), result)
+    limits = _limits(_finite(spans), result)
     names = [_label(str(entry.claim.source)) for entry in entries]
     statements = [_label(statement_text(entry.claim.statement)) for entry in entries]
     digits = digits_of(result)
     answer = _label(_interval_text(result, digits))
     fonts = _fonts([*names, *statements])
-    _prepare_axis(ax, result.scale, low, high, fonts)
+    size = _font_size(ax, count + _FOOT + 0.4)
+    # The labels at both sides take their place from the axis.
+    taken = 0.6 * size * sum(max(map(len, side)) for side in (names, [answer, *statements]))
+    width = ax.get_window_extent().width / ax.figure.dpi * 72.0
+    _prepare_axis(ax, result.scale, limits, max(width - taken, 0.1 * width), fonts)
     ax.set_ylim(-0.6, count + _FOOT - 0.2)
     foot = 0.0
     for index, (entry, span) in enumerate(zip(entries, spans, strict=True)):
         _draw_claim(ax, count - index + _FOOT - 1.2, entry, span, result)
     _draw_posterior(ax, foot, result)
     rows = [foot, *(count - index + _FOOT - 1.2 for index in range(count))]
-    size = _font_size(ax, count + _FOOT + 0.4)
     style: dict[str, Any] = {"fontsize": size, "fontfamily": fonts}
     ax.set_yticks(rows, ["posterior", *names], **style)
     right = ax.secondary_yaxis("right")

@@ -113,7 +113,9 @@ class Posterior:
         low, high = (1.0 - safe, safe) if upper else (safe, 1.0 - safe)
         theta = self._scale.to_theta(self._distribution.quantile(low, high))
         theta = np.clip(theta, *self._support)
-        theta = np.where(low <= 0.0, self._support[0], np.where(high <= 0.0, self._support[1], theta))
+        theta = np.where(
+            low <= 0.0, self._support[0], np.where(high <= 0.0, self._support[1], theta)
+        )
         return _unwrap(np.where(valid, theta, np.nan))
 
     def ppf(self, p: ArrayLike) -> float | Array:

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaln, gammaln, log_ndtr, ndtr, stdtr
 
-from reliability.tails import CONSTANT, VANISHING, Tail
 from reliability.errors import InvalidValueError, WrongTypeError
 from reliability.scales import Scale
+from reliability.tails import CONSTANT, VANISHING, Tail
 
 __all__ = [
     "I2",
@@ -118,7 +118,7 @@ class PriorOnX:
         return bool(np.isfinite(self.low) and np.isfinite(self.high))
 
 
-def _rebuild(prior: Any, scale: Scale, hull: tuple[float, float] | None) -> PriorOnX:
+def _rebuild(prior: QuantityPrior, scale: Scale, hull: tuple[float, float] | None) -> PriorOnX:
     return prior.on(scale, hull)
 
 
@@ -318,7 +318,7 @@ class Normal(QuantityPrior):
             z = (scale.to_theta(x) - self.mean) / self.sd
             with np.errstate(over="ignore"):
                 kernel = scale.log_jacobian(x) - 0.5 * z * z
-            return kernel - np.log(self.sd) - 0.5 * LOG_2PI
+            return np.asarray(kernel - np.log(self.sd) - 0.5 * LOG_2PI)
 
         at_zero = -self.mean / self.sd
         if scale.name == "log":
@@ -357,7 +357,9 @@ class StudentT(QuantityPrior):
         """Density on x; on the log and logit scales conditioned on their range."""
         df = self.df
         constant = float(
-            gammaln(0.5 * (df + 1.0)) - gammaln(0.5 * df) - 0.5 * np.log(df * np.pi)
+            gammaln(0.5 * (df + 1.0))
+            - gammaln(0.5 * df)
+            - 0.5 * np.log(df * np.pi)
             - np.log(self.scale)
         )
 
@@ -369,7 +371,7 @@ class StudentT(QuantityPrior):
                 z = (scale.to_theta(x) - self.mean) / self.scale
             # log(1 + z^2/df) without overflow of z^2
             log_kernel = 2.0 * np.log(np.hypot(1.0, z / np.sqrt(df)))
-            return scale.log_jacobian(x) + constant - 0.5 * (df + 1.0) * log_kernel
+            return np.asarray(scale.log_jacobian(x) + constant - 0.5 * (df + 1.0) * log_kernel)
 
         def below(theta: float) -> float:
             return float(stdtr(df, (theta - self.mean) / self.scale))
@@ -534,7 +536,7 @@ class Beta(QuantityPrior):
 
     @property
     def mean(self) -> float:
-        """a / (a + b)."""
+        """A / (a + b)."""
         return float(self.a / (self.a + self.b))
 
     def _on(self, scale: Scale, hull: tuple[float, float] | None) -> PriorOnX:  # noqa: ARG002
@@ -545,9 +547,7 @@ class Beta(QuantityPrior):
             x = anchor + d
             with np.errstate(divide="ignore", invalid="ignore"):
                 if scale.name == "logit":
-                    return (
-                        constant - self.a * np.logaddexp(0.0, -x) - self.b * np.logaddexp(0.0, x)
-                    )
+                    return constant - self.a * np.logaddexp(0.0, -x) - self.b * np.logaddexp(0.0, x)
                 if scale.name == "log":
                     rest = np.log(-np.expm1(np.minimum(x, 0.0)))
                     return constant + self.a * x + (self.b - 1.0) * rest
@@ -716,9 +716,7 @@ def _scan(low: float, high: float, hull: tuple[float, float] | None) -> Array:
     return np.unique(np.concatenate([around, middle + around]))
 
 
-def _read_tail(
-    log_density: Callable[[Array, Array], Array], center: float, step: float
-) -> Tail:
+def _read_tail(log_density: Callable[[Array, Array], Array], center: float, step: float) -> Tail:
     """Tail of an unknown density from its slope in log distance, far from its centre."""
     distance = np.array([1e3, 2e3, 1e6, 2e6]) * step
     logs = log_density(np.full(4, center), distance)
@@ -935,15 +933,13 @@ class Sqrt(ScatterPrior):
 
 
 def _log_information(tau: Array, stated: StatedVariances) -> Array:
-    """log sum_i (tau/(s_i^2 + tau^2))^2: Fisher information of tau, doubled."""
+    """Log sum_i (tau/(s_i^2 + tau^2))^2: Fisher information of tau, doubled."""
     every = stated.repeat(tau)
     with np.errstate(divide="ignore"):
         log_ratio = np.log(every) - np.log(stated.variance + every * every)
         top = np.log(np.maximum(tau, 1e-300))
         spread = stated.repeat(top)
-        return np.asarray(
-            2.0 * top + np.log(stated.sum(np.exp(2.0 * (log_ratio - spread))))
-        )
+        return np.asarray(2.0 * top + np.log(stated.sum(np.exp(2.0 * (log_ratio - spread)))))
 
 
 @attrs.frozen
@@ -1065,9 +1061,7 @@ class DuMouchel(ScatterPrior):
 def _shrinkage(tau: Array, variance: Array) -> Array:
     """Log of ``2 V tau/(V + tau^2)^2``: uniform on V/(V + tau^2)."""
     with np.errstate(divide="ignore"):
-        return np.asarray(
-            np.log(2.0 * variance) + np.log(tau) - 2.0 * np.log(variance + tau * tau)
-        )
+        return np.asarray(np.log(2.0 * variance) + np.log(tau) - 2.0 * np.log(variance + tau * tau))
 
 
 @attrs.frozen
@@ -1136,5 +1130,3 @@ class Pareto(ScatterPrior):
     def log_scatter(self, tau: Array, stated: StatedVariances) -> Array:  # noqa: ARG002
         """Log density of the inflation."""
         return np.asarray(np.log(self.shape) - (self.shape + 1.0) * np.log(tau))
-
-

@@ -50,8 +50,8 @@ class Scale:
             return theta
         with np.errstate(divide="ignore"):
             if self.name == "log":
-                return np.log(theta)
-            return np.log(theta) - np.log1p(-theta)
+                return np.asarray(np.log(theta))
+            return np.asarray(np.log(theta) - np.log1p(-theta))
 
     def to_theta(self, x: ArrayLike) -> Array:
         """Quantity at a working coordinate (infinite where it exceeds the float range)."""
@@ -60,8 +60,8 @@ class Scale:
             return x
         with np.errstate(over="ignore"):
             if self.name == "log":
-                return np.exp(x)
-            return 1.0 / (1.0 + np.exp(-x))
+                return np.asarray(np.exp(x))
+            return np.asarray(1.0 / (1.0 + np.exp(-x)))
 
     def slope(self, theta: ArrayLike) -> Array:
         """Derivative dx/dtheta at a quantity: turns a stated sd into an sd on x (delta method)."""
@@ -73,13 +73,13 @@ class Scale:
         return 1.0 / (theta * (1.0 - theta))
 
     def log_jacobian(self, x: ArrayLike) -> Array:
-        """log dtheta/dx at a working coordinate."""
+        """Log dtheta/dx at a working coordinate."""
         x = np.asarray(x, dtype=np.float64)
         if self.name == "linear":
             return np.zeros_like(x)
         if self.name == "log":
             return x
-        return -np.abs(x) - 2.0 * np.log1p(np.exp(-np.abs(x)))
+        return np.asarray(-np.abs(x) - 2.0 * np.log1p(np.exp(-np.abs(x))))
 
     def deviation(self, shift: ArrayLike, origin: float) -> Array:
         """theta(origin + shift) - theta(origin), without cancellation for small shifts."""

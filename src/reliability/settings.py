@@ -79,10 +79,12 @@ def settings_from_dict(data: Mapping[str, Any]) -> tuple[Model, QuantityPrior]:
     unknown = set(data["model"]) - known
     if unknown:
         raise InvalidValueError(f"settings.model: unknown fields {', '.join(sorted(unknown))}")
-    model = Model(**{
-        name: _from_plain(value, f"settings.model.{name}")
-        for name, value in data["model"].items()
-    })
+    model = Model(
+        **{
+            name: _from_plain(value, f"settings.model.{name}")
+            for name, value in data["model"].items()
+        }
+    )
     prior = _from_plain(data.get("prior"), "settings.prior")
     if not isinstance(prior, QuantityPrior):
         raise InvalidValueError("settings.prior: must be a prior on the quantity")

@@ -73,8 +73,14 @@ def share_out(
         # Of equally reliable repeats the choice must not depend on the order of claims.
         source = claims[i].source
         return (
-            -reliability[i], source.overconfidence, source.bias_sd, abs(source.bias),
-            abs(source.interest), source.bias, source.interest, source.name,
+            -reliability[i],
+            source.overconfidence,
+            source.bias_sd,
+            abs(source.bias),
+            abs(source.interest),
+            source.bias,
+            source.interest,
+            source.name,
         )
 
     for i, claim in enumerate(claims):

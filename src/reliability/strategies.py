@@ -50,7 +50,7 @@ _PROBABILITIES = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.9
 _LEVELS = (0.5, 0.68, 0.8, 0.9, 0.95, 0.99)
 
 
-def _hypothesis() -> Any:  # noqa: ANN401  # a module
+def _hypothesis() -> Any:  # a module
     """Load ``hypothesis.strategies``, or say which extra to install."""
     try:
         import hypothesis.strategies  # noqa: PLC0415

@@ -117,7 +117,7 @@ class Columns:
         count = len(fields["form"])
         return Columns(**fields, starts=np.array([0, count], dtype=np.int64), knots=self.knots)
 
-    def with_fields(self, **changes: Array) -> Columns:
+    def with_fields(self, **changes: Any) -> Columns:
         """Return the same rows with some columns replaced."""
         return attrs.evolve(self, **changes)
 

@@ -122,9 +122,9 @@ class PanelDensity:
         upper = np.concatenate([np.cumsum(mass[::-1])[::-1], [0.0]])
         start, stop = mesh.panels.edges()
         with np.errstate(over="ignore"):
-            position = np.concatenate([
-                mesh.panels.anchor + start, [mesh.panels.anchor[-1] + stop[-1]]
-            ])
+            position = np.concatenate(
+                [mesh.panels.anchor + start, [mesh.panels.anchor[-1] + stop[-1]]]
+            )
         return cls(
             mesh,
             evaluate,
@@ -229,8 +229,12 @@ class PanelDensity:
         part = np.clip(_legendre(self.integral[index], t), 0.0, self.mass[index])
         lower = self.lower[index] + part
         upper = self.upper[index + 1] + (self.mass[index] - part)
-        lower = np.where(flat <= self.position[0], 0.0, np.where(flat >= self.position[-1], 1.0, lower))
-        upper = np.where(flat <= self.position[0], 1.0, np.where(flat >= self.position[-1], 0.0, upper))
+        lower = np.where(
+            flat <= self.position[0], 0.0, np.where(flat >= self.position[-1], 1.0, lower)
+        )
+        upper = np.where(
+            flat <= self.position[0], 1.0, np.where(flat >= self.position[-1], 0.0, upper)
+        )
         shape = np.shape(x)
         return np.clip(lower, 0.0, 1.0).reshape(shape), np.clip(upper, 0.0, 1.0).reshape(shape)
 
@@ -399,8 +403,15 @@ class NormalMixture:
         empty = np.array([], dtype=np.int64)
         infinite = np.array([np.inf])
         features = Features(
-            np.zeros(count, dtype=np.int64), location, scale, empty, np.array([]),
-            -infinite, infinite, np.array([3.5]), np.array([3.5]),
+            np.zeros(count, dtype=np.int64),
+            location,
+            scale,
+            empty,
+            np.array([]),
+            -infinite,
+            infinite,
+            np.array([3.5]),
+            np.array([3.5]),
         )
 
         def log_density(panels: Panels) -> Array:

@@ -138,20 +138,17 @@ def existence(
 
     def likelihood_tail(side: _Side) -> Tail:
         tail = side.tail()
-        if scatter is None:
-            return tail
         if np.isfinite(power):
             stretched = total + power - 1.0
             if tail.fast:
                 return Tail(stretched, side.rate)
             return Tail(min(side.power, stretched), side.rate)
-        if scale == 0.0:  # a bounded scatter stretches nothing without limit
+        # No scatter, or a bounded one, stretches nothing without limit.
+        if scale == 0.0 or not tail.fast:
             return tail
-        if tail.fast and np.isfinite(scale):
+        if np.isfinite(scale):
             return Tail(rate=side.rate + float(np.sqrt(side.gaussian)) / scale)
-        if tail.fast:
-            return Tail(rate=side.rate, smooth=True)
-        return tail
+        return Tail(rate=side.rate, smooth=True)
 
     lower = likelihood_tail(sides[False]).times(prior.lower_tail)
     upper = likelihood_tail(sides[True]).times(prior.upper_tail)
@@ -168,9 +165,7 @@ def existence(
         )
     elif not (lower.integrable() and upper.integrable()):
         ends = [
-            name
-            for name, tail in (("below", lower), ("above", upper))
-            if not tail.integrable()
+            name for name, tail in (("below", lower), ("above", upper)) if not tail.integrable()
         ]
         reason = (
             f"nothing bounds the quantity from {' or from '.join(ends)}: the claims"

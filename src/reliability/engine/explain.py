@@ -31,7 +31,14 @@ if TYPE_CHECKING:
     from reliability.engine.panels import Panels
     from reliability.engine.scattered import Grid, Solution
 
-__all__ = ["PerClaim", "ReliabilityDensity", "claim_distribution", "leave_out", "per_claim", "soundness_of"]
+__all__ = [
+    "PerClaim",
+    "ReliabilityDensity",
+    "claim_distribution",
+    "leave_out",
+    "per_claim",
+    "soundness_of",
+]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -207,9 +214,7 @@ def _unknown_of_others(
             continue
         index = np.flatnonzero(np.isin(some.row, members))
         row = np.searchsorted(members, some.row[index])
-        part = Terms(
-            some.sound[index], some.unsound[index], some.panel[index], row, some.starts
-        )
+        part = Terms(some.sound[index], some.unsound[index], some.panel[index], row, some.starts)
         by_group[group] = unknown_log_products(columns.take(members), part, rule)
     others = factor * _sum_of_others(by_group)
     return log_sum(others + rule.log_weight[None, :, None, None], 1)

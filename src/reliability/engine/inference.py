@@ -147,19 +147,22 @@ def normal_problem(
     )
 
 
-def _infer_normal(
-    columns: Columns, setup: Setup, prior: PriorOnX, exists: Existence
-) -> Inference:
+def _infer_normal(columns: Columns, setup: Setup, prior: PriorOnX, exists: Existence) -> Inference:
     solution = normal.solve_normal(normal_problem(columns, setup, prior, exists))
     return Inference(
-        columns, setup, prior, exists, solution.distribution, solution.log_normaliser,
-        solution.error, solution, None,
+        columns,
+        setup,
+        prior,
+        exists,
+        solution.distribution,
+        solution.log_normaliser,
+        solution.error,
+        solution,
+        None,
     )
 
 
-def _infer_mixture(
-    columns: Columns, setup: Setup, prior: PriorOnX, exists: Existence
-) -> Inference:
+def _infer_mixture(columns: Columns, setup: Setup, prior: PriorOnX, exists: Existence) -> Inference:
     log_mass = 0.0
     if prior.proper and not prior.normalised:
         log_mass = float(prior_on_panels(prior).mesh.log_total[0])
@@ -168,8 +171,12 @@ def _infer_mixture(
     shared_sd = _shared_sd(columns, setup)
     of_z = prior if shared_sd == 0.0 else blurred_prior(prior, shared_sd)
     problem = Problem(
-        columns, setup.law, of_z, setup.unknown,
-        exists.lower.effective_power, exists.upper.effective_power,
+        columns,
+        setup.law,
+        of_z,
+        setup.unknown,
+        exists.lower.effective_power,
+        exists.upper.effective_power,
     )
     unknown = np.isnan(columns.reliability)
     rule = reliability_rule(setup.unknown, columns.share[unknown])
@@ -201,12 +208,14 @@ def _void(columns: Columns, setup: Setup, prior: PriorOnX) -> Array:
         out[density] = -np.log(prior.high - prior.low)
         every = ~density
     for row in np.flatnonzero(every):
-        one = columns.take(np.array([row])).with_fields(
-            reliability=np.ones(1), share=np.ones(1)
-        )
+        one = columns.take(np.array([row])).with_fields(reliability=np.ones(1), share=np.ones(1))
         problem = Problem(
-            one, setup.law, prior, setup.unknown,
-            prior.lower_tail.effective_power, prior.upper_tail.effective_power,
+            one,
+            setup.law,
+            prior,
+            setup.unknown,
+            prior.lower_tail.effective_power,
+            prior.upper_tail.effective_power,
         )
         rule = reliability_rule(setup.unknown, np.zeros(0))
         out[row] = solve_mixture(problem, rule).log_normaliser
@@ -246,11 +255,7 @@ def leave_origins_out(inference: Inference, group: IntArray, dependence: float) 
         return [LeftOut(nothing, nothing, every)]
     factor = (1.0 + (origins - 1) * dependence) / (1.0 + (origins - 2) * dependence)
     setup = inference.setup
-    reuse = (
-        inference.mixture is not None
-        and setup.scatter is None
-        and setup.shared == 0.0
-    )
+    reuse = inference.mixture is not None and setup.scatter is None and setup.shared == 0.0
     stored = leave_out(inference.mixture, group, factor) if reuse and inference.mixture else None
     out: list[LeftOut] = []
     for origin in range(origins):
@@ -259,12 +264,14 @@ def leave_origins_out(inference: Inference, group: IntArray, dependence: float) 
         columns = inference.columns.take(rest)
         columns = columns.with_fields(share=columns.share * factor)
         try:
-            if stored is not None and inference.mixture is not None and not _moves_hull(
-                inference, rest
+            if (
+                stored is not None
+                and inference.mixture is not None
+                and not _moves_hull(inference, rest)
             ):
                 left = _from_stored(inference, columns, stored[origin], members)
             elif inference.normal is not None and setup.correlation is None:
-                left = _normal_without(inference, members, rest, factor, columns)
+                left = _normal_without(inference, members, factor, columns)
             else:
                 left = _solved_anew(inference, columns, members, rest)
         except NoPosteriorError:
@@ -317,9 +324,7 @@ def _check(columns: Columns, inference: Inference) -> Existence:
     return exists
 
 
-def _from_stored(
-    inference: Inference, columns: Columns, logs: Array, members: IntArray
-) -> LeftOut:
+def _from_stored(inference: Inference, columns: Columns, logs: Array, members: IntArray) -> LeftOut:
     """The others' posterior from log likelihoods summed again on the same panels."""
     _check(columns, inference)
     solution = inference.mixture
@@ -400,7 +405,7 @@ def _form_below(columns: Columns, member: int, others: NormalMixture) -> float:
 
 
 def _normal_without(
-    inference: Inference, members: IntArray, rest: IntArray, factor: float, columns: Columns
+    inference: Inference, members: IntArray, factor: float, columns: Columns
 ) -> LeftOut:
     """The closed form again, on the scatter's nodes of all claims where these still serve."""
     exists = _check(columns, inference)
@@ -428,6 +433,4 @@ def _normal_without(
         for member in members
     }
     distribution = other.distribution
-    return LeftOut(
-        _divergence(inference.distribution, distribution), _median(distribution), tail
-    )
+    return LeftOut(_divergence(inference.distribution, distribution), _median(distribution), tail)

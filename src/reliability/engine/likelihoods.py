@@ -72,7 +72,7 @@ def normal(residual: Array, mean_sd: Array) -> Array:
     >>> round(float(normal(np.array(0.0), np.array(1.0))), 6)
     -0.918939
     """
-    return -0.5 * residual * residual - np.log(mean_sd) - HALF_LOG_2PI
+    return np.asarray(-0.5 * residual * residual - np.log(mean_sd) - HALF_LOG_2PI)
 
 
 def box(distance: Array, half_width: Array, sd: Array) -> Array:
@@ -117,7 +117,7 @@ def bound_with_excess(beyond: Array, excess: Array, sd: Array) -> Array:
     constant = sd / np.sqrt(2.0 * np.pi) + excess * (
         0.5 + 0.5 * erfcx(sd / (excess * np.sqrt(2.0)))
     )
-    return log_ndtr(beyond / sd) - np.maximum(beyond, 0.0) / excess - np.log(constant)
+    return np.asarray(log_ndtr(beyond / sd) - np.maximum(beyond, 0.0) / excess - np.log(constant))
 
 
 def bound(beyond: Array, sd: Array) -> Array:
@@ -147,7 +147,7 @@ def quantiles(x: Array, knot_row: NDArray[np.int64], knots: Knots) -> Array:
     z = knots.c0[at] + u * (c1 + u * (c2 + u * c3))
     slope = c1 + u * (2.0 * c2 + 3.0 * u * c3)
     # Rounding at a piece's end may leave the slope a hair below its positive limit.
-    return -0.5 * z * z - HALF_LOG_2PI + np.log(np.maximum(slope, _TINY))
+    return np.asarray(-0.5 * z * z - HALF_LOG_2PI + np.log(np.maximum(slope, _TINY)))
 
 
 # ------------------------------------------------------------------ unsound kinds
@@ -168,14 +168,14 @@ def unsound_standard(residual: Array, law: UnsoundLaw) -> Array:
     k = law.factor
     if law.kind is UnsoundKind.WIDE:
         z = residual / k
-        return -0.5 * z * z - HALF_LOG_2PI - np.log(k)
+        return np.asarray(-0.5 * z * z - HALF_LOG_2PI - np.log(k))
     spread = 1.0 - 1.0 / (k * k)
     square = residual * residual
     w = np.maximum(0.5 * spread * square, _TINY)
     # [exp(-R^2/(2K^2)) - exp(-R^2/2)]/R^2 = exp(-R^2/(2K^2)) (spread/2) (1 - exp(-w))/w
     constant = np.log(0.5 * spread / (1.0 - 1.0 / k)) - HALF_LOG_2PI
     log_density = np.log(-np.expm1(-w) / w) + constant
-    return log_density if np.isinf(k) else log_density - square * (0.5 / (k * k))
+    return np.asarray(log_density if np.isinf(k) else log_density - square * (0.5 / (k * k)))
 
 
 def _upper_half(law: UnsoundLaw) -> float:
@@ -250,7 +250,7 @@ def _excluded_tail(r: Array, law: UnsoundLaw, interest: Array) -> Array:
     beyond = -(q[:, None] + t)
     density = np.exp(unsound_standard(beyond, law) + LOG_2 + log_ndtr(beyond))
     mass = 0.5 * reach * (density @ _TAIL_WEIGHTS)
-    return np.where(interest > 0.0, mass, 1.0 - mass)
+    return np.asarray(np.where(interest > 0.0, mass, 1.0 - mass))
 
 
 def _symmetric_distribution(residual: Array, law: UnsoundLaw) -> Array:
@@ -352,9 +352,7 @@ class Claims:
         asymmetric = form == Form.NORMAL and bool(
             np.any(columns.sd_low[rows] != columns.sd_high[rows])
         )
-        sd_high = (
-            np.sqrt((factor * column(columns.sd_high)) ** 2 + extra) if asymmetric else sd_low
-        )
+        sd_high = np.sqrt((factor * column(columns.sd_high)) ** 2 + extra) if asymmetric else sd_low
         half = column(columns.half_width)
         excess = column(columns.excess)
         point_sd = sd_low
@@ -432,9 +430,7 @@ def log_unsound(claims: Claims, d: Array, law: UnsoundLaw) -> Array:
     else:
         log_density = log_density - np.log(claims.point_sd)
     if np.any(claims.interest):
-        tilt = np.where(
-            claims.interest != 0.0, LOG_2 + log_ndtr(claims.interest * residual), 0.0
-        )
+        tilt = np.where(claims.interest != 0.0, LOG_2 + log_ndtr(claims.interest * residual), 0.0)
         log_density = log_density + tilt
         if claims.asymmetric:
             upper = _upper_half(law)
@@ -450,7 +446,9 @@ def log_point_sd(claims: Claims, d: Array) -> Array:
     if claims.asymmetric:
         distance = claims.distance(d)
         return np.log(np.where(distance > 0.0, claims.sd_low, claims.sd_high))
-    return np.broadcast_to(np.log(claims.point_sd), np.broadcast_shapes(claims.point_sd.shape, d.shape))
+    return np.broadcast_to(
+        np.log(claims.point_sd), np.broadcast_shapes(claims.point_sd.shape, d.shape)
+    )
 
 
 def distribution_of_claim(claims: Claims, d: Array, knots: Knots) -> Array:
@@ -473,7 +471,7 @@ def distribution_of_claim(claims: Claims, d: Array, knots: Knots) -> Array:
         up, down = (distance + h) / sd, (distance - h) / sd
 
         def antiderivative(z: Array) -> Array:
-            return z * ndtr(z) + np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
+            return np.asarray(z * ndtr(z) + np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi))
 
         return np.clip(sd * (antiderivative(up) - antiderivative(down)) / (2.0 * h), 0.0, 1.0)
     if claims.form == Form.BOUND:
@@ -495,7 +493,7 @@ def distribution_of_claim(claims: Claims, d: Array, knots: Knots) -> Array:
         )
         above = scale * (0.5 - np.exp(-up / scale) * ndtr(up / s) + rest)
         larger_claim = (below + above) / constant
-        return np.where(claims.direction > 0.0, 1.0 - larger_claim, larger_claim)
+        return np.asarray(np.where(claims.direction > 0.0, 1.0 - larger_claim, larger_claim))
     x = claims.knot_shift - distance * claims.stretch
     return 1.0 - np.asarray(ndtr(_score(x, claims.knot_row, knots)))
 

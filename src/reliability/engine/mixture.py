@@ -84,9 +84,7 @@ class Terms:
     starts: IntArray
 
 
-def terms(
-    columns: Columns, law: UnsoundLaw, panels: Panels, d: Array, scatter: Scatter
-) -> Terms:
+def terms(columns: Columns, law: UnsoundLaw, panels: Panels, d: Array, scatter: Scatter) -> Terms:
     """Evaluate every claim at the nodes of its quantity's panels.
 
     Parameters
@@ -255,9 +253,7 @@ def unknown_log_products(columns: Columns, some: Terms, rule: ReliabilityRule) -
     return out
 
 
-def _multiply_out(
-    s: Array, u: Array, group: IntArray, slot: IntArray, count: int, k: int
-) -> Array:
+def _multiply_out(s: Array, u: Array, group: IntArray, slot: IntArray, count: int, k: int) -> Array:
     """Coefficients c_j of groups of k factors: (k + 1, groups, nodes); short ones are padded."""
     nodes = s.shape[1]
     out = np.zeros((k + 1, count, nodes))
@@ -405,9 +401,7 @@ def features(problem: Problem, tail_scale: float = 1.0) -> Features:
     )
 
 
-def _kinks(
-    columns: Columns, location: Array, quantity: IntArray
-) -> tuple[IntArray, Array]:
+def _kinks(columns: Columns, location: Array, quantity: IntArray) -> tuple[IntArray, Array]:
     """Where a likelihood has a jump in some derivative: these must be edges of panels."""
     broken = (columns.form == Form.BOUND_WITH_EXCESS) | (
         (columns.form == Form.NORMAL) & (columns.sd_low != columns.sd_high)
@@ -417,8 +411,7 @@ def _kinks(
         knots = columns.knots.left[columns.knot_row[row]]
         knots = knots[np.isfinite(knots)]
         stretch = np.sqrt(
-            columns.overconfidence[row] ** 2
-            + columns.bias_variance[row] / columns.sd_low[row] ** 2
+            columns.overconfidence[row] ** 2 + columns.bias_variance[row] / columns.sd_low[row] ** 2
         )
         middle = columns.location[row]
         kinks.append(middle + (knots - middle) * stretch - columns.bias[row])

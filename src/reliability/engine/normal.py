@@ -118,9 +118,11 @@ def conditional(problem: NormalProblem, scatter: Array) -> Conditional:
     h = problem.design[:, None]
     center = float(problem.value[np.argmin(problem.variance)])
     # Differences from a value near the answer keep the digits of far-away locations.
-    y = problem.value[:, None] - h * center if problem.basis is not None else (
-        problem.value - center
-    )[:, None]
+    y = (
+        problem.value[:, None] - h * center
+        if problem.basis is not None
+        else (problem.value - center)[:, None]
+    )
     weight = problem.share[:, None] / variance
     precision = (weight * h * h).sum(axis=0)
     mean = (weight * h * y).sum(axis=0) / precision
@@ -161,9 +163,7 @@ class NormalSolution:
         prior = self.problem.scatter
         if self.mesh is None or prior is None:
             return None
-        return PanelDensity.from_mesh(
-            self.mesh, ScatterDensity(self.problem), prior.low, np.inf
-        )
+        return PanelDensity.from_mesh(self.mesh, ScatterDensity(self.problem), prior.low, np.inf)
 
     @property
     def distribution(self) -> NormalMixture:
@@ -238,7 +238,9 @@ def claim_below(solution: NormalSolution, value: float, variance: float, extra: 
     """Predictive probability, given others' posterior, of a claim below the one made."""
     given = solution.conditional
     problem = attrs.evolve(
-        solution.problem, value=np.array([value]), variance=np.array([variance]),
+        solution.problem,
+        value=np.array([value]),
+        variance=np.array([variance]),
         extra=np.array([extra]),
     )
     total = problem.variances(solution.scatter)[0] + given.variance
@@ -339,9 +341,7 @@ class ScatterDensity:
         return log_prior(self.problem, scatter) + given.log_evidence.reshape(scatter.shape)
 
 
-def log_prior_mass(
-    log_density: Callable[[Array], Array], panels: Panels, rounding: float
-) -> float:
+def log_prior_mass(log_density: Callable[[Array], Array], panels: Panels, rounding: float) -> float:
     """Log integral of a proper prior that is not normalised, on panels for the scatter."""
 
     def on_panels(some: Panels) -> Array:

@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "Features",
-    "Kind",
     "LEGENDRE",
     "NODES",
     "ORDER",
+    "Features",
+    "Kind",
     "Panels",
     "initial_panels",
     "pair_up",
@@ -86,7 +86,10 @@ class Panels:
     def take(self, index: NDArray[np.bool_] | IntArray | slice) -> Panels:
         """Some of the panels."""
         return Panels(
-            self.quantity[index], self.anchor[index], self.kind[index], self.low[index],
+            self.quantity[index],
+            self.anchor[index],
+            self.kind[index],
+            self.low[index],
             self.high[index],
         )
 
@@ -106,10 +109,12 @@ class Panels:
     def bisect(self) -> Panels:
         """Both halves of every panel, left halves first."""
         middle = 0.5 * (self.low + self.high)
-        return Panels.join([
-            Panels(self.quantity, self.anchor, self.kind, self.low, middle),
-            Panels(self.quantity, self.anchor, self.kind, middle, self.high),
-        ])
+        return Panels.join(
+            [
+                Panels(self.quantity, self.anchor, self.kind, self.low, middle),
+                Panels(self.quantity, self.anchor, self.kind, middle, self.high),
+            ]
+        )
 
     def splittable(self) -> NDArray[np.bool_]:
         """Whether halves would still be resolved by the floats."""
@@ -240,6 +245,30 @@ def _landmarks(features: Features, quantities: int) -> tuple[IntArray, Array]:
     return np.concatenate(lists_f), np.concatenate(lists_s)
 
 
+@attrs.frozen(eq=False)
+class _Marks:
+    """Points at anchor + offset in order of quantity and position; ``scale`` 0 marks a kink."""
+
+    quantity: IntArray
+    anchor: Array
+    offset: Array
+    scale: Array
+
+    def take(self, index: IntArray) -> _Marks:
+        return _Marks(
+            self.quantity[index], self.anchor[index], self.offset[index], self.scale[index]
+        )
+
+    @staticmethod
+    def join(one: _Marks, other: _Marks) -> _Marks:
+        return _Marks(
+            np.concatenate([one.quantity, other.quantity]),
+            np.concatenate([one.anchor, other.anchor]),
+            np.concatenate([one.offset, other.offset]),
+            np.concatenate([one.scale, other.scale]),
+        )
+
+
 def initial_panels(features: Features) -> Panels:
     """First panels: as wide as the integrand is smooth, so their number grows like sqrt(n).
 
@@ -248,117 +277,118 @@ def initial_panels(features: Features) -> Panels:
     too coarse the quadrature splits them.
     """
     quantities = len(features.low)
-    # Landmarks around every feature, in order of position.
-    feature, step = _landmarks(features, quantities)
-    anchor = features.location[feature]
-    scale = features.scale[feature]
-    offset = scale * step
-    quantity = features.quantity[feature]
-    # A finite end of the support is a landmark and a kink.
-    ends_quantity, ends = [], []
-    for limit in (features.low, features.high):
-        finite = np.flatnonzero(np.isfinite(limit))
-        ends_quantity.append(finite)
-        ends.append(limit[finite])
-    kink_quantity = np.concatenate([features.kink_quantity, *ends_quantity])
-    kink = np.concatenate([features.kink, *ends])
-    anchor = np.concatenate([anchor, kink])
-    scale = np.concatenate([scale, np.zeros(len(kink))])
-    offset = np.concatenate([offset, np.zeros(len(kink))])
-    quantity = np.concatenate([quantity, kink_quantity])
-    is_kink = np.concatenate([
-        np.zeros(len(anchor) - len(kink), dtype=bool), np.ones(len(kink), dtype=bool)
-    ])
-    position = anchor + offset
-    keep = (position >= features.low[quantity]) & (position <= features.high[quantity])
-    order = np.flatnonzero(keep)
-    order = order[np.lexsort((~is_kink[order], position[order], quantity[order]))]
-    anchor, scale, offset, quantity, is_kink = (
-        a[order] for a in (anchor, scale, offset, quantity, is_kink)
-    )
-
-    density = _panel_density(features, anchor, offset, quantity, quantities)
-    gap = np.maximum(np.diff(anchor) + np.diff(offset), 0.0)
+    marks = _marks(features, quantities)
+    quantity = marks.quantity
+    # Panels counted from the left end, at every mark.
+    density = _panel_density(features, marks, quantities)
+    gap = np.maximum(np.diff(marks.anchor) + np.diff(marks.offset), 0.0)
     same = quantity[1:] == quantity[:-1]
     step = np.where(same, 0.5 * (density[1:] + density[:-1]) * gap, 0.0)
     t = np.concatenate([[0.0], np.cumsum(step)])
-    first = np.searchsorted(quantity, np.arange(quantities))
-    last = np.searchsorted(quantity, np.arange(quantities), side="right") - 1
-    pieces = np.maximum(np.ceil(t[last] - t[first]).astype(np.int64), 1)
+    every = np.arange(quantities)
+    first = np.searchsorted(quantity, every)
+    last = np.searchsorted(quantity, every, side="right") - 1
+    edges = _edges(marks, t, first, last)
+    start = marks.anchor[first] + marks.offset[first]
+    stop = marks.anchor[last] + marks.offset[last]
+    return Panels.join(
+        [
+            _between(edges),
+            _tail(features, start, stop, Kind.DOWN),
+            _tail(features, start, stop, Kind.UP),
+        ]
+    )
 
-    # Edges at equal steps of t, then kinks; an equal-step edge close to a kink gives way.
-    grid_quantity = np.repeat(np.arange(quantities), pieces + 1)
-    number = np.arange(len(grid_quantity)) - np.repeat(
-        np.cumsum(pieces + 1) - (pieces + 1), pieces + 1
+
+def _marks(features: Features, quantities: int) -> _Marks:
+    """Landmarks around every feature, kinks, and the finite ends of the support."""
+    feature, step = _landmarks(features, quantities)
+    scale = features.scale[feature]
+    around = _Marks(features.quantity[feature], features.location[feature], scale * step, scale)
+    ends_low = np.flatnonzero(np.isfinite(features.low))
+    ends_high = np.flatnonzero(np.isfinite(features.high))
+    kink_quantity = np.concatenate([features.kink_quantity, ends_low, ends_high])
+    kink = np.concatenate([features.kink, features.low[ends_low], features.high[ends_high]])
+    zero = np.zeros(len(kink))
+    marks = _Marks.join(around, _Marks(kink_quantity, kink, zero, zero))
+    position = marks.anchor + marks.offset
+    inside = (position >= features.low[marks.quantity]) & (
+        position <= features.high[marks.quantity]
     )
-    length = (t[last] - t[first]) / pieces
-    grid_t = t[first][grid_quantity] + number * length[grid_quantity]
-    right = np.clip(np.searchsorted(t, grid_t), first[grid_quantity] + 1, last[grid_quantity])
-    left = np.maximum(right - 1, first[grid_quantity])
-    width_t = t[right] - t[left]
-    fraction = np.where(
-        width_t > 0.0, (grid_t - t[left]) / np.where(width_t > 0.0, width_t, 1.0), 0.0
+    order = np.flatnonzero(inside)
+    return marks.take(
+        order[np.lexsort((marks.scale[order], position[order], marks.quantity[order]))]
     )
+
+
+def _edges(marks: _Marks, t: Array, first: IntArray, last: IntArray) -> _Marks:
+    """Marks at equal steps of t, and kinks; an equal-step edge close to a kink gives way.
+
+    Parameters
+    ----------
+    marks : landmarks and kinks
+    t : panels to the left of each mark
+    first, last : first and last mark of each quantity
+    """
+    pieces = np.maximum(np.ceil(t[last] - t[first]).astype(np.int64), 1)
+    quantity = np.repeat(np.arange(len(first)), pieces + 1)
+    number = np.arange(len(quantity)) - np.repeat(np.cumsum(pieces + 1) - (pieces + 1), pieces + 1)
+    length = ((t[last] - t[first]) / pieces)[quantity]
+    at = t[first][quantity] + number * length
+    right = np.clip(np.searchsorted(t, at), first[quantity] + 1, last[quantity])
+    left = np.maximum(right - 1, first[quantity])
+    rise = t[right] - t[left]
+    fraction = np.divide(at - t[left], rise, out=np.zeros_like(at), where=rise > 0.0)
     fraction = np.clip(fraction, 0.0, 1.0)
-    width = np.maximum((anchor[right] - anchor[left]) + (offset[right] - offset[left]), 0.0)
-    from_left = scale[left] <= scale[right]
-    edge_anchor = np.where(from_left, anchor[left], anchor[right])
-    edge_offset = np.where(
-        from_left, offset[left] + fraction * width, offset[right] - (1.0 - fraction) * width
+    width = np.maximum(
+        (marks.anchor[right] - marks.anchor[left]) + (marks.offset[right] - marks.offset[left]),
+        0.0,
     )
-    edge_scale = np.where(from_left, scale[left], scale[right])
-    interior = (number > 0) & (number < pieces[grid_quantity])
-    kinks = np.flatnonzero(is_kink)
+    from_left = marks.scale[left] <= marks.scale[right]
+    near = np.where(from_left, left, right)
+    regular = _Marks(
+        quantity,
+        marks.anchor[near],
+        marks.offset[near] + np.where(from_left, fraction * width, (fraction - 1.0) * width),
+        marks.scale[near],
+    )
+    kinks = np.flatnonzero(marks.scale == 0.0)
+    keep = np.arange(len(at))
     if len(kinks):
         kink_t = t[kinks]
-        near = np.searchsorted(kink_t, grid_t)
+        after = np.searchsorted(kink_t, at)
         distance = np.minimum(
-            np.abs(grid_t - kink_t[np.maximum(near - 1, 0)]),
-            np.abs(grid_t - kink_t[np.minimum(near, len(kinks) - 1)]),
+            np.abs(at - kink_t[np.maximum(after - 1, 0)]),
+            np.abs(at - kink_t[np.minimum(after, len(kinks) - 1)]),
         )
-        grid_keep = ~interior | (distance > 0.3 * length[grid_quantity])
-    else:
-        grid_keep = np.ones(len(grid_t), dtype=bool)
-    edge_quantity = np.concatenate([grid_quantity[grid_keep], quantity[kinks]])
-    edge_anchor = np.concatenate([edge_anchor[grid_keep], anchor[kinks]])
-    edge_offset = np.concatenate([edge_offset[grid_keep], offset[kinks]])
-    edge_scale = np.concatenate([edge_scale[grid_keep], scale[kinks]])
-    edge_position = np.concatenate([grid_t[grid_keep], t[kinks]])
-    order = np.lexsort((edge_position, edge_quantity))
-    bulk = _between(
-        edge_quantity[order], edge_anchor[order], edge_offset[order], edge_scale[order]
-    )
-    start = anchor[first] + offset[first]
-    stop = anchor[last] + offset[last]
-    return Panels.join([
-        bulk,
-        _tail(features, start, stop, Kind.DOWN),
-        _tail(features, start, stop, Kind.UP),
-    ])
+        interior = (number > 0) & (number < pieces[quantity])
+        keep = np.flatnonzero(~interior | (distance > 0.3 * length))
+    edges = _Marks.join(regular.take(keep), marks.take(kinks))
+    position = np.concatenate([at[keep], t[kinks]])
+    return edges.take(np.lexsort((position, edges.quantity)))
 
 
-def _panel_density(
-    features: Features, anchor: Array, offset: Array, quantity: IntArray, quantities: int
-) -> Array:
-    """Panels per unit of x at the landmarks."""
-    mark, feature = pair_up(quantity, features.quantity, quantities)
-    distance = (anchor[mark] - features.location[feature]) + offset[mark]
+def _panel_density(features: Features, marks: _Marks, quantities: int) -> Array:
+    """Panels per unit of x at the marks."""
+    mark, feature = pair_up(marks.quantity, features.quantity, quantities)
+    distance = (marks.anchor[mark] - features.location[feature]) + marks.offset[mark]
     information = 1.0 / (features.scale[feature] ** 2 + (GROWTH * distance) ** 2)
-    total = np.add.reduceat(information, np.searchsorted(mark, np.arange(len(anchor))))
-    return np.sqrt(total) / PANEL_WIDTH
+    starts = np.searchsorted(mark, np.arange(len(marks.anchor)))
+    return np.asarray(np.sqrt(np.add.reduceat(information, starts)) / PANEL_WIDTH)
 
 
-def _between(quantity: IntArray, anchor: Array, offset: Array, scale: Array) -> Panels:
+def _between(edges: _Marks) -> Panels:
     """Panels between successive edges, each anchored at the finer of its two."""
-    left = np.flatnonzero(quantity[1:] == quantity[:-1])
+    left = np.flatnonzero(edges.quantity[1:] == edges.quantity[:-1])
     right = left + 1
+    anchor, offset, scale = edges.anchor, edges.offset, edges.scale
     width = (anchor[right] - anchor[left]) + (offset[right] - offset[left])
     from_left = scale[left] <= scale[right]
     low = np.where(from_left, offset[left], offset[right] - width)
     high = np.where(from_left, offset[left] + width, offset[right])
     keep = (width > 0.0) & (high > low)
     return Panels(
-        quantity[left][keep],
+        edges.quantity[left][keep],
         np.where(from_left, anchor[left], anchor[right])[keep],
         np.zeros(int(keep.sum()), dtype=np.int64),
         low[keep],
@@ -374,7 +404,7 @@ def slowest_decay(power: Array) -> Array:
     """
     q = np.where(np.isinf(power), 5.0, power)
     decays = q[:, None] - np.array([1.0, 2.0, 3.0])
-    return np.maximum(np.where(decays > 0.0, decays, np.inf).min(axis=1), 0.05)
+    return np.asarray(np.maximum(np.where(decays > 0.0, decays, np.inf).min(axis=1), 0.05))
 
 
 def _tail(features: Features, start: Array, stop: Array, kind: Kind) -> Panels:

@@ -46,8 +46,9 @@ def predictive(solution: Solution) -> PanelDensity:
     prior = solution.problem.prior.log_density(anchor, d)
     joint = density.jointly(anchor, d) + grid.log_weight[:, None]
     joint = joint + (prior + slope - solution.mesh.log_total[0])[:, None, :]
-    mass = np.exp(log_sum((joint + np.log(WEIGHTS)).transpose(1, 0, 2).reshape(
-        len(grid.values), -1), 1))
+    mass = np.exp(
+        log_sum((joint + np.log(WEIGHTS)).transpose(1, 0, 2).reshape(len(grid.values), -1), 1)
+    )
     parts, weights, sds = [], [], []
     for k in np.flatnonzero(mass > 1e-14 * mass.sum()):
         logs = joint[:, k, :]
@@ -80,5 +81,3 @@ def predictive(solution: Solution) -> PanelDensity:
     )
     mesh = refine(initial_panels(wide), log_density, 1, tolerance=1e-11, noise=1e-13)
     return PanelDensity.from_mesh(mesh, spread, -np.inf, np.inf)
-
-

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from reliability.engine.panels import LEGENDRE, WEIGHTS, Panels
 
-__all__ = ["Integrand", "Mesh", "coefficient_error", "prune", "refine"]
+__all__ = ["Integrand", "Mesh", "coefficient_error", "prune", "refine", "segment_sum"]
 
 Array = NDArray[np.float64]
 
@@ -91,6 +91,11 @@ def prune(
 _PROBES = np.array([-0.8, 0.0, 0.8])
 
 
+def segment_sum(segment: NDArray[np.int64], values: Array, count: int) -> Array:
+    """Sum of the values of each segment 0..count-1."""
+    return np.asarray(np.bincount(segment, values, minlength=count), dtype=np.float64)
+
+
 def coefficient_error(values: Array) -> Array:
     """Size of the last Legendre coefficients of node values, one per panel.
 
@@ -138,17 +143,15 @@ def refine(
             values = np.exp(g - top[panels.quantity][:, None])
         values[np.isnan(values)] = 0.0
         mass = values @ WEIGHTS
-        total = np.bincount(panels.quantity, mass, minlength=quantities)
+        total = segment_sum(panels.quantity, mass, quantities)
         error = coefficient_error(values)
         fails = _fails(error, mass, total[panels.quantity], tolerance, noise)
         for factor in factors:
             with np.errstate(invalid="ignore", over="ignore"):
                 weighted = np.where(values > 0.0, values * factor, 0.0)
             size = np.abs(weighted) @ WEIGHTS
-            whole = np.bincount(panels.quantity, size, minlength=quantities)[panels.quantity]
-            fails |= _fails(
-                coefficient_error(weighted), size, whole, 10.0 * tolerance, noise
-            )
+            whole = segment_sum(panels.quantity, size, quantities)[panels.quantity]
+            fails |= _fails(coefficient_error(weighted), size, whole, 10.0 * tolerance, noise)
         fails &= panels.splittable()
         if not fails.any() or panels.count > MAX_PANELS * quantities:
             break
@@ -162,7 +165,7 @@ def refine(
             for old, factor in zip(factors, integrands, strict=True)
         ]
     order = panels.order()
-    bound = np.bincount(panels.quantity, error, minlength=quantities)
+    bound = segment_sum(panels.quantity, error, quantities)
     with np.errstate(invalid="ignore", divide="ignore"):
         bound = bound / total + noise
     return Mesh(panels.take(order), logs[order], values[order], top, total, bound)

@@ -122,22 +122,22 @@ class ScatterMarginal:
         """Log density at anchor + d of the scatter."""
         values = (anchor + d).ravel()
         out = np.empty(len(values))
-        x_d, slope = self.panels.at(np.broadcast_to(self.nodes, (self.panels.count, len(self.nodes))))
-        x_anchor = self.panels.anchor[:, None]
-        x_weight = (
-            self.problem.prior.log_density(x_anchor, x_d) + slope + np.log(self.weights)
+        x_d, slope = self.panels.at(
+            np.broadcast_to(self.nodes, (self.panels.count, len(self.nodes)))
         )
+        x_anchor = self.panels.anchor[:, None]
+        x_weight = self.problem.prior.log_density(x_anchor, x_d) + slope + np.log(self.weights)
         step = max(_ROWS_AT_ONCE // len(x_d), 1)
         for begin in range(0, len(values), step):
             some = values[begin : begin + step]
-            grid = ScatterGrid(
-                some, np.zeros(len(some)), self.prior.low > 0.0, self.panels
-            )
+            grid = ScatterGrid(some, np.zeros(len(some)), self.prior.low > 0.0, self.panels)
             logs = Density(self.problem, self.rule, grid).jointly(x_anchor, x_d)
             joint = np.moveaxis(logs + x_weight[:, None, :], 1, 0).reshape(len(some), -1)
             out[begin : begin + step] = log_sum(joint, 1)
-        log_prior = self.prior.log_scatter(values[None, :], stated_variances(self.problem.columns, 1))
-        return (out + log_prior[0]).reshape(np.broadcast_shapes(anchor.shape, d.shape))
+        log_prior = self.prior.log_scatter(
+            values[None, :], stated_variances(self.problem.columns, 1)
+        )
+        return np.asarray((out + log_prior[0]).reshape(np.broadcast_shapes(anchor.shape, d.shape)))
 
 
 def stated_variances(columns: Columns, rows: int) -> StatedVariances:
@@ -208,17 +208,13 @@ class Solution:
         """Posterior of the scatter."""
         if self.grid is None or self.scatter_prior is None:
             return None
-        marginal = ScatterMarginal(
-            self.problem, self.rule, self.scatter_prior, self.mesh.panels
-        )
+        marginal = ScatterMarginal(self.problem, self.rule, self.scatter_prior, self.mesh.panels)
 
         def log_density(panels: Panels) -> Array:
             d, _ = panels.nodes()
             return marginal(panels.anchor[:, None], d)
 
-        mesh = refine(
-            self.grid.panels, log_density, 1, tolerance=SCATTER_TOLERANCE, noise=1e-13
-        )
+        mesh = refine(self.grid.panels, log_density, 1, tolerance=SCATTER_TOLERANCE, noise=1e-13)
         return PanelDensity.from_mesh(mesh, marginal, self.scatter_prior.low, np.inf)
 
 
@@ -379,4 +375,4 @@ def _reliability_error(density: Density, mesh: Mesh) -> float:
     fine = density.likelihood(anchor, d[keep])
     coarse = density.likelihood(anchor, d[keep], coarse=True)
     difference = float(np.sum(mass[keep] * np.abs(np.expm1(coarse - fine))))
-    return min(difference, difference**1.5)
+    return float(min(difference, difference**1.5))

@@ -19,7 +19,7 @@ from reliability.engine.panels import (
     Panels,
     initial_panels,
 )
-from reliability.engine.quadrature import refine
+from reliability.engine.quadrature import refine, segment_sum
 from reliability.priors import PriorOnX
 
 __all__ = ["Blurred", "blur", "blurred_prior", "prior_on_panels", "solve_shared"]
@@ -39,15 +39,19 @@ def blur(density: PanelDensity, divisor: PriorOnX | None, sd: float, x: Array) -
     last = np.searchsorted(edges, x + REACH * sd)
     inner = np.maximum(last - first, 0)
     count = len(_PIECES)
-    owner = np.concatenate([
-        np.repeat(np.arange(len(x)), count),
-        np.repeat(np.arange(len(x)), inner),
-    ])
+    owner = np.concatenate(
+        [
+            np.repeat(np.arange(len(x)), count),
+            np.repeat(np.arange(len(x)), inner),
+        ]
+    )
     number = np.arange(int(inner.sum())) - np.repeat(np.cumsum(inner) - inner, inner)
-    offset = np.concatenate([
-        np.tile(sd * _PIECES, len(x)),
-        edges[np.repeat(first, inner) + number] - np.repeat(x, inner),
-    ])
+    offset = np.concatenate(
+        [
+            np.tile(sd * _PIECES, len(x)),
+            edges[np.repeat(first, inner) + number] - np.repeat(x, inner),
+        ]
+    )
     order = np.lexsort((offset, owner))
     owner, offset = owner[order], offset[order]
     same = owner[1:] == owner[:-1]
@@ -66,7 +70,7 @@ def blur(density: PanelDensity, divisor: PriorOnX | None, sd: float, x: Array) -
             )
     kernel = np.exp(-0.5 * (shift / sd) ** 2) / (sd * np.sqrt(2.0 * np.pi))
     piece = half * ((values * kernel) @ WEIGHTS)
-    return np.bincount(owner, piece, minlength=len(x))
+    return segment_sum(owner, piece, len(x))
 
 
 @attrs.frozen(eq=False)
@@ -159,12 +163,12 @@ def blurred_prior(prior: PriorOnX, sd: float) -> PriorOnX:
         log_density=_BlurredPrior(prior_on_panels(prior), sd),
         low=prior.low - reach,
         high=prior.high + reach,
-        location=np.concatenate([
-            prior.location, [x for x in (prior.low, prior.high) if np.isfinite(x)]
-        ]),
-        scale=np.concatenate([
-            np.hypot(prior.scale, sd), [sd for x in (prior.low, prior.high) if np.isfinite(x)]
-        ]),
+        location=np.concatenate(
+            [prior.location, [x for x in (prior.low, prior.high) if np.isfinite(x)]]
+        ),
+        scale=np.concatenate(
+            [np.hypot(prior.scale, sd), [sd for x in (prior.low, prior.high) if np.isfinite(x)]]
+        ),
         kinks=np.zeros(0),
         normalised=True,
         uniform=False,
