@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from reliability import About, AtLeast, Claim, Combination, Range, combine
@@ -70,3 +73,14 @@ def test_the_text_says_what_it_must() -> None:
     ):
         assert fact in words, fact
     assert tell() == text
+
+
+def test_the_first_example_of_the_readme_prints_what_the_readme_shows(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    readme = Path(__file__).parent.parent / "README.md"
+    blocks = re.findall(r"```(\w+)\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
+    (_, code), (kind, shown) = blocks[:2]
+    assert kind == "text"
+    exec(code, {})  # noqa: S102  # the project's own text
+    assert capsys.readouterr().out == shown

@@ -21,8 +21,7 @@ PACKAGE = Path(reliability.__file__).parent
 LAYERS = (
     "errors",
     "scales tails",
-    "claims claims._checks claims.digits claims.statements claims.sources claims.phrases "
-    "claims.claim claims.columns numbers",
+    "claims claims.* numbers",
     "shares priors",
     "engine engine.*",
     "models posterior",

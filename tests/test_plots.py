@@ -297,8 +297,8 @@ def moderate(scale: str) -> st.SearchStrategy[Claim]:
     said: st.SearchStrategy[Any] = st.one_of(
         values.map(About),
         values.map(lambda value: Estimate(value, sd=value / 7)),
-        values.map(lambda value: AtLeast(value, excess=0.5)),
-        values.map(lambda value: AtMost(value, excess=0.5)),
+        values.map(lambda value: AtLeast(value, excess=0.3)),
+        values.map(lambda value: AtMost(value, excess=0.3)),
         ends.map(lambda x: Estimate(x[1], low=x[0], high=x[2], level=0.8)),
         ends.map(lambda x: Range(x[0], x[2])),
         ends.map(lambda x: Quantiles({0.1: x[0], 0.5: x[1], 0.9: x[2]})),
@@ -307,7 +307,6 @@ def moderate(scale: str) -> st.SearchStrategy[Claim]:
         Source,
         st.text(min_size=1, max_size=50).filter(str.strip),
         reliability=st.none() | st.floats(0.05, 1.0),
-        interest=st.sampled_from([-1, 0, 1]),
     )
     return st.builds(Claim, sources, said, origin=st.none() | st.sampled_from("ab"))
 

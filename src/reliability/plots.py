@@ -46,6 +46,7 @@ _FOOT = 2.2
 _ROW_POINTS = 19.0  # height of a claim's row in a figure that is made here
 _FONT_POINTS = 9.0
 _LONGEST_LABEL = 44
+_MOST_TICKS = 7
 #: Largest |x| on an axis: its quantity is an ordinary float, and a share differs from 0 and 1.
 _FARTHEST = {"linear": 1e300, "log": 690.0, "logit": 30.0}
 #: How far, in widths of the claims' hull, an axis follows a posterior with heavy tails.
@@ -187,14 +188,14 @@ def _limits(spans: Sequence[_Span], result: Combination) -> tuple[float, float]:
     return (low, high) if low < high else (-limit, limit)
 
 
-def _ticks(scale: Scale, low: float, high: float) -> list[float]:
-    """At most seven round values of the quantity between limits on x."""
-    if scale.name == "linear":
-        return _even_ticks(low, high)
+def _ladders(scale: Scale, low: float, high: float) -> list[list[float]]:
+    """Round values of the quantity between limits on x, from the densest choice to the sparsest."""
     first, last = (float(theta) for theta in scale.to_theta(np.array([low, high])))
-    if scale.name == "log":
+    if scale.name == "linear":
+        ladders = _even_ladders(first, last)
+    elif scale.name == "log":
         decades = range(math.floor(low / math.log(10.0)), math.ceil(high / math.log(10.0)) + 1)
-        ladders: list[list[float]] = [
+        ladders = [
             [float(f"{lead}e{k}") for k in decades for lead in leads]
             for leads in ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))
         ]
@@ -203,27 +204,36 @@ def _ticks(scale: Scale, low: float, high: float) -> list[float]:
         ]
     else:
         halves = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4)
-        sparse = (0.0001, 0.01, 0.1)
         ladders = [
             [*chosen, 0.5, *(float(f"{1.0 - share:.6g}") for share in reversed(chosen))]
-            for chosen in (halves, (0.001, 0.01, 0.05, 0.2), (0.001, 0.01, 0.1), sparse, (1e-6,))
+            for chosen in (halves, (0.001, 0.01, 0.05, 0.2), (0.001, 0.01, 0.1), (0.0001, 0.01))
         ]
-    for ladder in ladders:
-        inside = [tick for tick in ladder if first <= tick <= last]
-        if len(inside) <= 7:
-            break
-    return inside if len(inside) >= 2 else _even_ticks(first, last)
+    inside = [[tick for tick in ladder if first <= tick <= last] for ladder in ladders]
+    several = [ladder for ladder in inside if len(ladder) >= 2]
+    return several or _even_ladders(first, last)
 
 
-def _even_ticks(low: float, high: float) -> list[float]:
+def _even_ladders(first: float, last: float) -> list[list[float]]:
     """Multiples of 1, 2 or 5 times a power of ten."""
-    power = math.floor(math.log10((high - low) / 6.0))
+    power = math.floor(math.log10((last - first) / 6.0))
+    ladders = []
     for lead, k in ((1, power), (2, power), (5, power), (1, power + 1), (2, power + 1)):
         step = float(f"{lead}e{k}")
-        first, last = math.ceil(low / step), math.floor(high / step)
-        if last - first < 7:
-            break
-    return [float(f"{i * step:.12g}") for i in range(first, last + 1)]
+        multiples = range(math.ceil(first / step), math.floor(last / step) + 1)
+        ladders.append([float(f"{i * step:.12g}") for i in multiples])
+    return [ladder for ladder in ladders if len(ladder) >= 2]
+
+
+def _apart(places: Array, labels: Sequence[str]) -> list[int]:
+    """Indices of labels, from the first, that do not touch the one before them."""
+    kept: list[int] = []
+    for index, place in enumerate(places):
+        if kept:
+            half_widths = 0.31 * _FONT_POINTS * (len(labels[index]) + len(labels[kept[-1]]))
+            if place - places[kept[-1]] < half_widths + 0.6 * _FONT_POINTS:
+                continue
+        kept.append(index)
+    return kept
 
 
 def _prepare_axis(
@@ -235,17 +245,20 @@ def _prepare_axis(
         ax.set_xscale(scale.name)
     ends = [float(theta) for theta in scale.to_theta(np.array([low, high]))]
     ax.set_xlim(*ends)
-    ticks = _ticks(scale, low, high)
-    share = scale.name == "logit"
-    labels = [f"{said(float(f'{100.0 * tick:.10g}'))}%" if share else said(tick) for tick in ticks]
-    # A label that would touch the one before it is left out.
-    places = (np.asarray(scale.to_x(np.array(ticks))) - low) / (high - low) * room
-    kept: list[int] = []
-    for index, place in enumerate(places):
-        widths = 0.31 * _FONT_POINTS * (len(labels[index]) + (len(labels[kept[-1]]) if kept else 0))
-        if not kept or place - places[kept[-1]] > widths + 0.6 * _FONT_POINTS:
-            kept.append(index)
-    ticks, labels = [ticks[index] for index in kept], [labels[index] for index in kept]
+    ticks: list[float] = []
+    labels: list[str] = []
+    for ladder in _ladders(scale, low, high):
+        written = [
+            f"{said(float(f'{100.0 * tick:.10g}'))}%" if scale.name == "logit" else said(tick)
+            for tick in ladder
+        ]
+        places = (np.asarray(scale.to_x(np.array(ladder))) - low) / (high - low) * room
+        kept = _apart(places, written)
+        # The densest ladder of which every label has room; else the one before it, thinned.
+        if len(kept) >= 2 or not ticks:
+            ticks, labels = [ladder[i] for i in kept], [written[i] for i in kept]
+        if len(kept) == len(ladder) <= _MOST_TICKS:
+            break
     ax.set_xticks(ticks, labels, fontsize=_FONT_POINTS, fontfamily=fonts)
     ax.set_xticks([], minor=True)
 
@@ -395,7 +408,7 @@ def forest(result: Combination, ax: Axes | None = None) -> Axes:
     fonts = _fonts([*names, *statements])
     size = _font_size(ax, count + _FOOT + 0.4)
     # The labels at both sides take their place from the axis.
-    taken = 0.6 * size * sum(max(map(len, side)) for side in (names, [answer, *statements]))
+    taken = 0.56 * size * sum(max(map(len, side)) for side in (names, [answer, *statements]))
     width = ax.get_window_extent().width / ax.figure.dpi * 72.0
     _prepare_axis(ax, result.scale, limits, max(width - taken, 0.1 * width), fonts)
     ax.set_ylim(-0.6, count + _FOOT - 0.2)

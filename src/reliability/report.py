@@ -96,10 +96,10 @@ def groups(result: Combination) -> list[Group]:
     posterior, scale = result.posterior, result.scale
     steps = np.linspace(0.001, 0.999, 400)
     at_quantiles = scale.to_x(np.asarray(posterior.ppf(steps)))
-    x = np.concatenate([at_quantiles, np.linspace(at_quantiles[0], at_quantiles[-1], 400)])
-    x = np.unique(x[np.isfinite(x)])
+    x = np.unique(at_quantiles[np.isfinite(at_quantiles)])
     if len(x) < 3:
         return [Group(posterior.median(), 1.0)]
+    x = np.union1d(x, np.linspace(x[0], x[-1], 400))
     logs = np.asarray(posterior.logpdf(scale.to_theta(x))) + scale.log_jacobian(x)
     peaks = [*_separate_peaks(logs)]
     cuts = [

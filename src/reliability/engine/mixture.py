@@ -185,7 +185,7 @@ def reliability_rule(prior: Beta, shares: Array) -> ReliabilityRule:
         log_w = np.log(np.asarray(w))
         return ReliabilityRule(p, log_w - np.log(np.sum(w)), None)
     information = float(shares.sum()) + prior.a + prior.b
-    step = min(0.5, 1.2 / np.sqrt(information))
+    step = min(0.35, 1.0 / np.sqrt(information))
     low, high = -40.0 / prior.a, 40.0 / prior.b
     count = 2 * int(np.ceil(0.5 * (high - low) / step)) + 1
     logit = np.linspace(low, high, count)

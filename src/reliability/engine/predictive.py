@@ -30,8 +30,9 @@ class _Spread:
         x = anchor + d
         total = np.zeros(x.size)
         for density, weight, sd in zip(self.parts, self.weights, self.sds, strict=True):
-            total += weight * blur(density, None, sd, x.ravel())
-        return np.log(np.maximum(total, 1e-300)).reshape(x.shape)
+            total += weight * blur(density, sd, x.ravel())
+        with np.errstate(divide="ignore"):
+            return np.log(total).reshape(x.shape)
 
 
 def predictive(solution: Solution) -> PanelDensity:

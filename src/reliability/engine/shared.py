@@ -19,7 +19,7 @@ from reliability.engine.panels import (
     Panels,
     initial_panels,
 )
-from reliability.engine.quadrature import refine, segment_sum
+from reliability.engine.quadrature import Mesh, refine, segment_sum
 from reliability.priors import PriorOnX
 
 __all__ = ["Blurred", "blur", "blurred_prior", "prior_on_panels", "solve_shared"]
@@ -29,11 +29,10 @@ Array = NDArray[np.float64]
 #: The normal is integrated this many sds to both sides: 1e-18 lies beyond.
 REACH = 8.8
 _PIECES = np.linspace(-REACH, REACH, 12)
-_TINY = 1e-300
 
 
-def blur(density: PanelDensity, divisor: PriorOnX | None, sd: float, x: Array) -> Array:
-    """Integral of ``density(z) / divisor(z) N(z - x; sd)`` over z, at each x (points,)."""
+def blur(density: PanelDensity, sd: float, x: Array) -> Array:
+    """Integral of ``density(z) N(z - x; sd)`` over z, at each x (points,)."""
     edges = density.position
     first = np.searchsorted(edges, x - REACH * sd)
     last = np.searchsorted(edges, x + REACH * sd)
@@ -63,11 +62,6 @@ def blur(density: PanelDensity, divisor: PriorOnX | None, sd: float, x: Array) -
     shift = 0.5 * (right + left)[:, None] + half[:, None] * NODES
     z = x[owner][:, None] + shift
     values = density.interpolate(z)
-    if divisor is not None:
-        with np.errstate(over="ignore"):
-            values = values / np.maximum(
-                np.exp(divisor.log_density(np.zeros((len(z), 1)), z)), _TINY
-            )
     kernel = np.exp(-0.5 * (shift / sd) ** 2) / (sd * np.sqrt(2.0 * np.pi))
     piece = half * ((values * kernel) @ WEIGHTS)
     return segment_sum(owner, piece, len(x))
@@ -75,23 +69,18 @@ def blur(density: PanelDensity, divisor: PriorOnX | None, sd: float, x: Array) -
 
 @attrs.frozen(eq=False)
 class Blurred:
-    """Unnormalised log density of x: the prior times the blurred likelihood.
+    """Unnormalised log density of x: the prior times the blurred likelihood of z."""
 
-    ``density`` is the posterior of z, normalised, and ``divisor`` the prior it was made with,
-    so that their ratio is the likelihood.
-    """
-
-    density: PanelDensity
+    likelihood: PanelDensity
     prior: PriorOnX
-    divisor: PriorOnX | None
     sd: float
 
     def __call__(self, anchor: Array, d: Array) -> Array:
         """Log density at anchor + d."""
         x = anchor + d
-        blurred = blur(self.density, self.divisor, self.sd, x.ravel()).reshape(x.shape)
-        # Interpolation leaves noise of 1e-13 of a panel's height where nothing is.
-        return self.prior.log_density(anchor, d) + np.log(np.maximum(blurred, _TINY))
+        blurred = blur(self.likelihood, self.sd, x.ravel()).reshape(x.shape)
+        with np.errstate(divide="ignore"):
+            return self.prior.log_density(anchor, d) + np.log(blurred)
 
 
 def prior_features(prior: PriorOnX, extra: float = 0.0) -> Features:
@@ -138,8 +127,9 @@ class _BlurredPrior:
 
     def __call__(self, anchor: Array, d: Array) -> Array:
         x = anchor + d
-        blurred = blur(self.density, None, self.sd, x.ravel()).reshape(x.shape)
-        return np.log(np.maximum(blurred, _TINY))
+        blurred = blur(self.density, self.sd, x.ravel()).reshape(x.shape)
+        with np.errstate(divide="ignore"):
+            return np.log(blurred)
 
 
 def blurred_prior(prior: PriorOnX, sd: float) -> PriorOnX:
@@ -192,10 +182,11 @@ def solve_shared(
 ) -> tuple[PanelDensity, float, float]:
     """Posterior of x from that of z, the log of its integral, and its error bound.
 
-    ``of_z`` is normalised, so the integral is relative to z's own evidence.
+    ``of_z`` was made with the prior ``divisor``; the likelihood is what is left when that is
+    divided out at the nodes. The integral is relative to z's own evidence.
     """
-    flat = not prior.proper
-    density = Blurred(of_z, prior, None if flat else divisor, sd)
+    likelihood, log_scale = _divided(of_z, divisor)
+    density = Blurred(likelihood, prior, sd)
 
     def log_density(panels: Panels) -> Array:
         d, _ = panels.nodes()
@@ -211,4 +202,23 @@ def solve_shared(
     )
     mesh = refine(initial_panels(wider), log_density, 1, noise=1e-13)
     result = PanelDensity.from_mesh(mesh, density, prior.low, prior.high)
-    return result, float(mesh.log_total[0]), float(mesh.error[0])
+    return result, float(mesh.log_total[0]) + log_scale, float(mesh.error[0])
+
+
+def _divided(of_z: PanelDensity, divisor: PriorOnX) -> tuple[PanelDensity, float]:
+    """Likelihood of z up to a factor, and the log of that factor.
+
+    Where the blurred prior is small the quotient is inaccurate, and by as much unimportant:
+    the likelihood there meets the same prior again.
+    """
+    mesh = of_z.mesh
+    d, slope = mesh.panels.nodes()
+    prior = divisor.log_density(mesh.panels.anchor[:, None], d)
+    with np.errstate(invalid="ignore"):
+        logs = np.where(np.isfinite(prior), mesh.log_density - prior, -np.inf)
+    top = float((logs + slope)[mesh.values > 0.0].max())
+    values = np.where(mesh.values > 0.0, np.exp(np.minimum(logs + slope - top, 0.0)), 0.0)
+    total = float(np.sum(values @ WEIGHTS))
+    divided = Mesh(mesh.panels, logs, values, np.array([top]), np.array([total]), mesh.error)
+    likelihood = PanelDensity.from_mesh(divided, of_z.evaluate, of_z.low, of_z.high)
+    return likelihood, float(divided.log_total[0] - mesh.log_total[0])
