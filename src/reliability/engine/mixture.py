@@ -185,8 +185,8 @@ def reliability_rule(prior: Beta, shares: Array) -> ReliabilityRule:
         log_w = np.log(np.asarray(w))
         return ReliabilityRule(p, log_w - np.log(np.sum(w)), None)
     information = float(shares.sum()) + prior.a + prior.b
-    step = min(0.35, 1.0 / np.sqrt(information))
-    low, high = -40.0 / prior.a, 40.0 / prior.b
+    step = min(0.4, 1.1 / np.sqrt(information))
+    low, high = -34.5 / prior.a, 34.5 / prior.b
     count = 2 * int(np.ceil(0.5 * (high - low) / step)) + 1
     logit = np.linspace(low, high, count)
     log_p, log_q = -np.logaddexp(0.0, -logit), -np.logaddexp(0.0, logit)
