@@ -564,9 +564,9 @@ def combine(
     ...      Claim(Source("B", reliability=0.9), Estimate(11, sd=1)),
     ...      Claim(Source("C", reliability=0.9), Estimate(30, sd=1))])
     >>> round(result.estimate, 2)
-    10.61
+    10.56
     >>> [round(c.soundness, 2) for c in result.claims]
-    [0.98, 0.98, 0.01]
+    [0.93, 0.93, 0.0]
     """
     model = _checked_model(model)
     scale = get_scale(scale)

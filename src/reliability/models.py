@@ -168,10 +168,8 @@ class Model:
     --------
     >>> Model().unsound
     Floor(factor=inf)
-    >>> Model.random_effects(None)
-    Traceback (most recent call last):
-    ...
-    reliability.errors.WrongTypeError: Model.random_effects needs a prior on the heterogeneity...
+    >>> Model.measurements().inflation
+    Pareto(shape=1.0)
     """
 
     unsound: Unsound | None = attrs.field(factory=Floor, validator=_is_unsound)
