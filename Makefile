@@ -33,7 +33,7 @@ check: $(CHECKERS) ## lint, formatting, types
 
 .PHONY: bench
 bench: $(BENCHERS) ## speed beside other packages
-	@$(BIN)/python -m benchmarks.speed
+	@$(BIN)/python benchmarks/speed/combine.py
 
 .PHONY: clean
 clean: ## remove .venv and caches

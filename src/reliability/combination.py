@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, gammaincc, logit
+from scipy.special import gammaincc
 
 from reliability.claims.claim import Claim
 from reliability.claims.columns import Columns, Form, columns_from_claims
@@ -28,6 +28,15 @@ from reliability.errors import (
 )
 from reliability.models import Model, Void
 from reliability.posterior import Posterior
+from reliability.preparation import (
+    as_claims,
+    by_quantity,
+    checked_correlation,
+    checked_dependence,
+    checked_model,
+    effective_reliability,
+    name_of,
+)
 from reliability.priors import Beta, Flat, PriorOnX, QuantityPrior
 from reliability.scales import SCALES, Scale, ScaleName, get_scale
 from reliability.settings import settings_from_dict, settings_to_dict
@@ -568,7 +577,7 @@ def combine(
     >>> [round(c.soundness, 2) for c in result.claims]
     [0.93, 0.93, 0.0]
     """
-    model = _checked_model(model)
+    model = checked_model(model)
     scale = get_scale(scale)
     if prior is not None and not isinstance(prior, QuantityPrior):
         raise WrongTypeError(
@@ -576,20 +585,20 @@ def combine(
             f"(got {prior!r})"
         )
     chosen = prior if prior is not None else model.prior if model.prior is not None else Flat()
-    rho = _checked_dependence(model.dependence if dependence is None else dependence)
-    records = _as_claims(claims)
-    by_quantity = _by_quantity(records)
-    if len(by_quantity) == 1:
-        ((quantity, members),) = by_quantity.items()
+    rho = checked_dependence(model.dependence if dependence is None else dependence)
+    records = as_claims(claims)
+    groups = by_quantity(records)
+    if len(groups) == 1:
+        ((quantity, members),) = groups.items()
         return _combine_one(quantity, members, records, scale, chosen, model, rho, correlation)
     if correlation is not None:
         raise InvalidValueError(
             f"correlation is for the claims about one quantity, but these name "
-            f"{len(by_quantity)}; combine each quantity by itself"
+            f"{len(groups)}; combine each quantity by itself"
         )
     out: dict[str, Combination] = {}
-    for quantity, members in by_quantity.items():
-        assert quantity is not None  # noqa: S101 - checked by _by_quantity
+    for quantity, members in groups.items():
+        assert quantity is not None  # noqa: S101 - checked by by_quantity
         try:
             out[quantity] = _combine_one(
                 quantity, members, records, scale, chosen, model, rho, None
@@ -597,84 +606,6 @@ def combine(
         except ReliabilityError as error:
             raise error.located(f"quantity {quantity!r}") from None
     return out
-
-
-def _checked_model(model: Model | None) -> Model:
-    if model is None:
-        return Model.reports()
-    given: object = model
-    if not isinstance(given, Model):
-        hint = " (call it: Model.reports())" if callable(given) else ""
-        raise WrongTypeError(f"model must be a Model (got {given!r}){hint}")
-    return given
-
-
-def _checked_dependence(value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.floating)):
-        raise WrongTypeError(f"dependence must be a number in [0, 1] (got {value!r})")
-    if not 0.0 <= value <= 1.0:
-        raise InvalidValueError(f"dependence must lie in [0, 1] (got {value!r})")
-    return float(value)
-
-
-def _as_claims(claims: Iterable[Claim | tuple[Any, Any]]) -> list[Claim]:
-    if isinstance(claims, (Claim, str, bytes, Mapping)) or not isinstance(claims, Iterable):
-        raise WrongTypeError(
-            f"claims must be a list of Claim or of (source, statement) pairs (got {claims!r})"
-        )
-    records: list[Claim] = []
-    for number, item in enumerate(claims, start=1):
-        if isinstance(item, Claim):
-            records.append(item)
-            continue
-        if not (isinstance(item, (tuple, list)) and len(item) == 2):
-            raise WrongTypeError(
-                f"claim {number}: must be a Claim or a pair (source, statement) (got {item!r})"
-            )
-        try:
-            records.append(Claim(item[0], item[1]))
-        except ReliabilityError as error:
-            raise error.located(f"claim {number}") from None
-    if not records:
-        raise InvalidValueError("claims is empty; give at least one claim")
-    return records
-
-
-def _name(number: int, claim: Claim) -> str:
-    return f"claim {number} ({claim.source.name})"
-
-
-def _by_quantity(claims: Sequence[Claim]) -> dict[str | None, list[int]]:
-    groups: dict[str | None, list[int]] = {}
-    for i, claim in enumerate(claims):
-        groups.setdefault(claim.quantity, []).append(i)
-    if len(groups) > 1 and None in groups:
-        i = groups[None][0]
-        raise InvalidValueError(
-            f"{_name(i + 1, claims[i])}: quantity is missing while other claims name theirs; "
-            "name it, or leave it out everywhere"
-        )
-    return groups
-
-
-def _effective_reliability(claim: Claim, name: str) -> float:
-    """Reliability of a claim: its source's, moved half-way in logit by its own credibility.
-
-    A source's record and a claim's credibility are nearly one judgement in practice, so they
-    are averaged, not multiplied.
-    """
-    r, credibility = claim.source.reliability, claim.credibility
-    if credibility is None:
-        return NAN if r is None else float(r)
-    if r is None:
-        return float(credibility)
-    if {r, credibility} == {0.0, 1.0}:
-        raise InvalidValueError(
-            f"{name}: reliability={r:g} and credibility={credibility:g} contradict each other; "
-            "give one of them, or values inside (0, 1)"
-        )
-    with np.errstate(divide="ignore"):
-        return float(expit(0.5 * (logit(r) + logit(credibility))))
 
 
 def _combine_one(
@@ -688,13 +619,13 @@ def _combine_one(
     correlation: ArrayLike | None,
 ) -> Combination:
     claims = [records[i] for i in members]
-    names = [_name(i + 1, records[i]) for i in members]
+    names = [name_of(i + 1, records[i]) for i in members]
     columns = columns_from_claims(claims, scale, model.unstated_error, names)
     if model.unsound is None:
         reliability = np.ones(len(claims))
     else:
         reliability = np.array(
-            [_effective_reliability(claim, name) for claim, name in zip(claims, names, strict=True)]
+            [effective_reliability(claim, name) for claim, name in zip(claims, names, strict=True)]
         )
     unknown = model.unknown_reliability
     if not isinstance(unknown, Beta):
@@ -706,7 +637,7 @@ def _combine_one(
     silent = (reliability == 0.0) & isinstance(model.unsound, Void)
     matrix = None
     if correlation is not None:
-        matrix = _checked_correlation(correlation, columns, names, claims, dependence)
+        matrix = checked_correlation(correlation, columns, names, claims, dependence)
         shares = Shares(
             np.arange(len(claims)),
             np.arange(len(claims)),
@@ -747,59 +678,3 @@ def _combine_one(
 
 def _prior_on(prior: QuantityPrior, scale: Scale, hull: tuple[float, float]) -> PriorOnX:
     return prior.on(scale, hull)
-
-
-def _checked_correlation(
-    correlation: ArrayLike,
-    columns: Columns,
-    names: Sequence[str],
-    claims: Sequence[Claim],
-    dependence: float,
-) -> Array:
-    try:
-        matrix = np.array(correlation, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise WrongTypeError("correlation must be a matrix of numbers") from None
-    n = columns.count
-    if matrix.shape != (n, n):
-        raise InvalidValueError(
-            f"correlation must be {n} x {n}, one row and column per claim (got shape "
-            f"{matrix.shape})"
-        )
-    if not np.all(np.isfinite(matrix)):
-        raise InvalidValueError("correlation must be finite (it contains nan or inf)")
-    if not np.allclose(matrix, matrix.T, rtol=0.0, atol=1e-12):
-        raise InvalidValueError("correlation must be symmetric")
-    if not np.allclose(np.diag(matrix), 1.0, rtol=0.0, atol=1e-12):
-        raise InvalidValueError(
-            "correlation must have 1 on its diagonal; a covariance matrix is divided by the "
-            "claims' sds first"
-        )
-    _check_correlated(columns, names, claims)
-    if dependence > 0.0 or any(claim.origin is not None for claim in claims):
-        raise InvalidValueError(
-            "correlation and origins or dependence both say what depends on what; give one"
-        )
-    try:
-        np.linalg.cholesky(matrix)
-    except np.linalg.LinAlgError:
-        smallest = float(np.linalg.eigvalsh(matrix)[0])
-        raise InvalidValueError(
-            f"correlation is not positive definite (smallest eigenvalue {smallest:.3g}); some "
-            "claims would be linear combinations of others"
-        ) from None
-    return matrix
-
-
-def _check_correlated(columns: Columns, names: Sequence[str], claims: Sequence[Claim]) -> None:
-    for i, name in enumerate(names):
-        if columns.form[i] != Form.NORMAL or columns.sd_low[i] != columns.sd_high[i]:
-            raise InvalidValueError(
-                f"{name}: correlation is for estimates with a symmetric uncertainty on the "
-                f"scale (got {claims[i].statement}); state sd="
-            )
-        if columns.reliability[i] != 1.0:
-            raise InvalidValueError(
-                f"{name}: correlation is for sound claims only; give every source "
-                "reliability=1, or use Model.common_effect() or Model.random_effects(...)"
-            )

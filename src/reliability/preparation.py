@@ -1,0 +1,168 @@
+"""What ``combine`` is given, checked: claims, quantities, reliabilities, correlation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, logit
+
+from reliability.claims.claim import Claim
+from reliability.claims.columns import Columns, Form
+from reliability.errors import InvalidValueError, ReliabilityError, WrongTypeError
+from reliability.models import Model
+
+__all__ = [
+    "as_claims",
+    "by_quantity",
+    "checked_correlation",
+    "checked_dependence",
+    "checked_model",
+    "effective_reliability",
+    "name_of",
+]
+
+Array = NDArray[np.float64]
+NAN = float("nan")
+
+
+def checked_model(model: Model | None) -> Model:
+    """The model, ``Model.reports()`` where none is given."""
+    if model is None:
+        return Model.reports()
+    given: object = model
+    if not isinstance(given, Model):
+        hint = " (call it: Model.reports())" if callable(given) else ""
+        raise WrongTypeError(f"model must be a Model (got {given!r}){hint}")
+    return given
+
+
+def checked_dependence(value: float) -> float:
+    """The dependence rho between origins, in [0, 1]."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.floating)):
+        raise WrongTypeError(f"dependence must be a number in [0, 1] (got {value!r})")
+    if not 0.0 <= value <= 1.0:
+        raise InvalidValueError(f"dependence must lie in [0, 1] (got {value!r})")
+    return float(value)
+
+
+def as_claims(claims: Iterable[Claim | tuple[Any, Any]]) -> list[Claim]:
+    """Claims from claims and (source, statement) pairs; refuses an empty list."""
+    if isinstance(claims, (Claim, str, bytes, Mapping)) or not isinstance(claims, Iterable):
+        raise WrongTypeError(
+            f"claims must be a list of Claim or of (source, statement) pairs (got {claims!r})"
+        )
+    records: list[Claim] = []
+    for number, item in enumerate(claims, start=1):
+        if isinstance(item, Claim):
+            records.append(item)
+            continue
+        if not (isinstance(item, (tuple, list)) and len(item) == 2):
+            raise WrongTypeError(
+                f"claim {number}: must be a Claim or a pair (source, statement) (got {item!r})"
+            )
+        try:
+            records.append(Claim(item[0], item[1]))
+        except ReliabilityError as error:
+            raise error.located(f"claim {number}") from None
+    if not records:
+        raise InvalidValueError("claims is empty; give at least one claim")
+    return records
+
+
+def name_of(number: int, claim: Claim) -> str:
+    """How a claim is called in messages: its number, from 1, and its source."""
+    return f"claim {number} ({claim.source.name})"
+
+
+def by_quantity(claims: Sequence[Claim]) -> dict[str | None, list[int]]:
+    """Positions of the claims about each quantity (None where none is named)."""
+    groups: dict[str | None, list[int]] = {}
+    for i, claim in enumerate(claims):
+        groups.setdefault(claim.quantity, []).append(i)
+    if len(groups) > 1 and None in groups:
+        i = groups[None][0]
+        raise InvalidValueError(
+            f"{name_of(i + 1, claims[i])}: quantity is missing while other claims name theirs; "
+            "name it, or leave it out everywhere"
+        )
+    return groups
+
+
+def effective_reliability(claim: Claim, name: str) -> float:
+    """Reliability of a claim: its source's, moved half-way in logit by its own credibility.
+
+    A source's record and a claim's credibility are nearly one judgement in practice, so they
+    are averaged, not multiplied.
+    """
+    r, credibility = claim.source.reliability, claim.credibility
+    if credibility is None:
+        return NAN if r is None else float(r)
+    if r is None:
+        return float(credibility)
+    if {r, credibility} == {0.0, 1.0}:
+        raise InvalidValueError(
+            f"{name}: reliability={r:g} and credibility={credibility:g} contradict each other; "
+            "give one of them, or values inside (0, 1)"
+        )
+    with np.errstate(divide="ignore"):
+        return float(expit(0.5 * (logit(r) + logit(credibility))))
+
+
+def checked_correlation(
+    correlation: ArrayLike,
+    columns: Columns,
+    names: Sequence[str],
+    claims: Sequence[Claim],
+    dependence: float,
+) -> Array:
+    """The correlation matrix, if these claims can be combined under it."""
+    try:
+        matrix = np.array(correlation, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise WrongTypeError("correlation must be a matrix of numbers") from None
+    n = columns.count
+    if matrix.shape != (n, n):
+        raise InvalidValueError(
+            f"correlation must be {n} x {n}, one row and column per claim (got shape "
+            f"{matrix.shape})"
+        )
+    if not np.all(np.isfinite(matrix)):
+        raise InvalidValueError("correlation must be finite (it contains nan or inf)")
+    if not np.allclose(matrix, matrix.T, rtol=0.0, atol=1e-12):
+        raise InvalidValueError("correlation must be symmetric")
+    if not np.allclose(np.diag(matrix), 1.0, rtol=0.0, atol=1e-12):
+        raise InvalidValueError(
+            "correlation must have 1 on its diagonal; a covariance matrix is divided by the "
+            "claims' sds first"
+        )
+    _check_correlated(columns, names, claims)
+    if dependence > 0.0 or any(claim.origin is not None for claim in claims):
+        raise InvalidValueError(
+            "correlation and origins or dependence both say what depends on what; give one"
+        )
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        smallest = float(np.linalg.eigvalsh(matrix)[0])
+        raise InvalidValueError(
+            f"correlation is not positive definite (smallest eigenvalue {smallest:.3g}); some "
+            "claims would be linear combinations of others"
+        ) from None
+    return matrix
+
+
+def _check_correlated(columns: Columns, names: Sequence[str], claims: Sequence[Claim]) -> None:
+    for i, name in enumerate(names):
+        if columns.form[i] != Form.NORMAL or columns.sd_low[i] != columns.sd_high[i]:
+            raise InvalidValueError(
+                f"{name}: correlation is for estimates with a symmetric uncertainty on the "
+                f"scale (got {claims[i].statement}); state sd="
+            )
+        if columns.reliability[i] != 1.0:
+            raise InvalidValueError(
+                f"{name}: correlation is for sound claims only; give every source "
+                "reliability=1, or use Model.common_effect() or Model.random_effects(...)"
+            )
