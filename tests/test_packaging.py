@@ -25,7 +25,7 @@ LAYERS = (
     "shares priors",
     "engine engine.*",
     "models posterior",
-    "settings",
+    "settings preparation",
     "combination",
     "batch learning learning.* scores",
     "io frames report",

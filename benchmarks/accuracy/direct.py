@@ -49,7 +49,8 @@ ORDER = 32
 NODES, WEIGHTS = rule(ORDER)
 #: Node values -> the last four Legendre coefficients.
 LAST = (
-    legendre.legvander(NODES.astype(float), ORDER - 1) * WEIGHTS.astype(float)[:, None]
+    legendre.legvander(NODES.astype(float), ORDER - 1)
+    * WEIGHTS.astype(float)[:, None]
     * (np.arange(ORDER) + 0.5)
 )[:, -4:]
 SHORT_NODES, SHORT_WEIGHTS = rule(16)
@@ -424,7 +425,13 @@ def on_x(claim: dict[str, Any], scale: str, unstated: float) -> Claim:
             return Claim("bound", y, s, s, s, (y, y), direction=direction)
         ends = sorted((y, y + direction * lam))
         return Claim(
-            "excess", y, s, s, math.hypot(s, lam), (ends[0], ends[1]), excess=lam,
+            "excess",
+            y,
+            s,
+            s,
+            math.hypot(s, lam),
+            (ends[0], ends[1]),
+            excess=lam,
             direction=direction,
         )
     x = np.array([to_x(scale, q) for _, q in claim["quantiles"]], dtype=Long)
@@ -594,10 +601,12 @@ class Panels:
     def halves(self) -> Panels:
         """Both halves of each."""
         middle = (self.low + self.high) / 2
-        return join([
-            Panels(self.anchor, self.low, middle, self.side),
-            Panels(self.anchor, middle, self.high, self.side),
-        ])
+        return join(
+            [
+                Panels(self.anchor, self.low, middle, self.side),
+                Panels(self.anchor, middle, self.high, self.side),
+            ]
+        )
 
 
 def join(parts: list[Panels]) -> Panels:
@@ -636,9 +645,9 @@ def first_panels(
     edges = np.unique(edges[(edges > low) & (edges < high)])
     fixed = np.unique(np.array([low, high, *[k for k in kinks if low < k < high]], dtype=Long))
     # Wanted width of a panel near each edge: that of all claims' information together.
-    wanted = 1 / np.sqrt(np.sum(
-        1 / np.maximum(s, 0.3 * np.abs(edges[:, None] - y)).astype(float) ** 2, axis=1
-    ))
+    wanted = 1 / np.sqrt(
+        np.sum(1 / np.maximum(s, 0.3 * np.abs(edges[:, None] - y)).astype(float) ** 2, axis=1)
+    )
     kept = [fixed]
     last = low
     for position, width, following in zip(edges[:-1], wanted[:-1], edges[1:], strict=True):
@@ -648,8 +657,11 @@ def first_panels(
     edges = np.unique(np.concatenate(kept))
     nearest = np.argmin(np.abs((edges[:-1, None] + edges[1:, None]) / 2 - y), axis=1)
     anchor = y[nearest]
-    parts = [Panels(anchor, edges[:-1] - anchor, edges[1:] - anchor,
-                    np.zeros(len(anchor), dtype=np.int64))]
+    parts = [
+        Panels(
+            anchor, edges[:-1] - anchor, edges[1:] - anchor, np.zeros(len(anchor), dtype=np.int64)
+        )
+    ]
     for side, limit, begin in ((-1, support[0], start), (1, support[1], stop)):
         if np.isfinite(limit):
             continue
@@ -659,8 +671,9 @@ def first_panels(
             v.append(v[-1] + Long(min(0.2 + 0.02 * len(v), 3.0) if v[-1] < 700 else 50.0))
         ends = np.array(v)
         count = len(ends) - 1
-        parts.append(Panels(np.full(count, outer), ends[:-1], ends[1:],
-                            np.full(count, side, dtype=np.int64)))
+        parts.append(
+            Panels(np.full(count, outer), ends[:-1], ends[1:], np.full(count, side, dtype=np.int64))
+        )
     return join(parts)
 
 
@@ -870,9 +883,7 @@ def _alone(claim: Claim, law: tuple[str, float], prior: Prior, step: float) -> A
     return Long(_integrate(density, empty, prior.scale, 0, Long(0), step).log_normaliser)
 
 
-def scatter_rule(
-    problem: dict[str, Any], claims: list[Claim]
-) -> tuple[Array, Array, Array] | None:
+def scatter_rule(problem: dict[str, Any], claims: list[Claim]) -> tuple[Array, Array, Array] | None:
     """Nodes of tau and kappa with the logs of their weights."""
     tau, kappa = problem.get("heterogeneity"), problem.get("inflation")
     if tau is None and kappa is None:
@@ -921,9 +932,7 @@ def _integrate(
     prior = density.prior
     places = places_of(density.claims, prior, density.law)
     inner = [p for p in points if np.isfinite(p) and prior.low < p < prior.high]
-    panels = first_panels(
-        places, kinks_of(density.claims) + inner, (prior.low, prior.high), step
-    )
+    panels = first_panels(places, kinks_of(density.claims) + inner, (prior.low, prior.high), step)
 
     def sizes(some: Panels, t: Array) -> tuple[Array, Array, Array]:
         d, slope_ = some.at(t)
@@ -964,16 +973,16 @@ def _integrate(
         mass = values @ WEIGHTS
         total = rough + mass.sum()
         error = np.abs(values.astype(float) @ LAST).sum(axis=1)
-        bad = error > 3e-17 * total
-        # Sums in double precision cannot show less than this of a panel's own mass.
-        bad &= error > 1e-15 * mass
+        # The integral is exact to twice the degree of the coefficients looked at, so its own
+        # error is about the square of theirs.
+        bad = (error > 1e-12 * total) & (error > 1e-12 * mass)
         if order:
             with np.errstate(over="ignore", invalid="ignore"):
                 weight = np.abs(deviation(panels, d)) ** order
             weighted = np.where(values > 0, values * weight, 0)
             whole = weighted @ WEIGHTS
             more = np.abs((weighted / whole.sum()).astype(float) @ LAST).sum(axis=1)
-            bad |= (more > 1e-15) & (more > 1e-14 * (whole / whole.sum()))
+            bad |= (more > 1e-12) & (more > 1e-12 * (whole / whole.sum()))
         good = ~bad
         done.append((panels.take(good), d[good], logs[good]))
         rough = rough + mass[good].sum()
@@ -998,6 +1007,7 @@ def _integrate(
         above[i] = upward[j] if j < len(upward) else 0
     heights = np.zeros(len(points), dtype=Long)
     finite = np.isfinite(points)
+    finite &= (points > prior.low) & (points < prior.high)
     if finite.any():
         y = np.array([p for p, _ in places], dtype=Long)
         nearest = y[np.argmin(np.abs(points[finite][:, None] - y), axis=1)]
@@ -1012,8 +1022,14 @@ def _integrate(
             square = (np.where(values > 0, values * gap * gap, 0) @ WEIGHTS).sum() / total
             variance = square - first * first
     return Answer(
-        float(np.log(total) + top), below, above, heights, float(mean), float(variance),
-        float(error / total), values.size,
+        float(np.log(total) + top),
+        below,
+        above,
+        heights,
+        float(mean),
+        float(variance),
+        float(error / total),
+        values.size,
     )
 
 
@@ -1022,10 +1038,14 @@ def _with_neighbours(panels: Panels, prune: Any) -> Panels:
     marked = Panels(panels.anchor, panels.low, panels.high, panels.side)
     live = prune(marked)
     keys = set(zip(live.anchor.tolist(), live.low.tolist(), live.side.tolist(), strict=True))
-    mask = np.array([
-        key in keys
-        for key in zip(panels.anchor.tolist(), panels.low.tolist(), panels.side.tolist(), strict=True)
-    ])
+    mask = np.array(
+        [
+            key in keys
+            for key in zip(
+                panels.anchor.tolist(), panels.low.tolist(), panels.side.tolist(), strict=True
+            )
+        ]
+    )
     mask[1:] |= mask[:-1].copy()
     mask[:-1] |= mask[1:].copy()
     return panels.take(mask)

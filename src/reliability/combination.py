@@ -17,7 +17,6 @@ from reliability.engine import normal
 from reliability.engine.density import PanelDensity
 from reliability.engine.explain import ReliabilityDensity, per_claim, soundness_of
 from reliability.engine.inference import Inference, LeftOut, Setup, infer, leave_origins_out
-from reliability.engine.panels import Features, initial_panels
 from reliability.engine.predictive import predictive
 from reliability.engine.quadrature import refine
 from reliability.errors import (
@@ -245,23 +244,7 @@ class Combination:
         if inference.mixture is None or not np.isnan(inference.columns.reliability).any():
             return None
         density = ReliabilityDensity(inference.mixture)
-        prior = inference.setup.unknown
-        at = np.array([np.log(prior.a / prior.b)])
-        spread = np.array([1.0 / np.sqrt(prior.a) + 1.0 / np.sqrt(prior.b)])
-        none = np.array([], dtype=np.int64)
-        infinite = np.array([np.inf])
-        features = Features(
-            np.zeros(1, dtype=np.int64),
-            at,
-            spread,
-            none,
-            np.array([]),
-            -infinite,
-            infinite,
-            infinite,
-            infinite,
-        )
-        mesh = refine(initial_panels(features), density.on_panels, 1, tolerance=1e-11)
+        mesh = refine(density.panels(), density.on_panels, 1, tolerance=1e-11)
         distribution = PanelDensity.from_mesh(mesh, density, -np.inf, np.inf)
         return Posterior(distribution, SCALES["logit"], support=(0.0, 1.0))
 

@@ -89,12 +89,12 @@ def share_out(
             continue
         key = (origin_of(claim), claim.statement)
         other = best.get(key)
-        if other is None:
+        if other is None or rank(i) < rank(other):
             best[key] = i
-        else:
-            keep, repeat = (i, other) if rank(i) < rank(other) else (other, i)
-            best[key] = keep
-            dropped[repeat] = f"repeats {claims[keep].source.name}"
+    for i, claim in enumerate(claims):
+        kept = best.get((origin_of(claim), claim.statement))
+        if dropped[i] is None and kept is not None and kept != i:
+            dropped[i] = f"repeats {claims[kept].source.name}"
     active = np.array(sorted(best.values()), dtype=np.int64)
     names = [origin_of(claims[i]) for i in active]
     numbers = {name: k for k, name in enumerate(dict.fromkeys(names))}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaln
 
 from reliability.engine.likelihoods import (
     Claims,
@@ -24,11 +24,12 @@ from reliability.engine.mixture import (
     pick,
     terms,
     unknown_log_products,
+    unknown_polynomials,
 )
+from reliability.engine.panels import ORDER, Panels
 
 if TYPE_CHECKING:
     from reliability.claims.columns import Columns
-    from reliability.engine.panels import Panels
     from reliability.engine.scattered import Grid, Solution
 
 __all__ = [
@@ -152,45 +153,82 @@ def claim_distribution(columns: Columns, claim: int, solution: Solution) -> floa
 # ------------------------------------------------------------------ leaving claims out
 
 
-def leave_out(solution: Solution, groups: IntArray, factor: float) -> Array:
-    """Log density of x at the mesh's nodes without each group of claims, without scatter.
+@attrs.frozen(eq=False)
+class LeftOutLogs:
+    """The posterior of the other claims at the mesh's nodes, for each group left out.
 
-    The stored log likelihoods of the others are summed again, their shares times ``factor``.
+    ``log_density`` (G, panels, ORDER) is unnormalised; ``below`` (claims, panels, ORDER) the
+    probability, given x and the others, of a sound claim below the one made;
+    ``scatter_at_end`` (G, panels, ORDER) the share of the last panel of the scatter, which
+    shows whether the scatter's nodes still serve.
+    """
+
+    log_density: Array
+    below: Array
+    scatter_at_end: Array
+
+
+def leave_out(solution: Solution, groups: IntArray, factor: float) -> LeftOutLogs:
+    """Leave every group of claims out, on the nodes of all.
+
+    The log likelihoods of the others are summed again, their shares times ``factor``.
 
     Parameters
     ----------
-    solution : posterior of all claims, without scatter
+    solution : posterior of all claims
     groups : (claims,) group of each claim, 0..G-1
     factor : what the shares of the others grow by
-
-    Returns
-    -------
-    (G, panels, ORDER)
     """
-    problem = solution.problem
-    columns = problem.columns
-    panels = solution.mesh.panels
+    columns, panels = solution.problem.columns, solution.mesh.panels
     d, _ = panels.nodes()
-    rows = panels.count
-    scatter = Scatter(np.zeros((1, 1)), np.ones((1, 1)))
-    some = terms(columns, problem.law, panels, d, scatter)
-    count = int(groups.max()) + 1
-    reliability = columns.reliability
-    unknown = np.isnan(reliability)
-    prior = problem.prior.log_density(panels.anchor[:, None], d)
+    count, values = int(groups.max()) + 1, 1 if solution.grid is None else len(solution.grid.values)
+    log_weight = solution.log_weights_without(groups)
+    logs = np.empty((count, *d.shape))
+    below = np.empty((columns.count, *d.shape))
+    at_end = np.zeros((count, *d.shape))
+    nodes_of_p = len(solution.rule.p) if np.isnan(columns.reliability).any() else 1
+    step = max(_POINTS_AT_ONCE // (count * nodes_of_p * values * d.shape[1]), 1)
+    for begin in range(0, panels.count, step):
+        part = slice(begin, begin + step)
+        rows = solution.rows(panels.anchor[part][:, None], d[part])
+        shape = (len(d[part]), values, d.shape[1])
+        prior = solution.problem.prior.log_density(panels.anchor[part][:, None], d[part])
+        others = _others(solution, rows, groups, count, factor).reshape(count, *shape)
+        joint = others + prior[:, None, :] + log_weight[:, None, :, None]
+        logs[:, part] = log_sum(joint, 2)
+        with np.errstate(invalid="ignore"):
+            given = np.nan_to_num(np.exp(joint - logs[:, part][:, :, None, :]))
+        if solution.grid is not None:
+            at_end[:, part] = given[:, :, -ORDER:, :].sum(axis=2)
+        for claim in range(columns.count):
+            paired = _pair(columns, np.full(len(rows.d), claim), np.arange(len(rows.d)), rows)
+            value = distribution_of_claim(paired, rows.d, columns.knots).reshape(shape)
+            below[claim, part] = (given[groups[claim]] * value).sum(axis=1)
+    return LeftOutLogs(logs, below, at_end)
+
+
+#: Groups times nodes of p, scatter and x at which likelihoods are summed at once: 32 MB.
+_POINTS_AT_ONCE = 1 << 22
+
+
+def _others(solution: Solution, rows: Grid, groups: IntArray, count: int, factor: float) -> Array:
+    """Log likelihood of all claims but each group's, p integrated out: (G, rows, nodes)."""
+    columns = solution.problem.columns
+    some = terms(columns, solution.problem.law, rows.panels, rows.d, rows.scatter)
+    unknown = np.isnan(columns.reliability)
     known, _ = log_mixture(
-        _cube(some.sound, rows),
-        _cube(some.unsound, rows),
-        np.where(unknown, 1.0, reliability)[:, None],
+        _cube(some.sound, len(rows.d)),
+        _cube(some.unsound, len(rows.d)),
+        np.where(unknown, 1.0, columns.reliability)[:, None],
     )
     known = np.where(unknown[:, None], 0.0, np.maximum(known, -1e290) * columns.share[:, None])
-    by_group = np.zeros((count, rows, d.shape[1]))
+    by_group = np.zeros((count, *rows.d.shape))
     for claim in range(columns.count):
         by_group[groups[claim]] += known[:, claim]
-    out = prior + factor * _sum_of_others(by_group)
-    if not unknown.any():
-        return out
-    return out + _unknown_of_others(solution, some, groups, count, factor)
+    out = factor * _sum_of_others(by_group)
+    if unknown.any():
+        out = out + _unknown_of_others(solution, some, groups, count, factor)
+    return np.asarray(out)
 
 
 def _sum_of_others(by_group: Array) -> Array:
@@ -223,36 +261,85 @@ def _unknown_of_others(
 # ------------------------------------------------------------------ the unknown reliability
 
 
-@attrs.frozen(eq=False)
 class ReliabilityDensity:
-    """Unnormalised log posterior density of logit p, the shared unknown reliability."""
+    """Unnormalised log posterior density of logit p, the shared unknown reliability.
 
-    solution: Solution
+    With all shares 1 it is exactly a mixture of Beta densities: at every x the product of the
+    claims' likelihoods is a polynomial in p, whose coefficients are averaged over x and
+    scatter. With other shares the average is taken anew at every p.
+    """
+
+    def __init__(self, solution: Solution) -> None:
+        self._prior = solution.problem.unknown
+        columns = solution.problem.columns
+        self._rows = np.flatnonzero(np.isnan(columns.reliability))
+        self._columns = columns.take(self._rows)
+        self._solution = solution
+        self._exact = bool(np.all(self._columns.share == 1.0)) and len(self._rows) <= _LONGEST
+        self._coefficients = self._average() if self._exact else np.zeros(0)
+
+    def _blocks(self) -> Iterator[tuple[Terms, Array, Array]]:
+        """Terms of the unknown claims at the posterior's nodes, log mean over p, log mass."""
+        solution = self._solution
+        grid = solution.nodes(1e-13)
+        step = max(_POINTS_AT_ONCE // (16 * ORDER * (len(self._rows) + 1)), 1)
+        for begin in range(0, len(grid.d), step):
+            part = grid.part(slice(begin, begin + step))
+            some = terms(self._columns, solution.problem.law, part.panels, part.d, part.scatter)
+            products = unknown_log_products(self._columns, some, solution.rule)
+            mean = log_sum(products + solution.rule.log_weight[:, None, None], 0)
+            with np.errstate(divide="ignore"):
+                yield some, mean, np.log(part.mass)
+
+    def _average(self) -> Array:
+        """Coefficients of p^j (1 - p)^(m - j), averaged over the posterior."""
+        m = len(self._rows)
+        total = np.zeros(m + 1)
+        for some, mean, log_mass in self._blocks():
+            top, coefficients = unknown_polynomials(some, m)
+            weight = np.exp(log_mass - mean + top)
+            total += np.einsum("jrn,rn->j", coefficients, weight)
+        return total
 
     def __call__(self, anchor: Array, d: Array) -> Array:
         """Log density at anchor + d of logit p."""
-        solution = self.solution
-        prior = solution.problem.unknown
-        columns = solution.problem.columns
         logit = (anchor + d).ravel()
-        grid = solution.nodes(1e-18)
-        some = terms(columns, solution.problem.law, grid.panels, grid.d, grid.scatter)
-        at_rule = unknown_log_products(columns, some, solution.rule)
-        average = log_sum(at_rule + solution.rule.log_weight[:, None, None], 0)
         log_p, log_q = -np.logaddexp(0.0, -logit), -np.logaddexp(0.0, logit)
-        rule = ReliabilityRule(np.exp(log_p), np.zeros_like(log_p), None)
-        out = np.empty(len(logit))
-        for begin in range(0, len(logit), 16):
-            part = slice(begin, begin + 16)
-            step = ReliabilityRule(rule.p[part], rule.log_weight[part], None)
-            products = unknown_log_products(columns, some, step)
+        if self._exact:
+            j = np.arange(len(self._coefficients))
             with np.errstate(divide="ignore"):
-                terms_of_x = products - average + np.log(grid.mass)
-            out[part] = log_sum(terms_of_x.reshape(len(step.p), -1), 1)
-        out = out + prior.a * log_p + prior.b * log_q - float(betaln(prior.a, prior.b))
-        return out.reshape(np.broadcast_shapes(anchor.shape, d.shape))
+                logs = np.log(self._coefficients)
+            powers = log_p[:, None] * j + log_q[:, None] * (len(self._rows) - j)
+            out = log_sum(powers + logs, 1)
+        else:
+            out = self._tempered(np.exp(log_p))
+        out = out + self._prior.a * log_p + self._prior.b * log_q
+        return np.asarray(out.reshape(np.broadcast_shapes(anchor.shape, d.shape)))
+
+    def _tempered(self, p: Array) -> Array:
+        out = np.full(len(p), -np.inf)
+        for some, mean, log_mass in self._blocks():
+            for begin in range(0, len(p), 16):
+                part = slice(begin, begin + 16)
+                step = ReliabilityRule(p[part], np.zeros(len(p[part])), None)
+                products = unknown_log_products(self._columns, some, step)
+                each = (products - mean + log_mass).reshape(len(step.p), -1)
+                out[part] = np.logaddexp(out[part], log_sum(each, 1))
+        return out
+
+    def panels(self) -> Panels:
+        """First panels for logit p: its density falls like exp(-a |logit p|)."""
+        low, high = -36.0 / self._prior.a, 36.0 / self._prior.b
+        edges = np.linspace(low, high, max(int(np.ceil((high - low) / 4.0)), 4) + 1)
+        zero = np.zeros(len(edges) - 1)
+        kind = np.zeros(len(edges) - 1, dtype=np.int64)
+        return Panels(kind, zero, kind, edges[:-1], edges[1:])
 
     def on_panels(self, panels: Panels) -> Array:
         """Log density at the nodes of panels."""
         d, _ = panels.nodes()
         return self(panels.anchor[:, None], d)
+
+
+#: Claims of unknown reliability up to which their product is multiplied out at once.
+_LONGEST = 60

@@ -12,7 +12,7 @@ from reliability.claims.columns import Columns, Form
 from reliability.engine import normal
 from reliability.engine.density import Distribution, NormalMixture, PanelDensity
 from reliability.engine.existence import Existence, existence
-from reliability.engine.explain import claim_distribution, leave_out
+from reliability.engine.explain import LeftOutLogs, claim_distribution, leave_out
 from reliability.engine.likelihoods import Claims, UnsoundKind, UnsoundLaw, distribution_of_claim
 from reliability.engine.mixture import NO_SCATTER, Problem, features, reliability_rule
 from reliability.engine.panels import WEIGHTS
@@ -29,6 +29,8 @@ IntArray = NDArray[np.int64]
 
 #: Error of reused nodes above which leaving a claim out is computed on nodes of its own.
 REUSE_TOLERANCE = 1e-9
+#: Share of the last panel of the scatter above which the scatter reaches farther without them.
+SCATTER_REUSE_TOLERANCE = 1e-6
 
 
 @attrs.frozen(eq=False)
@@ -255,7 +257,7 @@ def leave_origins_out(inference: Inference, group: IntArray, dependence: float) 
         return [LeftOut(nothing, nothing, every)]
     factor = (1.0 + (origins - 1) * dependence) / (1.0 + (origins - 2) * dependence)
     setup = inference.setup
-    reuse = inference.mixture is not None and setup.scatter is None and setup.shared == 0.0
+    reuse = inference.mixture is not None and setup.shared == 0.0
     stored = leave_out(inference.mixture, group, factor) if reuse and inference.mixture else None
     out: list[LeftOut] = []
     for origin in range(origins):
@@ -269,7 +271,7 @@ def leave_origins_out(inference: Inference, group: IntArray, dependence: float) 
                 and inference.mixture is not None
                 and not _moves_hull(inference, rest)
             ):
-                left = _from_stored(inference, columns, stored[origin], members)
+                left = _from_stored(inference, columns, stored, origin, members)
             elif inference.normal is not None and setup.correlation is None:
                 left = _normal_without(inference, members, factor, columns)
             else:
@@ -324,38 +326,41 @@ def _check(columns: Columns, inference: Inference) -> Existence:
     return exists
 
 
-def _from_stored(inference: Inference, columns: Columns, logs: Array, members: IntArray) -> LeftOut:
-    """The others' posterior from log likelihoods summed again on the same panels."""
+def _from_stored(
+    inference: Inference, columns: Columns, stored: LeftOutLogs, origin: int, members: IntArray
+) -> LeftOut:
+    """The others' posterior from log likelihoods summed again on the same nodes."""
     _check(columns, inference)
     solution = inference.mixture
     assert solution is not None  # noqa: S101 - only called with stored nodes
+    logs = stored.log_density[origin]
     panels = solution.mesh.panels
-    d, slope = panels.nodes()
+    _, slope = panels.nodes()
     g = logs + slope
     top = float(g.max())
-    values = np.nan_to_num(np.exp(g - top))
+    values = np.exp(g - top)
+    values[np.isnan(values)] = 0.0
     total = float(np.sum(values @ WEIGHTS))
-    error = coefficient_error(values) / total
-    if float(error.sum()) > REUSE_TOLERANCE:
+    error = float(coefficient_error(values).sum()) / total
+    mass = values * WEIGHTS / total
+    beyond = float(np.sum(stored.scatter_at_end[origin] * mass))
+    if error > REUSE_TOLERANCE or beyond > SCATTER_REUSE_TOLERANCE:
         rest = np.setdiff1d(np.arange(inference.columns.count), members)
         return _solved_anew(inference, columns, members, rest)
-    mesh = Mesh(panels, logs, values, np.array([top]), np.array([total]), np.array([error.sum()]))
+    mesh = Mesh(panels, logs, values, np.array([top]), np.array([total]), np.array([error]))
     other = PanelDensity.from_mesh(
         mesh, solution.distribution.evaluate, inference.prior.low, inference.prior.high
     )
     mass = solution.mesh.node_mass
     gap = (solution.mesh.log_density - solution.mesh.log_total[0]) - (logs - mesh.log_total[0])
     divergence = float(np.sum(np.where(mass > 0.0, mass * gap, 0.0)))
-    tail: dict[int, float] = {}
-    rows = np.arange(panels.count)
-    for member in members:
-        claims = Claims.pair(
-            inference.columns, np.full(panels.count, member), panels.anchor[rows], NO_SCATTER
+    tail = {
+        int(member): _two_sided(
+            float(np.sum(stored.below[member] * mesh.node_mass)),
+            int(inference.columns.form[member]),
         )
-        below = distribution_of_claim(claims, d, inference.columns.knots)
-        tail[int(member)] = _two_sided(
-            float(np.sum(below * mesh.node_mass)), int(inference.columns.form[member])
-        )
+        for member in members
+    }
     return LeftOut(max(divergence, 0.0), _median(other), tail)
 
 

@@ -253,6 +253,23 @@ def unknown_log_products(columns: Columns, some: Terms, rule: ReliabilityRule) -
     return out
 
 
+def unknown_polynomials(some: Terms, m: int) -> tuple[Array, Array]:
+    """Product of m claims' likelihoods as polynomials in p, one per node.
+
+    Returns
+    -------
+    (panels, nodes) log of a factor, and (m + 1, panels, nodes) coefficients of
+    ``p^j (1 - p)^(m - j)``
+    """
+    top = np.maximum(some.sound, some.unsound)
+    with np.errstate(invalid="ignore"):
+        s, u = np.exp(some.sound - top), np.exp(some.unsound - top)
+    count = len(some.starts)
+    slot = np.arange(len(s)) % m
+    coefficients = _multiply_out(s, u, some.panel, slot, count, m)
+    return np.add.reduceat(top, some.starts, axis=0), coefficients
+
+
 def _multiply_out(s: Array, u: Array, group: IntArray, slot: IntArray, count: int, k: int) -> Array:
     """Coefficients c_j of groups of k factors: (k + 1, groups, nodes); short ones are padded."""
     nodes = s.shape[1]

@@ -165,6 +165,19 @@ class Grid:
         """Rows in the shape that the likelihoods expect."""
         return _at(self.anchor)
 
+    def part(self, rows: slice) -> Grid:
+        """Some of the rows."""
+        tau, inflation = self.scatter.tau, self.scatter.inflation
+        return Grid(
+            self.anchor[rows],
+            self.d[rows],
+            Scatter(
+                tau if len(tau) == 1 else tau[rows],
+                inflation if len(inflation) == 1 else inflation[rows],
+            ),
+            self.mass[rows],
+        )
+
 
 @attrs.frozen(eq=False)
 class Solution:
@@ -203,6 +216,28 @@ class Solution:
             Scatter(tau, inflation),
             whole[live],
         )
+
+    def rows(self, anchor: Array, d: Array) -> Grid:
+        """Given nodes of x, each at every node of the scatter, without masses."""
+        if self.grid is None:
+            return Grid(anchor, d, NO_SCATTER, d)
+        count = len(self.grid.values)
+        every = np.repeat(d, count, axis=0)
+        return Grid(np.repeat(anchor, count, axis=0), every, self.grid.scatter(len(d)), every)
+
+    def log_weights_without(self, groups: NDArray[np.int64]) -> Array:
+        """Log weights of the scatter's nodes when each group is left out: (groups, nodes).
+
+        A prior that is made from the claims' sds is made anew from those of the others.
+        """
+        count = int(groups.max()) + 1
+        if self.grid is None or self.scatter_prior is None:
+            return np.zeros((count, 1))
+        out = np.empty((count, len(self.grid.values)))
+        for group in range(count):
+            rest = self.problem.columns.take(np.flatnonzero(groups != group))
+            out[group] = _grid(rest, self.scatter_prior, self.grid.panels).log_weight
+        return out
 
     def scatter_distribution(self) -> PanelDensity | None:
         """Posterior of the scatter."""
@@ -246,7 +281,7 @@ def solve_mixture(
     noise = rounding(problem, (float(first.anchor[row]), float(d[row, column])))
     error = np.inf
     for _ in range(_MAX_ROUNDS):
-        grid = _grid(problem, scatter_prior, panels)
+        grid = _grid(problem.columns, scatter_prior, panels)
         density = Density(problem, rule, grid)
         mesh = refine(mesh_panels, _on_panels(density), 1, noise=noise)
         each = _scatter_errors(density, mesh)
@@ -284,10 +319,10 @@ def _on_panels(density: Density):  # type: ignore[no-untyped-def]  # noqa: ANN20
     return log_density
 
 
-def _grid(problem: Problem, prior: ScatterPrior, panels: Panels) -> ScatterGrid:
+def _grid(columns: Columns, prior: ScatterPrior, panels: Panels) -> ScatterGrid:
     d, slope = panels.nodes()
     values = panels.anchor[:, None] + d
-    log_prior = prior.log_scatter(values, stated_variances(problem.columns, len(values)))
+    log_prior = prior.log_scatter(values, stated_variances(columns, len(values)))
     log_weight = log_prior + slope + np.log(WEIGHTS)
     return ScatterGrid(values.ravel(), log_weight.ravel(), prior.low > 0.0, panels)
 
