@@ -143,7 +143,7 @@ class Posterior:
         mean = float(self._scale.to_theta(origin)) + means[0]
         if orders == 1:
             return mean, np.inf
-        return mean, max(means[1] - means[0] ** 2, 0.0)
+        return mean, max(means[1] - means[0] * means[0], 0.0)
 
     def mean(self) -> float:
         """Mean; inf or nan where it does not exist."""

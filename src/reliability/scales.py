@@ -81,18 +81,27 @@ class Scale:
             return x
         return np.asarray(-np.abs(x) - 2.0 * np.log1p(np.exp(-np.abs(x))))
 
-    def deviation(self, shift: ArrayLike, origin: float) -> Array:
-        """theta(origin + shift) - theta(origin), without cancellation for small shifts."""
+    def log_deviation(self, shift: ArrayLike, origin: float) -> tuple[Array, Array]:
+        """Log size and sign of theta(origin + shift) - theta(origin).
+
+        Small shifts do not cancel and large ones do not overflow.
+        """
         shift = np.asarray(shift, dtype=np.float64)
-        if self.name == "linear":
-            return shift
-        with np.errstate(over="ignore", invalid="ignore"):
-            growth = np.expm1(shift)
-            base = float(self.to_theta(origin))
+        sign = np.sign(shift)
+        with np.errstate(divide="ignore"):
+            if self.name == "linear":
+                return np.log(np.abs(shift)), sign
+            small = np.log(np.abs(np.expm1(np.minimum(shift, 1.0))))
+            growth = np.where(
+                shift > 1.0, shift + np.log1p(-np.exp(-np.maximum(shift, 1.0))), small
+            )
             if self.name == "log":
-                return np.asarray(base * growth)
-            rise = base * (1.0 - base) * growth / (1.0 + base * growth)
-        return np.where(np.isinf(growth), 1.0 - base, rise)
+                return origin + growth, sign
+            # theta' - theta = theta (1 - theta) g / (1 + theta g), g = exp(shift) - 1
+            log_theta, log_rest = -np.logaddexp(0.0, -origin), -np.logaddexp(0.0, origin)
+            return np.asarray(
+                log_theta + log_rest + growth - np.logaddexp(log_rest, log_theta + shift)
+            ), sign
 
     def contains(self, theta: float) -> bool:
         """Whether the quantity can have this value."""

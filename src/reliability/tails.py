@@ -58,6 +58,16 @@ class Tail:
         """The exponent q, infinite where the tail falls faster than every power."""
         return INFINITY if self.fast or self.rate > 0.0 or self.smooth else self.power
 
+    @property
+    def reach_power(self) -> float:
+        """The power that quadrature must follow: that of a moment at an exponential's limit.
+
+        Times exp(rate |x|) an exponential tail leaves its power alone.
+        """
+        if self.fast or self.rate == 0.0 or self.power <= 1.0:
+            return self.effective_power
+        return self.power
+
     def integrable(self, order: float = 0.0) -> bool:
         """Whether ``|x|^order`` times the density has a finite integral."""
         return self.effective_power > order + 1.0

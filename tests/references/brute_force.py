@@ -1208,6 +1208,11 @@ class Posterior:
         centres = [c for claim in self.claims for c in claim.centres()] + self.prior.centres
         centres += self._pooled()
         kinks = [k for claim in self.claims for k in claim.kinks()]
+        if self.scatter.kind == "heterogeneity":
+            # Knots move with tau^2, which leaves a power 3/2 of the distance at each of them.
+            for claim in self.claims:
+                if isinstance(claim, QuantilesClaim):
+                    centres += [(k, s * real.number(1e-10)) for k, s in claim.centres()[:-1]]
         if self.problem["shared"]:
             integral: Any = SharedIntegral(self, centres, kinks, moments)
         else:

@@ -23,7 +23,7 @@ from reliability.engine.panels import (
     Panels,
     initial_panels,
 )
-from reliability.engine.quadrature import Mesh, refine
+from reliability.engine.quadrature import Integrand, Mesh, refine
 from reliability.scales import Scale
 
 __all__ = ["Distribution", "Evaluate", "NormalMixture", "PanelDensity"]
@@ -192,12 +192,12 @@ class PanelDensity:
             return float("nan"), []
         origin = float(self.quantile(np.array(0.5), np.array(0.5)))
 
-        def power(order: int) -> Callable[[Panels], Array]:
-            def factor(panels: Panels) -> Array:
+        def power(order: int) -> Integrand:
+            def factor(panels: Panels) -> tuple[Array, Array]:
                 d, _ = panels.nodes()
                 shift = (panels.anchor - origin)[:, None] + d
-                with np.errstate(over="ignore"):
-                    return np.asarray(scale.deviation(shift, origin) ** order)
+                log_size, sign = scale.log_deviation(shift, origin)
+                return order * log_size, sign**order
 
             return factor
 
@@ -208,12 +208,17 @@ class PanelDensity:
             return self.evaluate(panels.anchor[:, None], d)
 
         mesh = refine(self.panels, log_density, 1, integrands=factors, known=self.mesh)
-        mass = mesh.node_mass
-        with np.errstate(invalid="ignore", over="ignore"):
-            return origin, [
-                float(np.sum(np.where(mass > 0.0, mass * factor(mesh.panels), 0.0)))
-                for factor in factors
-            ]
+        _, slope = mesh.panels.nodes()
+        logs = mesh.log_density + slope - mesh.log_total[0]
+        means = []
+        for factor in factors:
+            log_size, sign = factor(mesh.panels)
+            exponent = logs + log_size
+            # Beyond this, rounding of the exponents has eaten every digit of what is left.
+            known = (np.abs(exponent) < 700.0) & (np.abs(log_size) < 1e15)
+            terms = np.where(known, sign * np.exp(np.where(known, exponent, 0.0)), 0.0)
+            means.append(float(np.sum(terms @ WEIGHTS)))
+        return origin, means
 
     def mean_of_log_density(self, scale: Scale) -> float:
         """Mean of log density of theta: minus the differential entropy."""

@@ -78,13 +78,14 @@ class _Side:
         return Tail(self.power, self.rate, fast=self.gaussian > 0.0)
 
 
-def _side(columns: Columns, law: UnsoundLaw, upper: bool) -> _Side:
+def _side(columns: Columns, law: UnsoundLaw, *, upper: bool, stretched: bool) -> _Side:
     """Tails of all claims towards one end, multiplied.
 
     A sound claim falls like a normal, but for a bound towards its open side: exponentially, or
     not at all if verified. An unsound one falls like R^-2 under Floor(inf) (R^-1 for the
     distribution function that a verified bound has), unless its interest excludes that side;
-    a Void does not fall. What may be either falls as the slower of the two.
+    a Void does not fall. What may be either falls as the slower of the two: where a scatter
+    stretches normal tails (``stretched``) that is the unsound one, not the bound's exponential.
     """
     r, form = columns.reliability, columns.form
     open_side = (columns.direction > 0.0) == upper
@@ -106,7 +107,9 @@ def _side(columns: Columns, law: UnsoundLaw, upper: bool) -> _Side:
         unsound_power = np.where(verified | falls, 0.0, unsound_power)
     only_sound, only_unsound = r == 1.0, r == 0.0
     fast = np.where(
-        only_sound, sound_fast, np.where(only_unsound, unsound_fast, sound_fast & unsound_fast)
+        only_sound,
+        sound_fast,
+        np.where(only_unsound, unsound_fast, unsound_fast & (sound_fast | stretched)),
     )
     # An unsound tail that is not fast is a power, slower than any exponential; a verified
     # bound's sound tail does not fall at all.
@@ -129,7 +132,10 @@ def existence(
     scatter: ScatterPrior | None,
 ) -> Existence:
     """Tails of the posterior of one quantity, or the reason why there is none."""
-    sides = {upper: _side(columns, law, upper) for upper in (False, True)}
+    stretched = scatter is not None
+    sides = {
+        upper: _side(columns, law, upper=upper, stretched=stretched) for upper in (False, True)
+    }
     void = (columns.reliability != 1.0) & (law.kind is UnsoundKind.VOID)
     spread_out = (columns.form != Form.BOUND) & ~void
     total = float(columns.share[spread_out].sum())
@@ -139,10 +145,10 @@ def existence(
     def likelihood_tail(side: _Side) -> Tail:
         tail = side.tail()
         if np.isfinite(power):
-            stretched = total + power - 1.0
+            scaling = total + power - 1.0
             if tail.fast:
-                return Tail(stretched, side.rate)
-            return Tail(min(side.power, stretched), side.rate)
+                return Tail(scaling, side.rate)
+            return Tail(min(side.power, scaling), side.rate)
         # No scatter, or a bounded one, stretches nothing without limit.
         if scale == 0.0 or not tail.fast:
             return tail

@@ -177,8 +177,8 @@ def _infer_mixture(columns: Columns, setup: Setup, prior: PriorOnX, exists: Exis
         setup.law,
         of_z,
         setup.unknown,
-        exists.lower.effective_power,
-        exists.upper.effective_power,
+        exists.lower.reach_power,
+        exists.upper.reach_power,
     )
     unknown = np.isnan(columns.reliability)
     rule = reliability_rule(setup.unknown, columns.share[unknown])

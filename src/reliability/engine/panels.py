@@ -48,6 +48,8 @@ LEGENDRE: Array = (
 PANEL_WIDTH = 2.0
 #: How fast the local scale grows with the distance from a claim.
 GROWTH = 0.3
+#: Panels of one quantity to begin with, at the most; refinement adds where it must.
+MOST_PIECES = 5_000
 #: The bulk ends this many sds beyond the outermost claim; log panels follow.
 REACH = 9.0
 #: Lengths in log distance of successive tail panels, before scaling; see ``_tail``.
@@ -230,6 +232,10 @@ def _landmarks(features: Features, quantities: int) -> tuple[IntArray, Array]:
     low, high = np.full(quantities, np.inf), np.full(quantities, -np.inf)
     np.minimum.at(low, features.quantity, features.location - REACH * features.scale)
     np.maximum.at(high, features.quantity, features.location + REACH * features.scale)
+    np.minimum.at(low, features.kink_quantity, features.kink)
+    np.maximum.at(high, features.kink_quantity, features.kink)
+    low = np.where(np.isfinite(features.low), np.minimum(low, features.low), low)
+    high = np.where(np.isfinite(features.high), np.maximum(high, features.high), high)
     count = len(features.location)
     near = np.tile(_LANDMARKS, count)
     lists_f, lists_s = [np.repeat(np.arange(count), len(_LANDMARKS))], [near]
@@ -330,7 +336,7 @@ def _edges(marks: _Marks, t: Array, first: IntArray, last: IntArray) -> _Marks:
     t : panels to the left of each mark
     first, last : first and last mark of each quantity
     """
-    pieces = np.maximum(np.ceil(t[last] - t[first]).astype(np.int64), 1)
+    pieces = np.clip(np.ceil(t[last] - t[first]), 1, MOST_PIECES).astype(np.int64)
     quantity = np.repeat(np.arange(len(first)), pieces + 1)
     number = np.arange(len(quantity)) - np.repeat(np.cumsum(pieces + 1) - (pieces + 1), pieces + 1)
     length = ((t[last] - t[first]) / pieces)[quantity]

@@ -28,8 +28,9 @@ MAX_PANELS = 20_000
 
 #: log density at the nodes of panels: (panels, ORDER).
 LogDensity = Callable[[Panels], Array]
-#: A factor on the density at the nodes, whose integral must converge too: (panels, ORDER).
-Integrand = Callable[[Panels], Array]
+#: A factor on the density at the nodes whose integral must converge too: log size and sign,
+#: each (panels, ORDER).
+Integrand = Callable[[Panels], tuple[Array, Array]]
 
 
 @attrs.frozen(eq=False)
@@ -137,18 +138,13 @@ def refine(
     slopes = panels.nodes()[1]
     for _ in range(MAX_ROUNDS):
         g = logs + slopes
-        top = np.full(quantities, -np.inf)
-        np.maximum.at(top, panels.quantity, g.max(axis=1))
-        with np.errstate(under="ignore", invalid="ignore"):
-            values = np.exp(g - top[panels.quantity][:, None])
-        values[np.isnan(values)] = 0.0
+        values, top = _scaled(g, panels, quantities)
         mass = values @ WEIGHTS
         total = segment_sum(panels.quantity, mass, quantities)
         error = coefficient_error(values)
         fails = _fails(error, mass, total[panels.quantity], tolerance, noise)
-        for factor in factors:
-            with np.errstate(invalid="ignore", over="ignore"):
-                weighted = np.where(values > 0.0, values * factor, 0.0)
+        for log_factor, sign in factors:
+            weighted = sign * _scaled(g + log_factor, panels, quantities)[0]
             size = np.abs(weighted) @ WEIGHTS
             whole = segment_sum(panels.quantity, size, quantities)[panels.quantity]
             fails |= _fails(coefficient_error(weighted), size, whole, 10.0 * tolerance, noise)
@@ -161,14 +157,28 @@ def refine(
         logs = np.concatenate([logs[keep], log_density(halves)])
         slopes = np.concatenate([slopes[keep], halves.nodes()[1]])
         factors = [
-            np.concatenate([old[keep], factor(halves)])
-            for old, factor in zip(factors, integrands, strict=True)
+            (np.concatenate([old[keep], new]), np.concatenate([old_sign[keep], new_sign]))
+            for (old, old_sign), (new, new_sign) in zip(
+                factors, (factor(halves) for factor in integrands), strict=True
+            )
         ]
     order = panels.order()
     bound = segment_sum(panels.quantity, error, quantities)
     with np.errstate(invalid="ignore", divide="ignore"):
         bound = bound / total + noise
     return Mesh(panels.take(order), logs[order], values[order], top, total, bound)
+
+
+def _scaled(logs: Array, panels: Panels, quantities: int) -> tuple[Array, Array]:
+    """Exponentials of logs minus each quantity's largest, and that largest."""
+    # Beyond this, rounding of the exponents has eaten every digit of what is left.
+    logs = np.where(np.abs(logs) < 1e15, logs, -np.inf)
+    top = np.full(quantities, -np.inf)
+    np.maximum.at(top, panels.quantity, logs.max(axis=1))
+    with np.errstate(under="ignore", invalid="ignore"):
+        values = np.exp(logs - top[panels.quantity][:, None])
+    values[np.isnan(values)] = 0.0
+    return values, top
 
 
 def _fails(
