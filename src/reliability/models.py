@@ -15,6 +15,7 @@ from reliability.priors import (
     Pareto,
     QuantityPrior,
     ScatterPrior,
+    is_finite,
 )
 
 __all__ = ["Floor", "Model", "Unsound", "Void", "Wide"]
@@ -26,7 +27,7 @@ def _factor(instance: Any, attribute: attrs.Attribute[Any], value: float) -> Non
         raise WrongTypeError(f"{name} must be a number (got {value!r})")
     if not value > 1:
         raise InvalidValueError(f"{name} must be greater than 1 (got {value!r})")
-    if np.isinf(value) and not isinstance(instance, Floor):
+    if not is_finite(value) and not (isinstance(instance, Floor) and value == np.inf):
         raise InvalidValueError(f"{name} must be finite (got {value!r}); Floor allows inf")
 
 
@@ -88,7 +89,7 @@ def _within(low: float, high: float, remedy: str) -> Any:
         name = f"Model: {attribute.name}"
         if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
             raise WrongTypeError(f"{name} must be a number (got {value!r})")
-        if not (low <= value <= high and np.isfinite(value)):
+        if not (low <= value <= high):
             raise InvalidValueError(f"{name} must lie in {remedy} (got {value!r})")
 
     return check

@@ -7,6 +7,7 @@ flat in x. A prior on the scatter is a density of tau (on the scale) or of the i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -63,8 +64,16 @@ def _number(instance: Any, attribute: attrs.Attribute[Any], value: float) -> Non
     name = f"{type(instance).__name__}: {attribute.name}"
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise WrongTypeError(f"{name} must be a number (got {value!r})")
-    if not np.isfinite(value):
+    if not is_finite(value):
         raise InvalidValueError(f"{name} must be finite (got {value!r})")
+
+
+def is_finite(value: float) -> bool:
+    """Whether a number is one that floats can hold."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _positive(instance: Any, attribute: attrs.Attribute[Any], value: float) -> None:

@@ -98,7 +98,8 @@ def per_claim(solution: Solution) -> PerClaim:
             zeta[:, sure] = 1.0
         w = precision * (relative + zeta * (1.0 - relative))
         total = w.sum(axis=1)
-        scaled = np.divide(mass, total, out=np.zeros_like(mass), where=total > 0.0)
+        # Where every claim is surely unsound and says nothing, none has a weight.
+        scaled = np.divide(mass, total, out=np.zeros_like(mass), where=total > 1e-250 * mass)
         soundness += np.einsum("rcn,rn->c", zeta, mass)
         weight += np.einsum("rcn,rn->c", w, scaled)
     total_mass = grid.mass.sum()

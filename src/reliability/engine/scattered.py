@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from reliability.claims.columns import Columns
+from reliability.claims.columns import Columns, Form
 from reliability.engine.density import PanelDensity
 from reliability.engine.likelihoods import Scatter
 from reliability.engine.mixture import (
@@ -25,7 +25,7 @@ from reliability.engine.mixture import (
 )
 from reliability.engine.normal import first_scatter_panels, log_prior_mass
 from reliability.engine.panels import LEGENDRE, NODES, ORDER, WEIGHTS, Panels, initial_panels
-from reliability.engine.quadrature import Mesh, prune, refine
+from reliability.engine.quadrature import TOLERANCE, Mesh, prune, refine
 from reliability.priors import ScatterPrior, StatedVariances
 
 __all__ = ["Density", "Grid", "ScatterGrid", "ScatterMarginal", "Solution", "solve_mixture"]
@@ -37,6 +37,8 @@ SCATTER_TOLERANCE = 1e-10
 #: Rule in x that is enough to see how the scatter's posterior bends.
 _COARSE = np.polynomial.legendre.leggauss(5)
 _MAX_ROUNDS = 8
+#: Accepted error per panel where knots move with the scatter: convergence is slow there.
+MOVING_TOLERANCE = 1e-9
 _ROWS_AT_ONCE = 1 << 15
 
 
@@ -274,6 +276,10 @@ def solve_mixture(
         np.concatenate([sds, smallest]), spread, scatter_prior, scatter_power
     )
     panels = _presolve(problem, rule, scatter_prior, first, panels)
+    # The knots of stated quantiles move with the scatter, so no edges can be put on them.
+    moving = bool(np.any(columns.form == Form.QUANTILES))
+    x_tolerance = MOVING_TOLERANCE if moving else TOLERANCE
+    tolerance = 30.0 * MOVING_TOLERANCE if moving else SCATTER_TOLERANCE
     mesh_panels = first
     d, _ = first.nodes()
     start = Density(problem, rule, None)(first.anchor[:, None], d)
@@ -283,10 +289,10 @@ def solve_mixture(
     for _ in range(_MAX_ROUNDS):
         grid = _grid(problem.columns, scatter_prior, panels)
         density = Density(problem, rule, grid)
-        mesh = refine(mesh_panels, _on_panels(density), 1, noise=noise)
+        mesh = refine(mesh_panels, _on_panels(density), 1, noise=noise, tolerance=x_tolerance)
         each = _scatter_errors(density, mesh)
         error = float(each.sum())
-        fails = (each > SCATTER_TOLERANCE) & panels.splittable()
+        fails = (each > tolerance) & panels.splittable()
         if not fails.any():
             break
         panels = Panels.join([panels.take(~fails), panels.take(fails).bisect()])
