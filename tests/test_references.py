@@ -7,11 +7,11 @@ import math
 from pathlib import Path
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 
 from reliability import (
-
     About,
     AtLeast,
     AtMost,
@@ -29,6 +29,7 @@ from reliability import (
     combine,
     priors,
 )
+from reliability import combination as module
 from reliability.claims.statements import Statement
 
 REFERENCES = Path(__file__).parent / "references"
@@ -108,9 +109,7 @@ def test_bayesmeta(case: dict[str, Any]) -> None:
         return float(block["sd"] or (high - low) / 4.0)
 
     check_distribution(result.posterior, expected["mu"], sd=spread(expected["mu"]))
-    check_distribution(
-        result.predictive, expected["predictive"], sd=spread(expected["predictive"])
-    )
+    check_distribution(result.predictive, expected["predictive"], sd=spread(expected["predictive"]))
     assert result.heterogeneity is not None
     check_distribution(result.heterogeneity, expected["tau"], sd=spread(expected["tau"]))
     log_evidence = expected["log_marginal_likelihood"]
@@ -250,9 +249,7 @@ BRUTE = load("brute_force.json")
 def statement(claim: dict[str, Any]) -> Statement:
     form = claim["form"]
     if form == "estimate":
-        stated = {
-            k: claim[k] for k in ("sd", "low", "high", "level") if claim.get(k) is not None
-        }
+        stated = {k: claim[k] for k in ("sd", "low", "high", "level") if claim.get(k) is not None}
         return Estimate(claim["value"], **stated)
     if form == "about":
         return About(claim["value"])
@@ -314,13 +311,9 @@ def with_shares(
     claims: list[Claim], shares: list[float], scale: Any, prior: Any, model: Model
 ) -> Combination:
     """Combine with shares given one by one, which origins alone could not make."""
-    import reliability.combination as module
-
     original = module.share_out
 
     def given(*arguments: Any) -> Any:
-        import attrs
-
         result = original(*arguments)
         return attrs.evolve(result, share=np.array(shares)[result.active])
 

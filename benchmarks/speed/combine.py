@@ -56,9 +56,19 @@ def arrays(y: np.ndarray, sd: np.ndarray) -> Callable[[], Any]:
 
     def run() -> Any:
         problem = NormalProblem(
-            value=y, variance=sd**2, extra=0.0 * y, share=ones, design=ones, stated=sd**2,
-            basis=None, prior_mean=0.0, prior_variance=np.inf, shared_variance=0.0,
-            heterogeneity=prior, inflation=None, scatter_power=np.inf,
+            value=y,
+            variance=sd**2,
+            extra=0.0 * y,
+            share=ones,
+            design=ones,
+            stated=sd**2,
+            basis=None,
+            prior_mean=0.0,
+            prior_variance=np.inf,
+            shared_variance=0.0,
+            heterogeneity=prior,
+            inflation=None,
+            scatter_power=np.inf,
         )
         solution = solve_normal(problem)
         given, weight = solution.conditional, solution.weight
@@ -76,8 +86,10 @@ def random_effects(rng: np.random.Generator, count: int) -> None:
 
     sd = rng.uniform(0.3, 1.0, count)
     y = rng.normal(0.0, 1.0, count) + rng.normal(0.0, sd)
-    claims = [Claim(f"s{i}", Estimate(float(a), sd=float(b))) for i, (a, b) in
-              enumerate(zip(y, sd, strict=True))]
+    claims = [
+        Claim(f"s{i}", Estimate(float(a), sd=float(b)))
+        for i, (a, b) in enumerate(zip(y, sd, strict=True))
+    ]
     model = Model.random_effects(priors.HalfNormal(1.0))
     dataset = Dataset(y[:, None], (sd**2)[:, None], X=np.ones((count, 1)), add_intercept=False)
 
@@ -141,7 +153,9 @@ def import_time() -> None:
         return float(np.median(times))
 
     alone, ours = run("import numpy"), run("import reliability")
-    print(f"\nimport numpy {alone:.3f} s, import reliability {ours:.3f} s, more {ours - alone:.3f} s")
+    print(
+        f"\nimport numpy {alone:.3f} s, import reliability {ours:.3f} s, more {ours - alone:.3f} s"
+    )
 
 
 def main() -> None:

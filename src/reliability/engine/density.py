@@ -23,7 +23,7 @@ from reliability.engine.panels import (
     Panels,
     initial_panels,
 )
-from reliability.engine.quadrature import Integrand, Mesh, refine
+from reliability.engine.quadrature import TOLERANCE, Integrand, Mesh, refine
 from reliability.scales import Scale
 
 __all__ = ["Distribution", "Evaluate", "NormalMixture", "PanelDensity"]
@@ -207,7 +207,11 @@ class PanelDensity:
             d, _ = panels.nodes()
             return self.evaluate(panels.anchor[:, None], d)
 
-        mesh = refine(self.panels, log_density, 1, integrands=factors, known=self.mesh)
+        # No finer than the density itself was resolved.
+        tolerance = max(TOLERANCE, float(self.mesh.error[0]) / self.panels.count)
+        mesh = refine(
+            self.panels, log_density, 1, integrands=factors, known=self.mesh, tolerance=tolerance
+        )
         _, slope = mesh.panels.nodes()
         logs = mesh.log_density + slope - mesh.log_total[0]
         means = []

@@ -38,7 +38,7 @@ SCATTER_TOLERANCE = 1e-10
 _COARSE = np.polynomial.legendre.leggauss(5)
 _MAX_ROUNDS = 8
 #: Accepted error per panel where knots move with the scatter: convergence is slow there.
-MOVING_TOLERANCE = 1e-9
+MOVING_TOLERANCE = 3e-9
 _ROWS_AT_ONCE = 1 << 15
 
 
