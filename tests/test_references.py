@@ -41,7 +41,7 @@ def load(name: str) -> Any:
 
 def close(value: float, expected: float, unit: float, tolerance: float = 1e-9) -> bool:
     """Within ``tolerance`` units, or 4 units in the last place."""
-    return abs(value - expected) <= max(tolerance * unit, 4.0 * np.spacing(abs(expected)))
+    return bool(abs(value - expected) <= max(tolerance * unit, 4.0 * np.spacing(abs(expected))))
 
 
 def one(result: Combination | dict[str, Combination]) -> Combination:

@@ -194,7 +194,7 @@ def test_even_at_the_ends_there_is_a_number_or_an_error(value: float) -> None:
         try:
             assert sign * (step(value) - value) > 0
         except InvalidValueError as error:
-            assert "no salient number within the float range" in str(error)  # noqa: PT017
+            assert "no salient number within the float range" in str(error)
 
 
 def test_zero_has_no_salient_neighbours() -> None:

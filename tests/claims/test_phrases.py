@@ -429,7 +429,7 @@ def test_any_text_is_a_statement_or_a_clear_error(text: str) -> None:
     try:
         statement = read(text)
     except ReliabilityError as error:
-        assert str(error)  # noqa: PT017
+        assert str(error)
     else:
         assert isinstance(statement, Statement)
         if len(text) < LONGEST_PHRASE:

@@ -1318,7 +1318,7 @@ class PlainIntegral:
             below += panel.mass
         start, low, high = panel.low, panel.low, panel.high
         x, running = low, below
-        for x, mass in zip(panel.points, panel.masses, strict=True):  # noqa: B007
+        for x, mass in zip(panel.points, panel.masses, strict=True):
             running += mass
             if running > target:
                 break
