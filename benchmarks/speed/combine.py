@@ -128,9 +128,9 @@ def mixture(rng: np.random.Generator) -> None:
         sd = rng.uniform(0.5, 2.0, count)
         y = rng.normal(0.0, 2.0, count)
         row = []
-        for label, reliability in (("reliabilities given", 0.8), ("unknown p integrated", None)):
+        for label, given in (("reliabilities given", 0.8), ("unknown p integrated", None)):
             claims = [
-                Claim(Source(f"s{i}", reliability=reliability), Estimate(float(a), sd=float(b)))
+                Claim(Source(f"s{i}", reliability=given), Estimate(float(a), sd=float(b)))
                 for i, (a, b) in enumerate(zip(y, sd, strict=True))
             ]
 

@@ -149,12 +149,8 @@ def _inside(scale: Scale, field: str, value: float) -> float:
 
 
 def _unstated_sd(scale: Scale, value: float, unstated_error: float) -> float:
-    """Sd on x of a value that states none: relative to the value, or to a share's rarer side.
-
-    A share of 99.5 % is as exact as one of 0.5 %: what is rounded is the smaller part.
-    """
-    size = min(value, 1.0 - value) if scale.name == "logit" else abs(value)
-    return unstated_error * size * float(scale.slope(value))
+    """Sd on x of a value that states none: a part of the value, by the delta method."""
+    return unstated_error * abs(value) * float(scale.slope(value))
 
 
 def _estimate(statement: Estimate, scale: Scale, unstated_error: float) -> dict[str, float]:
