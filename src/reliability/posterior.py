@@ -85,7 +85,8 @@ class Posterior:
 
     def pdf(self, value: ArrayLike) -> float | Array:
         """Density of the quantity at given values, per unit of the quantity."""
-        return _unwrap(np.exp(np.asarray(self.logpdf(value))))
+        with np.errstate(over="ignore"):  # near 0 a density on the log scale may exceed floats
+            return _unwrap(np.exp(np.asarray(self.logpdf(value))))
 
     def _side(self, value: ArrayLike, *, below: bool) -> float | Array:
         theta = np.asarray(value, dtype=np.float64)

@@ -158,7 +158,7 @@ def _infer_normal(columns: Columns, setup: Setup, prior: PriorOnX, exists: Exist
         exists,
         solution.distribution,
         solution.log_normaliser,
-        solution.error,
+        solution.error + exists.beyond_floats,
         solution,
         None,
     )
@@ -184,7 +184,7 @@ def _infer_mixture(columns: Columns, setup: Setup, prior: PriorOnX, exists: Exis
     rule = reliability_rule(setup.unknown, columns.share[unknown])
     solution = solve_mixture(problem, rule, setup.scatter, exists.scatter_power)
     distribution, log_normaliser = solution.distribution, solution.log_normaliser - log_mass
-    error = solution.error
+    error = solution.error + exists.beyond_floats
     if shared_sd > 0.0:
         distribution, log_ratio, more = solve_shared(
             distribution, prior, of_z, shared_sd, features(problem)

@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "LARGEST_LOG",
+    "LARGEST_LOG_SCATTER",
     "LEGENDRE",
     "NODES",
     "ORDER",
@@ -55,6 +57,8 @@ REACH = 9.0
 #: Lengths in log distance of successive tail panels, before scaling; see ``_tail``.
 _TAIL_GROWTH = 1.5
 LARGEST_LOG = 690.0
+#: The scatter is squared.
+LARGEST_LOG_SCATTER = 300.0
 
 
 class Kind(IntEnum):
@@ -456,7 +460,7 @@ def scatter_panels(smallest: float, largest: float, low: float, power: float) ->
     reach = 40.0 / float(slowest_decay(np.array([power]))[0])
     tail = 8
     tail_edges = core_edges[-1] + reach * np.linspace(0.0, 1.0, tail + 1) ** _TAIL_GROWTH
-    edges = np.minimum(np.concatenate([core_edges, tail_edges[1:]]), LARGEST_LOG)
+    edges = np.minimum(np.concatenate([core_edges, tail_edges[1:]]), LARGEST_LOG_SCATTER)
     edges = np.unique(edges)
     count = len(edges)
     return Panels(
