@@ -202,12 +202,18 @@ def finer(unit: float) -> float:
     return float(max(s for s in _steps((1, 2, 5), unit) if s < Fraction(Decimal(repr(unit)))))
 
 
-def salient(value: float, direction: int) -> float:
-    """Next number (1, 1.5, 2, 3, 5, 7.5) 10^k, or its negative, in a direction."""
+def salient(value: float, direction: int, *, share: bool = False) -> float:
+    """Next number (1, 1.5, 2, 3, 5, 7.5) 10^k, or its negative, in a direction.
+
+    For a share beyond 75 % the next one of what is left of the whole.
+    """
     exact = Fraction(Decimal(repr(float(value))))
     size, outward = abs(exact), (exact > 0) == (direction > 0)
     steps = _steps((1, 1.5, 2, 3, 5, 7.5), value)
     step = min(s for s in steps if s > size) if outward else max(s for s in steps if s < size)
+    if share and step >= 1:
+        rest = 1 - exact
+        step = 1 - max(s for s in _steps((1, 1.5, 2, 3, 5, 7.5), float(rest)) if s < rest)
     return float(step) if exact > 0 else -float(step)
 
 
@@ -431,7 +437,7 @@ def on_x(  # noqa: C901, PLR0911 - one return per form
         y, s = to_x(scale, value), unstated_sd(scale, value, unstated)
         lam = claim.get("excess")
         if lam is None:
-            lam = direction * (to_x(scale, salient(value, direction)) - y)
+            lam = direction * (to_x(scale, salient(value, direction, share=scale == "logit")) - y)
         if np.isinf(lam):
             return Claim("bound", y, s, s, s, (y, y), direction=direction)
         ends = sorted((y, y + direction * lam))

@@ -712,7 +712,8 @@ def build_claim(entry: dict[str, Any], problem: dict[str, Any], unsound: Unsound
 
     def unstated(value: float) -> Number:
         theta = number(value)
-        return number(problem["unstated_error"]) * abs(theta) * scale.slope(theta)
+        size = min(theta, 1 - theta) if problem["scale"] == "logit" else abs(theta)
+        return number(problem["unstated_error"]) * size * scale.slope(theta)
 
     def band(value: float, unit: Fraction) -> BandClaim:
         theta = number(value)
@@ -1524,7 +1525,7 @@ def main(names: Sequence[str]) -> None:
         case.update(compute(case, existing_moments(case["result"])))
         seconds = time.perf_counter() - start
         print(f"{case['name']}: agreement {case['agreement']:.1e}, {seconds:.0f} s", flush=True)
-        path.write_text(json.dumps(cases, indent=1) + "\n")
+        path.write_text(json.dumps(cases, indent=0) + "\n")
 
 
 if __name__ == "__main__":

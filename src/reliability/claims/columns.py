@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from reliability.claims.claim import Claim
-from reliability.claims.digits import finer_unit, next_salient, previous_salient
+from reliability.claims.digits import complement, finer_unit, next_salient, previous_salient
 from reliability.claims.statements import About, AtLeast, AtMost, Estimate, Quantiles, Range
 from reliability.errors import InvalidValueError, ReliabilityError, WrongTypeError
 from reliability.scales import Scale
@@ -49,7 +49,8 @@ class Knots:
 
     On piece j of a row, from ``left[j]`` to ``left[j + 1]`` (the first piece reaches down to
     minus infinity, the last up to infinity), the standard normal score is
-    ``z = c0 + c1 u + c2 u^2 + c3 u^3`` with ``u = x - origin[j]``. Rows with fewer pieces are
+    ``z = c0 + c1 u + c2 u^2 + c3 u^3`` with ``u = x - origin[j]``. ``left``, ``origin`` and x are
+    distances from the claim's location, so that narrow claims far from zero keep digits. Rows with fewer pieces are
     padded with copies of their last one, starting at infinity.
     """
 
@@ -149,8 +150,12 @@ def _inside(scale: Scale, field: str, value: float) -> float:
 
 
 def _unstated_sd(scale: Scale, value: float, unstated_error: float) -> float:
-    """Sd on x of a value that states none: a part of the value, by the delta method."""
-    return unstated_error * abs(value) * float(scale.slope(value))
+    """Sd on x of a value that states none: a part of the value, by the delta method.
+
+    On the logit scale a part of the rarer side: 99.5 % says as much as 0.5 % of the opposite.
+    """
+    size = min(value, complement(value)) if scale.name == "logit" else abs(value)
+    return unstated_error * size * float(scale.slope(value))
 
 
 def _estimate(statement: Estimate, scale: Scale, unstated_error: float) -> dict[str, float]:
@@ -250,12 +255,9 @@ def _bound(statement: AtLeast | AtMost, scale: Scale, unstated_error: float) -> 
         salient = (
             next_salient(statement.value) if direction > 0.0 else previous_salient(statement.value)
         )
-        # On the logit scale the next salient number may lie outside the scale.
         if not scale.contains(salient):
-            raise InvalidValueError(
-                f"no rounder number beyond {statement.value:g} exists on the {scale.name} "
-                "scale; give excess= on x"
-            )
+            # The next rounder number after 80 % is 100 %: round what is left of the whole.
+            salient = complement(previous_salient(complement(statement.value)))
         excess = direction * (float(scale.to_x(salient)) - y)
     if np.isinf(excess):
         return row | {
@@ -309,12 +311,15 @@ class _ScoreCurve:
             ]
         )
 
-    def at_score(self, target: float) -> float:
-        """Coordinate with the given score."""
+    def at_score(self, target: float) -> tuple[float, float]:
+        """Coordinate with the given score, as a knot and the distance from it.
+
+        Kept apart because the sum of both loses the digits of a narrow claim far from zero.
+        """
         if target <= self.z[0]:
-            return float(self.x[0] + (target - self.z[0]) / self.slope[0])
+            return float(self.x[0]), float((target - self.z[0]) / self.slope[0])
         if target >= self.z[-1]:
-            return float(self.x[-1] + (target - self.z[-1]) / self.slope[-1])
+            return float(self.x[-1]), float((target - self.z[-1]) / self.slope[-1])
         piece = int(np.searchsorted(self.z, target, side="right")) - 1
         _, origin, c0, c1, c2, c3 = self.pieces()[:, piece + 1]
         low, high = 0.0, float(self.x[piece + 1] - self.x[piece])
@@ -324,11 +329,11 @@ class _ScoreCurve:
             low, high = (low, u) if error > 0.0 else (u, high)
             slope = c1 + u * (2.0 * c2 + 3.0 * u * c3)
             step = u - error / slope if slope > 0.0 else low
-            new = step if low < step < high else 0.5 * (low + high)
+            new = step if low <= step <= high else 0.5 * (low + high)
             if abs(new - u) <= 1e-16 * abs(high):
                 break
             u = new
-        return float(origin + u)
+        return float(origin), float(u)
 
 
 def _quantiles(
@@ -343,17 +348,21 @@ def _quantiles(
             "floating point"
         )
     curve = _ScoreCurve.through(x, np.asarray(ndtri(np.array(statement.probabilities))))
-    sd = 0.5 * (curve.at_score(1.0) - curve.at_score(-1.0))
+    (low_knot, below), (high_knot, above) = curve.at_score(-1.0), curve.at_score(1.0)
+    sd = 0.5 * ((high_knot - low_knot) + (above - below))
+    location = sum(curve.at_score(0.0))
     row = _blank() | {
         "form": float(Form.QUANTILES),
-        "location": curve.at_score(0.0),
+        "location": location,
         "sd_low": sd,
         "sd_high": sd,
         "stated_sd": sd,
         "hull_low": float(x[0]),
         "hull_high": float(x[-1]),
     }
-    return row, curve.pieces()
+    pieces = curve.pieces()
+    pieces[:2] -= location
+    return row, pieces
 
 
 _CONVERTERS: dict[type, Callable[[Any, Scale, float], dict[str, float]]] = {

@@ -16,6 +16,7 @@ from reliability.errors import InvalidValueError, WrongTypeError
 
 __all__ = [
     "coarser_unit",
+    "complement",
     "finer_unit",
     "next_salient",
     "plain",
@@ -233,6 +234,15 @@ def _salient(value: float, *, up: bool) -> float:
             f"no salient number within the float range is {side} {short(value)}"
         )
     return -size if negative else size
+
+
+def complement(share: float) -> float:
+    """What is left of the whole: 1 - share, in the decimals that the share is written in.
+
+    >>> complement(0.8), 1 - 0.8
+    (0.2, 0.19999999999999996)
+    """
+    return float(1 - _decimal(share, "share"))
 
 
 def plain(value: float) -> str:

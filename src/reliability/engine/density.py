@@ -293,7 +293,7 @@ class PanelDensity:
             low = np.where(excess > 0.0, low, t)
             with np.errstate(divide="ignore", invalid="ignore"):
                 new = t - excess / slope
-            new = np.where((new > low) & (new < high), new, 0.5 * (low + high))
+            new = np.where((new >= low) & (new <= high), new, 0.5 * (low + high))
             moved = np.abs(new - t)
             t = new
             # Newton squares its error: after a step of 1e-11 what is left is rounding.

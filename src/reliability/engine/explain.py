@@ -83,17 +83,20 @@ def per_claim(solution: Solution) -> PerClaim:
         products = unknown_log_products(columns, some, solution.rule)
         logs = products + solution.rule.log_weight[:, None, None]
         share_of_p = np.exp(logs - log_sum(logs, 0))
-        steps = [(float(p), share_of_p[k] * grid.mass) for k, p in enumerate(solution.rule.p)]
-        steps = [(p, mass) for p, mass in steps if mass.sum() > 1e-12]
+        steps = [
+            (float(p), float(q), share_of_p[k] * grid.mass)
+            for k, (p, q) in enumerate(zip(solution.rule.p, solution.rule.q, strict=True))
+        ]
+        steps = [step for step in steps if step[2].sum() > 1e-12]
     else:
-        steps = [(0.5, grid.mass)]
+        steps = [(0.5, 0.5, grid.mass)]
     sure = reliability == 1.0
     soundness, weight = np.zeros(columns.count), np.zeros(columns.count)
-    for p, mass in steps:
+    for p, q, mass in steps:
         r = np.where(unknown, p, reliability)[:, None]
         zeta = r * sound
         with np.errstate(invalid="ignore"):
-            zeta /= zeta + (1.0 - r) * unsound
+            zeta /= zeta + np.where(unknown, q, 1.0 - reliability)[:, None] * unsound
         if sure.any():
             zeta[:, sure] = 1.0
         w = precision * (relative + zeta * (1.0 - relative))
@@ -313,16 +316,16 @@ class ReliabilityDensity:
             powers = log_p[:, None] * j + log_q[:, None] * (len(self._rows) - j)
             out = log_sum(powers + logs, 1)
         else:
-            out = self._tempered(np.exp(log_p))
+            out = self._tempered(np.exp(log_p), np.exp(log_q))
         out = out + self._prior.a * log_p + self._prior.b * log_q
         return np.asarray(out.reshape(np.broadcast_shapes(anchor.shape, d.shape)))
 
-    def _tempered(self, p: Array) -> Array:
+    def _tempered(self, p: Array, q: Array) -> Array:
         out = np.full(len(p), -np.inf)
         for some, mean, log_mass in self._blocks():
             for begin in range(0, len(p), 16):
                 part = slice(begin, begin + 16)
-                step = ReliabilityRule(p[part], np.zeros(len(p[part])), None)
+                step = ReliabilityRule(p[part], q[part], np.zeros(len(p[part])), None)
                 products = unknown_log_products(self._columns, some, step)
                 each = (products - mean + log_mass).reshape(len(step.p), -1)
                 out[part] = np.logaddexp(out[part], log_sum(each, 1))

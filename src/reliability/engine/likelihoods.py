@@ -134,7 +134,7 @@ def quantiles(x: Array, knot_row: NDArray[np.int64], knots: Knots) -> Array:
 
     Parameters
     ----------
-    x : (pairs, nodes) coordinates
+    x : (pairs, nodes) coordinates, as distances from the claim's location
     knot_row : (pairs,) row of each pair in the knots table
     knots : the table of cubic pieces of z
     """
@@ -329,7 +329,6 @@ class Claims:
     point_sd: Array
     stretch: Array
     knot_row: NDArray[np.int64]
-    knot_shift: Array
     void: Array
     asymmetric: bool
 
@@ -376,7 +375,6 @@ class Claims:
             point_sd=point_sd,
             stretch=column(columns.sd_low) / sd_low,
             knot_row=columns.knot_row[rows],
-            knot_shift=column(columns.location),
             void=column(columns.void),
             asymmetric=asymmetric and location.size > 0,
         )
@@ -409,7 +407,7 @@ def log_sound(claims: Claims, d: Array, knots: Knots) -> Array:
         return bound_with_excess(-claims.direction * distance, claims.excess, claims.sd_low)
     if claims.form == Form.BOUND:
         return bound(-claims.direction * distance, claims.sd_low)
-    x = claims.knot_shift - distance * claims.stretch
+    x = -distance * claims.stretch
     return quantiles(x, claims.knot_row, knots) + np.log(claims.stretch)
 
 
@@ -494,7 +492,7 @@ def distribution_of_claim(claims: Claims, d: Array, knots: Knots) -> Array:
         above = scale * (0.5 - np.exp(-up / scale) * ndtr(up / s) + rest)
         larger_claim = (below + above) / constant
         return np.asarray(np.where(claims.direction > 0.0, 1.0 - larger_claim, larger_claim))
-    x = claims.knot_shift - distance * claims.stretch
+    x = -distance * claims.stretch
     return 1.0 - np.asarray(ndtr(_score(x, claims.knot_row, knots)))
 
 

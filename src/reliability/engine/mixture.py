@@ -157,13 +157,14 @@ def log_mixture(sound: Array, unsound: Array, reliability: Array) -> tuple[Array
 
 @attrs.frozen(eq=False)
 class ReliabilityRule:
-    """Nodes p with log weights for integrals under the Beta prior.
+    """Nodes p, and q = 1 - p, with log weights for integrals under the Beta prior.
 
-    ``coarse`` are the log weights of a rule of half as many nodes on the same ones (None
+    Near p = 1 the difference 1 - p would have no digits: q is kept beside it. ``coarse`` are the log weights of a rule of half as many nodes on the same ones (None
     where the rule is exact): what both disagree by bounds the error.
     """
 
     p: Array
+    q: Array
     log_weight: Array
     coarse: Array | None
 
@@ -181,9 +182,10 @@ def reliability_rule(prior: Beta, shares: Array) -> ReliabilityRule:
         m = len(shares)
         count = min(m // 2 + 2, int(4.5 * np.sqrt(m)) + 12)
         t, w = roots_jacobi(count, prior.b - 1.0, prior.a - 1.0)
-        p = 0.5 * (1.0 + np.asarray(t))
+        t = np.asarray(t)
         log_w = np.log(np.asarray(w))
-        return ReliabilityRule(p, log_w - np.log(np.sum(w)), None)
+        log_w = log_w - np.log(np.sum(w))
+        return ReliabilityRule(0.5 * (1.0 + t), 0.5 * (1.0 - t), log_w, None)
     information = float(shares.sum()) + prior.a + prior.b
     step = min(0.4, 1.1 / np.sqrt(information))
     low, high = -34.5 / prior.a, 34.5 / prior.b
@@ -193,7 +195,7 @@ def reliability_rule(prior: Beta, shares: Array) -> ReliabilityRule:
     log_w = prior.a * log_p + prior.b * log_q - float(betaln(prior.a, prior.b))
     log_w = log_w + np.log(logit[1] - logit[0])
     coarse = np.where(np.arange(count) % 2 == 0, log_w + np.log(2.0), -np.inf)
-    return ReliabilityRule(np.exp(log_p), log_w, coarse)
+    return ReliabilityRule(np.exp(log_p), np.exp(log_q), log_w, coarse)
 
 
 def unknown_log_products(columns: Columns, some: Terms, rule: ReliabilityRule) -> Array:
@@ -219,7 +221,7 @@ def unknown_log_products(columns: Columns, some: Terms, rule: ReliabilityRule) -
     change = np.flatnonzero((np.diff(panel) != 0) | (np.diff(share) != 0.0)) + 1
     first = np.concatenate([[0], change])
     length = np.diff(np.append(first, len(index)))
-    smallest = float(np.minimum(rule.p, 1.0 - rule.p).min())
+    smallest = float(np.minimum(rule.p, rule.q).min())
     safe = max(int(LOG_RANGE / -np.log(max(smallest, 1e-300))), 1)
     k = min(FACTORS, int(length.max()), safe)
     position = np.arange(len(index)) - np.repeat(first, length)
@@ -229,7 +231,7 @@ def unknown_log_products(columns: Columns, some: Terms, rule: ReliabilityRule) -
     count = int(groups_of_run.sum())
     coefficients = _multiply_out(s, u, group, position % k, count, k)
     powers = np.arange(k + 1)
-    basis = rule.p[:, None] ** powers * (1.0 - rule.p)[:, None] ** (k - powers)
+    basis = rule.p[:, None] ** powers * rule.q[:, None] ** (k - powers)
     values = (basis @ coefficients.reshape(k + 1, -1)).reshape(len(rule.p), count, nodes)
     # One logarithm for as many groups of a run as the floats' range allows.
     at_once = max(safe // k, 1)
@@ -396,6 +398,24 @@ def features(problem: Problem, tail_scale: float = 1.0) -> Features:
         lists_q.append(quantity[wide])
         lists_x.append(location[wide])
         lists_s.append(columns.stated_sd[wide])
+    open_bound = columns.form == Form.BOUND_WITH_EXCESS
+    if open_bound.any():
+        # Beyond its kink a bound falls off over its excess, however small beside the sd.
+        lists_q.append(quantity[open_bound])
+        lists_x.append(location[open_bound])
+        lists_s.append(columns.excess[open_bound])
+    through = np.flatnonzero(columns.form == Form.QUANTILES)
+    for upper in (False, True):
+        edge, mean, slope = _tail_of_quantiles(columns, through, upper=upper)
+        lists_q.append(quantity[through])
+        lists_x.append(edge)
+        lists_s.append(1.0 / slope)
+        end = prior.high if not upper else prior.low
+        if np.isfinite(end):
+            rows, layer = _layers_at_end(columns, location, end, through, mean, slope, upper=upper)
+            lists_q.append(quantity[rows])
+            lists_x.append(np.full(len(rows), end))
+            lists_s.append(layer)
     quantities = columns.quantities
     if len(prior.location):
         every = np.repeat(np.arange(quantities), len(prior.location))
@@ -418,6 +438,68 @@ def features(problem: Problem, tail_scale: float = 1.0) -> Features:
     )
 
 
+def _tail_of_quantiles(
+    columns: Columns, rows: IntArray, *, upper: bool
+) -> tuple[Array, Array, Array]:
+    """Outermost knot of claims through quantiles, and mean and 1/sd of the normal tail there."""
+    knots = columns.knots
+    row = columns.knot_row[rows]
+    piece = np.sum(np.isfinite(knots.left[row]), axis=1) if upper else np.zeros_like(row)
+    stretch = _stretch(columns, rows)
+    slope = knots.c1[row, piece] / stretch
+    edge = columns.location[rows] - columns.bias[rows] + knots.origin[row, piece] * stretch
+    return edge, edge - knots.c0[row, piece] / slope, slope
+
+
+def _layers_at_end(
+    columns: Columns,
+    location: Array,
+    end: float,
+    through: IntArray,
+    mean: Array,
+    slope: Array,
+    *,
+    upper: bool,
+) -> tuple[IntArray, Array]:
+    """Claims beyond an end of the support, and the depth to which their likelihood reaches in.
+
+    A normal tail D away from its centre falls by a factor e over sd^2/D: all that such a claim
+    leaves inside the support is a layer at the end, far thinner than its sd.
+
+    Parameters
+    ----------
+    columns, location : the claims and where they lie, their bias taken off
+    end : the end of the support
+    through, mean, slope : claims through quantiles, and mean and 1/sd of their tails
+    upper : whether upper tails are meant, of claims below the support's lower end
+    """
+    sign = 1.0 if upper else -1.0
+    sd = columns.overconfidence * (columns.sd_high if upper else columns.sd_low)
+    sd = np.sqrt(sd**2 + columns.bias_variance)
+    half = columns.half_width * np.where(columns.width_scales > 0.0, columns.overconfidence, 1.0)
+    center = location + sign * half
+    center[through], sd[through] = mean, 1.0 / slope
+    beyond = sign * (end - center)
+    with np.errstate(divide="ignore"):
+        layer = np.where(beyond > sd, sd * sd / beyond, np.inf)
+    # A bound falls off exponentially on its open side.
+    falls = (columns.form == Form.BOUND_WITH_EXCESS) & (columns.direction == sign)
+    layer = np.where(falls, np.where(beyond > 0.0, columns.excess, np.inf), layer)
+    layer[(columns.form == Form.BOUND) & (columns.direction == sign)] = np.inf
+    rows = np.flatnonzero(np.isfinite(layer))
+    return rows, layer[rows]
+
+
+def _stretch(columns: Columns, rows: IntArray) -> Array:
+    """What overconfidence and bias multiply the widths of claims through quantiles by."""
+    return np.asarray(
+        np.sqrt(
+            columns.overconfidence[rows] ** 2
+            + columns.bias_variance[rows] / columns.sd_low[rows] ** 2
+        )
+    )
+
+
 def _kinks(columns: Columns, location: Array, quantity: IntArray) -> tuple[IntArray, Array]:
     """Where a likelihood has a jump in some derivative: these must be edges of panels."""
     broken = (columns.form == Form.BOUND_WITH_EXCESS) | (
@@ -427,10 +509,7 @@ def _kinks(columns: Columns, location: Array, quantity: IntArray) -> tuple[IntAr
     for row in np.flatnonzero(columns.form == Form.QUANTILES):
         knots = columns.knots.left[columns.knot_row[row]]
         knots = knots[np.isfinite(knots)]
-        stretch = np.sqrt(
-            columns.overconfidence[row] ** 2 + columns.bias_variance[row] / columns.sd_low[row] ** 2
-        )
-        middle = columns.location[row]
-        kinks.append(middle + (knots - middle) * stretch - columns.bias[row])
+        stretch = _stretch(columns, np.array([row]))
+        kinks.append(columns.location[row] + knots * stretch - columns.bias[row])
         kink_q.append(np.full(len(knots), quantity[row]))
     return np.concatenate(kink_q), np.concatenate(kinks)
