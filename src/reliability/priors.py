@@ -741,6 +741,11 @@ def _bulk(
     for _ in range(12):
         logs = log_density(np.zeros_like(x), x)
         best = int(np.argmax(logs))
+        if logs[best] == -INFINITY:
+            raise InvalidValueError(
+                "Density: logpdf is -inf wherever it was tried; say where it is not by "
+                "support=(low, high)"
+            )
         near = np.flatnonzero(logs >= logs[best] - 2.0)
         gap = float(x[min(best + 1, len(x) - 1)] - x[max(best - 1, 0)])
         if len(near) >= 5:
