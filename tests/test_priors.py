@@ -335,6 +335,7 @@ def test_density_of_the_scatter_in_any_units(size: float) -> None:
         (lambda t: np.full_like(t, np.inf), "returned nan or +inf"),
         (lambda t: 0.0, "one value per input"),
         (lambda t: t[:1], "one value per input"),
+        (lambda t: np.full_like(t, -np.inf), "-inf wherever it was tried"),
     ],
 )
 def test_functions_that_are_no_log_densities(logpdf: Any, message: str) -> None:
