@@ -125,7 +125,7 @@ def test_ties_do_not_depend_on_the_order(sources: list[Source], count: int) -> N
 
 @pytest.mark.parametrize("field", ["bias", "interest"])
 def test_ties_between_mirrored_sources_of_one_name(field: str) -> None:
-    down, up = (claim(Source("a", **{field: value}), ONE, "o") for value in (-1, 1))  # type: ignore[arg-type]
+    down, up = (claim(Source("a", **{field: value}), ONE, "o") for value in (-1, 1))
     for claims in ([down, up], [up, down]):
         (kept_one,) = shared(claims).active
         assert claims[int(kept_one)] == down
