@@ -665,27 +665,32 @@ class Density(QuantityPrior, ScatterPrior):
 
     def _on(self, scale: Scale, hull: tuple[float, float] | None) -> PriorOnX:
         """Density on x; tails are read off the function far out."""
+        first, last = _representable(scale)
 
         def log_density(anchor: Array, d: Array) -> Array:
+            # Beyond the floats the function is not asked: at 0, 1 or infinity it may be
+            # undefined. Near 0 and 1 what lies there falls with the Jacobian.
             x = anchor + d
-            return self._evaluate(scale.to_theta(x)) + scale.log_jacobian(x)
+            logs = self._evaluate(scale.to_theta(np.clip(x, first, last)))
+            logs = logs + scale.log_jacobian(x)
+            return np.where(x > last, -INFINITY, logs) if scale.name == "log" else logs
 
         low = float(scale.to_x(max(self.support[0], scale.low)))
         high = float(scale.to_x(min(self.support[1], scale.high)))
-        x = _scan(low, high, hull)
-        logs = log_density(np.zeros_like(x), x)
-        best = int(np.argmax(logs))
-        near = np.flatnonzero(logs > logs[best] - 2.0)
-        spread = max(float(x[near[-1]] - x[near[0]]) / 4.0, float(np.min(np.diff(x))))
+        middle, spread = _bulk(log_density, _scan(low, high, hull), low, high)
         return PriorOnX(
             log_density,
             low,
             high,
-            np.array([float(x[best])]),
+            np.array([middle]),
             np.array([spread]),
             np.array([]),
-            VANISHING if np.isfinite(low) else _read_tail(log_density, float(x[best]), -spread),
-            VANISHING if np.isfinite(high) else _read_tail(log_density, float(x[best]), spread),
+            VANISHING
+            if np.isfinite(low)
+            else _read_tail(log_density, middle, -spread, middle - first),
+            VANISHING
+            if np.isfinite(high)
+            else _read_tail(log_density, middle, spread, last - middle),
             proper=True,
             normalised=False,
         )
@@ -697,14 +702,18 @@ class Density(QuantityPrior, ScatterPrior):
 
     @property
     def power(self) -> float:
-        """Exponent of the tail, read off the function far out."""
+        """Exponent of the tail, read off the function far beyond the bulk of its mass."""
         if np.isfinite(self.support[1]):
             return INFINITY
 
         def log_density(anchor: Array, d: Array) -> Array:
             return self._evaluate(anchor + d)
 
-        return _read_tail(log_density, 0.0, 1.0).effective_power
+        tau = np.logspace(-30.0, 30.0, 601)
+        with np.errstate(all="ignore"):
+            logs = np.asarray(self.logpdf(tau), dtype=np.float64) + np.log(tau)
+        bulk = tau[int(np.argmax(np.where(np.isfinite(logs), logs, -INFINITY)))]
+        return _read_tail(log_density, 0.0, float(bulk), INFINITY).effective_power
 
     def log_scatter(self, tau: Array, stated: StatedVariances) -> Array:  # noqa: ARG002
         """Log density of tau."""
@@ -725,19 +734,74 @@ def _scan(low: float, high: float, hull: tuple[float, float] | None) -> Array:
     return np.unique(np.concatenate([around, middle + around]))
 
 
-def _read_tail(log_density: Callable[[Array, Array], Array], center: float, step: float) -> Tail:
-    """Tail of an unknown density from its slope in log distance, far from its centre."""
-    distance = np.array([1e3, 2e3, 1e6, 2e6]) * step
-    logs = log_density(np.full(4, center), distance)
-    if not np.all(np.isfinite(logs)):
-        return VANISHING
+def _bulk(
+    log_density: Callable[[Array, Array], Array], x: Array, low: float, high: float
+) -> tuple[float, float]:
+    """Place and width of the bulk of an unknown density, looked for more closely if narrow."""
+    for _ in range(12):
+        logs = log_density(np.zeros_like(x), x)
+        best = int(np.argmax(logs))
+        if logs[best] == -INFINITY:
+            raise InvalidValueError(
+                "Density: logpdf is -inf wherever it was tried; say where it is not by "
+                "support=(low, high)"
+            )
+        near = np.flatnonzero(logs >= logs[best] - 2.0)
+        gap = float(x[min(best + 1, len(x) - 1)] - x[max(best - 1, 0)])
+        if len(near) >= 5:
+            break
+        finer = x[best] + gap * np.linspace(-1.0, 1.0, 401)
+        finer = np.unique(finer[(finer > low) & (finer < high)])
+        if len(finer) < 5:
+            break
+        x = finer
+    return float(x[best]), max(float(x[near[-1]] - x[near[0]]) / 4.0, 0.25 * gap)
+
+
+def _representable(scale: Scale) -> tuple[float, float]:
+    """Coordinates beyond which the quantity is rounded to the scale's limits."""
+    if scale.name == "linear":
+        return -INFINITY, INFINITY
+    return (-740.0, 709.0) if scale.name == "log" else (-709.0, 36.0)
+
+
+def _read_tail(
+    log_density: Callable[[Array, Array], Array], center: float, step: float, room: float
+) -> Tail:
+    """Tail of an unknown density from its slope in log distance, far from its centre.
+
+    Parameters
+    ----------
+    log_density : of an anchor and distances from it
+    center, step : where the density has its bulk, and how wide that is; the step's sign is
+        the tail's side
+    room : distance up to which the quantity can be told from the scale's limit; powers of it
+        may exceed the floats earlier, so that the reading is tried closer as well
+    """
+    reaches = [(1e3, 1e3 * abs(step))]
+    if 2e6 * abs(step) >= room:
+        reaches = [(8.0, closer * room / 16.0) for closer in (0.98, 0.48, 0.23, 0.11)]
+    for ratio, distance in reaches:
+        far = np.array([1.0, 2.0, ratio, 2.0 * ratio]) * np.copysign(distance, step)
+        logs = log_density(np.full(4, center), far)
+        if np.all(np.isfinite(logs)):
+            return _tail_of_slopes(logs, far, ratio)
+    return VANISHING
+
+
+def _tail_of_slopes(logs: Array, distance: Array, ratio: float) -> Tail:
+    """Kind of tail from two slopes per doubling, ``ratio`` apart in distance.
+
+    Exponents are read to six digits: one at a limit of existence must not pass it by rounding.
+    """
     near, far = (logs[0] - logs[1]) / np.log(2.0), (logs[2] - logs[3]) / np.log(2.0)
     if far < 1.5 * near + 1.0:
-        return Tail(power=float(far))
-    if far > 1.5e3 * near:
+        return Tail(power=float(f"{far:.6g}"))
+    if far > 1.5 * ratio * near:
         return VANISHING
-    if 0.7e3 < far / near < 1.4e3:
-        return Tail(rate=float((logs[2] - logs[3]) / abs(distance[3] - distance[2])))
+    if 0.7 * ratio < far / near < 1.4 * ratio:
+        rate = (logs[2] - logs[3]) / abs(distance[3] - distance[2])
+        return Tail(rate=float(f"{rate:.6g}"))
     return Tail(smooth=True)
 
 

@@ -4,13 +4,14 @@ At fixed scatter the likelihood's tail is the product of the claims' tails. With
 prior falls like tau^-q, the region x ~ tau adds a tail |x|^-(A + q - 1), with A the sum of the
 shares of the claims whose density falls like 1/tau; whichever is slower decides. A normal tail
 exp(-tau^2/(2 c^2)) of the scatter's prior against normal claims of total information G leaves
-exp(-sqrt(G) |x|/c).
+exp(-sqrt(G) |x|/c), beside the exponentials of bounds.
 """
 
 from __future__ import annotations
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns, Form
 from reliability.engine.likelihoods import UnsoundKind, UnsoundLaw
@@ -21,18 +22,23 @@ from reliability.tails import Tail
 
 __all__ = ["Existence", "existence"]
 
+Array = NDArray[np.float64]
+
 
 @attrs.frozen
 class Existence:
     """Tails of the posterior on x, and of the scatter's posterior.
 
-    ``lower`` and ``upper`` are None where no posterior exists, for ``reason``.
+    ``upper_ways`` are the exponential rates of the upper tail and the information of its
+    normals, for every choice of sound and unsound claims that may be the slowest. Where no
+    posterior exists ``proper`` is false, for ``reason``.
     """
 
     lower: Tail
     upper: Tail
     scatter_power: float
     scatter_scale: float
+    upper_ways: tuple[tuple[float, float], ...]
     proper: bool
     reason: str = ""
 
@@ -55,8 +61,10 @@ class Existence:
     def predictive_moment(self, scale: Scale, order: int) -> bool:
         """Whether the moment of x plus a normal of sd tau exists.
 
-        On the log scale, with prior tail exp(-tau^2/(2 c^2)) and claims of total information
-        G, the mean of exp(j (x + tau z)) is that of exp(j^2 tau^2 (1 + 1/G)/2).
+        On the log scale, with claims of total information G at a scatter tau, and exponential
+        factors of total rate rho, the mean of exp(j (x + tau z)) is that of
+        exp(j^2 tau^2/2 + max(j - rho, 0)^2 tau^2/(2 G)), against the prior's tail
+        exp(-tau^2/(2 c^2)).
         """
         if not self.moment(scale, order):
             return False
@@ -66,35 +74,70 @@ class Existence:
             return True
         if np.isinf(self.scatter_scale):
             return False
-        c = self.scatter_scale
-        spread = 1.0 if self.upper.fast else 1.0 + 1.0 / (self.upper.rate * c) ** 2
-        return order**2 * spread * c**2 < 1.0
+        of_x = [
+            0.0 if self.upper.fast or rate >= order else (order - rate) ** 2 / information
+            for rate, information in self.upper_ways
+        ]
+        return (order**2 + max(of_x)) * self.scatter_scale**2 < 1.0
 
     def scatter_moment(self, order: int) -> bool:
         """Whether the scatter's moment of this order exists."""
         return self.scatter_power > order + 1.0
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class _Side:
-    """What the claims do towards one end of x, split by whether the scatter stretches it."""
+    """What the claims do towards one end of x.
+
+    ``power`` is that of the claims with algebraic tails. The others fall exponentially or like
+    a normal, some in either way according to whether they are sound: ``rate`` and ``gaussian``
+    (the information of the normals, in units of the scatter's) have one entry per way that may
+    be the slowest, from all such claims unsound to all of them sound.
+    """
 
     power: float
-    gaussian: float
-    rate: float
+    rate: Array
+    gaussian: Array
 
-    def tail(self) -> Tail:
-        return Tail(self.power, self.rate, fast=self.gaussian > 0.0)
+    @property
+    def normal(self) -> bool:
+        """Whether there is a normal tail that a scatter can stretch."""
+        return bool(self.gaussian[0] > 0.0)
+
+    def fixed(self) -> Tail:
+        """Tail at a fixed scatter: an exponential is slower than a normal."""
+        return Tail(self.power, float(self.rate[-1]), fast=bool(self.gaussian[-1] > 0.0))
 
 
-def _side(columns: Columns, law: UnsoundLaw, *, upper: bool, stretched: bool) -> _Side:
+def _information(
+    columns: Columns, law: UnsoundLaw, excluded: NDArray[np.bool_], *, upper: bool
+) -> Array:
+    """Least information of each claim's normal tails, where the scatter is all of its sd.
+
+    An interest's tilt multiplies the unsound density by another normal tail. The outermost
+    piece of stated quantiles has a slope of its own.
+    """
+    sound = np.ones(columns.count)
+    stated = np.flatnonzero(columns.form == Form.QUANTILES)
+    if len(stated):
+        slope = columns.knots.c1[columns.knot_row[stated], -1 if upper else 0]
+        sound[stated] = (slope * columns.sd_low[stated]) ** 2
+    if law.kind is UnsoundKind.VOID:
+        return sound
+    unsound = np.where(excluded, 1.0, 0.0) + 1.0 / law.factor**2
+    r = columns.reliability
+    # Floor(inf) without the tilt has no normal tail; its claims' information is not used.
+    return np.where(r == 1.0, sound, np.where(r == 0.0, unsound, np.minimum(sound, unsound)))
+
+
+def _side(columns: Columns, law: UnsoundLaw, *, upper: bool) -> _Side:
     """Tails of all claims towards one end, multiplied.
 
     A sound claim falls like a normal, but for a bound towards its open side: exponentially, or
     not at all if verified. An unsound one falls like R^-2 under Floor(inf) (R^-1 for the
     distribution function that a verified bound has), unless its interest excludes that side;
-    a Void does not fall. What may be either falls as the slower of the two: where a scatter
-    stretches normal tails (``stretched``) that is the unsound one, not the bound's exponential.
+    a Void does not fall. What may be either falls as the slower of the two; which of a normal
+    and an exponential that is depends on the scatter.
     """
     r, form = columns.reliability, columns.form
     open_side = (columns.direction > 0.0) == upper
@@ -115,22 +158,27 @@ def _side(columns: Columns, law: UnsoundLaw, *, upper: bool, stretched: bool) ->
         unsound_power = np.where(form == Form.BOUND, 1.0, 2.0)
         unsound_power = np.where(verified | falls, 0.0, unsound_power)
     only_sound, only_unsound = r == 1.0, r == 0.0
+    both = ~(only_sound | only_unsound)
     fast = np.where(
-        only_sound,
-        sound_fast,
-        np.where(only_unsound, unsound_fast, unsound_fast & (sound_fast | stretched)),
+        only_sound, sound_fast, np.where(only_unsound, unsound_fast, unsound_fast & sound_fast)
     )
+    either = both & exponential & unsound_fast
     # An unsound tail that is not fast is a power, slower than any exponential; a verified
     # bound's sound tail does not fall at all.
-    by_sound = only_sound | (~only_unsound & (unsound_fast | verified))
+    by_sound = only_sound | (both & (unsound_fast | verified))
     power = np.where(by_sound, 0.0, unsound_power)
-    rate = np.where(by_sound, sound_rate, 0.0)
-    factor = np.where(only_sound | np.isinf(law.factor), 1.0, law.factor)
     share = columns.share
+    information = share * _information(columns, law, excluded, upper=upper)
+    rate = share * np.where(by_sound, sound_rate, 0.0)
+    # Of all ways to choose, the slowest under rate + mu * information for some mu.
+    order = np.flatnonzero(either)
+    order = order[np.argsort(rate[order] / information[order])]
+    fixed = ~(fast | either)
     return _Side(
-        float(np.sum(np.where(fast, 0.0, share * power))),
-        float(np.sum(np.where(fast, share / factor**2, 0.0))),
-        float(np.sum(np.where(fast, 0.0, share * rate))),
+        float(np.sum(np.where(fixed, share * power, 0.0))),
+        np.sum(rate[fixed]) + np.concatenate([[0.0], np.cumsum(rate[order])]),
+        np.sum(information[fast])
+        + np.concatenate([np.cumsum(information[order][::-1])[::-1], [0.0]]),
     )
 
 
@@ -141,10 +189,7 @@ def existence(
     scatter: ScatterPrior | None,
 ) -> Existence:
     """Tails of the posterior of one quantity, or the reason why there is none."""
-    stretched = scatter is not None
-    sides = {
-        upper: _side(columns, law, upper=upper, stretched=stretched) for upper in (False, True)
-    }
+    sides = {upper: _side(columns, law, upper=upper) for upper in (False, True)}
     void = (columns.reliability != 1.0) & (law.kind is UnsoundKind.VOID)
     spread_out = (columns.form != Form.BOUND) & ~void
     total = float(columns.share[spread_out].sum())
@@ -152,18 +197,17 @@ def existence(
     scale = 0.0 if scatter is None else scatter.gaussian_scale
 
     def likelihood_tail(side: _Side) -> Tail:
-        tail = side.tail()
+        # The normals' slowest tail, with what they leave of the exponentials.
+        rate = float(side.rate[0])
         if np.isfinite(power):
             scaling = total + power - 1.0
-            if tail.fast:
-                return Tail(scaling, side.rate)
-            return Tail(min(side.power, scaling), side.rate)
+            return Tail(scaling if side.normal else min(side.power, scaling), rate)
         # No scatter, or a bounded one, stretches nothing without limit.
-        if scale == 0.0 or not tail.fast:
-            return tail
+        if scale == 0.0 or not side.normal:
+            return side.fixed()
         if np.isfinite(scale):
-            return Tail(rate=side.rate + float(np.sqrt(side.gaussian)) / scale)
-        return Tail(rate=side.rate, smooth=True)
+            return Tail(rate=float(np.min(side.rate + np.sqrt(side.gaussian) / scale)))
+        return Tail(rate=rate, smooth=True)
 
     lower = likelihood_tail(sides[False]).times(prior.lower_tail)
     upper = likelihood_tail(sides[True]).times(prior.upper_tail)
@@ -188,7 +232,16 @@ def existence(
             + " and the prior together have no finite integral; give a proper prior, such as "
             "prior=Normal(mean, sd), LogNormal(median, sigma) or Uniform(low, high)"
         )
-    return Existence(lower, upper, scatter_power, scale, not reason, reason)
+    ways = zip(sides[True].rate + prior.upper_tail.rate, sides[True].gaussian, strict=True)
+    return Existence(
+        lower,
+        upper,
+        scatter_power,
+        scale,
+        tuple((float(rate), float(gaussian)) for rate, gaussian in ways),
+        not reason,
+        reason,
+    )
 
 
 def _all_doubtful(columns: Columns) -> bool:
