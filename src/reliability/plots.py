@@ -404,7 +404,8 @@ def forest(result: Combination, ax: Axes | None = None, *, level: float = 0.95) 
     spans = [_span_of(entry, result) for entry in entries]
     limits = _limits(_finite(spans), result)
     names = [_label(str(entry.claim.source)) for entry in entries]
-    statements = [_label(statement_text(entry.claim.statement)) for entry in entries]
+    shares = result.scale.name == "logit"
+    statements = [_label(statement_text(entry.claim.statement, shares=shares)) for entry in entries]
     digits = digits_of(result)
     answer = _label(_interval_text(result, digits, level))
     fonts = _fonts([*names, *statements])
