@@ -289,7 +289,7 @@ def test_options_after_the_claims_are_keywords() -> None:
         ("logit", Estimate(5), ("value=5", "logit scale", "between 0 and 1")),
         ("logit", Estimate(0.5, low=0.1, high=1.5, level=0.9), ("high=1.5", "logit scale")),
         ("logit", Range(0.5, 1), ("high=1", "logit scale")),
-        ("logit", AtLeast(0.8), ("0.8", "logit scale", "excess=")),
+        ("logit", AtLeast(1 - 1e-16), ("0.999999", "logit scale", "excess=")),
     ],
 )
 def test_values_that_the_scale_does_not_have(

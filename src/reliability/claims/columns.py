@@ -9,6 +9,7 @@ and its likelihood to ``reliability.engine.likelihoods``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from enum import IntEnum
 from typing import Any
 
@@ -250,11 +251,14 @@ def _bound(statement: AtLeast | AtMost, scale: Scale, unstated_error: float) -> 
         salient = (
             next_salient(statement.value) if direction > 0.0 else previous_salient(statement.value)
         )
-        # On the logit scale the next salient number may lie outside the scale.
         if not scale.contains(salient):
+            # Nobody can say "more than 100 %": a share near 1 is as round as the rest, 1 - share.
+            rest = 1 - Decimal(repr(statement.value))
+            salient = float(1 - Decimal(repr(previous_salient(float(rest)))))
+        if not scale.contains(salient) or salient == statement.value:
             raise InvalidValueError(
-                f"no rounder number beyond {statement.value:g} exists on the {scale.name} "
-                "scale; give excess= on x"
+                f"value={statement.value!r} is too near the end of the {scale.name} scale to say "
+                "how far beyond it the quantity may lie; give excess=, a length on the scale"
             )
         excess = direction * (float(scale.to_x(salient)) - y)
     if np.isinf(excess):
