@@ -288,7 +288,10 @@ def test_options_after_the_claims_are_keywords() -> None:
         ("log", AtLeast(-2), ("value=-2", "log scale")),
         ("logit", Estimate(5), ("value=5", "logit scale", "between 0 and 1")),
         ("logit", Estimate(0.5, low=0.1, high=1.5, level=0.9), ("high=1.5", "logit scale")),
-        ("logit", Range(0.5, 1), ("high=1", "logit scale")),
+        ("logit", Range(0.5, 1), ("high=1", "logit scale", "say AtLeast(0.5)")),
+        ("logit", Range(0, 0.5), ("low=0", "logit scale", "say AtMost(0.5)")),
+        ("log", Range(0, 50), ("low=0", "log scale", "say AtMost(50)")),
+        ("log", Range(-1, 50), ("low=-1 is impossible", "log scale")),
         ("logit", AtLeast(1 - 1e-16), ("0.999999", "logit scale", "excess=")),
     ],
 )

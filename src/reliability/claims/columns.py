@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from reliability.claims._checks import short
 from reliability.claims.claim import Claim
 from reliability.claims.digits import finer_unit, next_salient, previous_salient
 from reliability.claims.statements import About, AtLeast, AtMost, Estimate, Quantiles, Range
@@ -214,6 +215,16 @@ def _about(statement: About, scale: Scale, unstated_error: float) -> dict[str, f
 
 
 def _range(statement: Range, scale: Scale, unstated_error: float) -> dict[str, float]:  # noqa: ARG001
+    if statement.low == scale.low and scale.contains(statement.high):
+        raise InvalidValueError(
+            f"low={statement.low:g} is the end of the {scale.name} scale and says nothing; "
+            f"say AtMost({short(statement.high)})"
+        )
+    if statement.high == scale.high and scale.contains(statement.low):
+        raise InvalidValueError(
+            f"high={statement.high:g} is the end of the {scale.name} scale and says nothing; "
+            f"say AtLeast({short(statement.low)})"
+        )
     low = _inside(scale, "low", statement.low)
     high = _inside(scale, "high", statement.high)
     center, half = 0.5 * (low + high), 0.5 * (high - low)
