@@ -74,6 +74,35 @@ def test_callers_who_expect_built_in_errors_get_them() -> None:
         combine(3)  # type: ignore[arg-type]
 
 
+def test_pairs_are_called_by_number_and_source() -> None:
+    with refused(UnreadablePhraseError, "claim 2 (Kyiv): cannot read '12.000'"):
+        combine([("A", 5), ("Kyiv", "12.000")])
+    with refused(InvalidValueError, "claim 1 (A): Estimate: value"):
+        combine([(Source("A"), NAN)])
+    with refused(InvalidValueError, "claim 1: Source: name must not be empty"):
+        combine([("", 5)])
+
+
+def test_messages_stay_short_whatever_was_given() -> None:
+    long: Any = {str(number): number for number in range(10_000)}
+    calls: list[dict[str, Any]] = [
+        {"claims": long},
+        {"claims": [(long,)]},
+        {"claims": [A, B], "model": long},
+        {"claims": [A, B], "dependence": long},
+        {"claims": [A, B], "correlation": long},
+    ]
+    for call in calls:
+        with pytest.raises(WrongTypeError) as caught:
+            combine(**call)
+        assert len(str(caught.value)) < 200
+
+
+def test_an_asymmetric_correlation_is_shown() -> None:
+    with refused(InvalidValueError, "symmetric", "got 0.5 for claims 1 and 2, 0.4 the other way"):
+        combine(SURE, correlation=[[1, 0.5], [0.4, 1]])
+
+
 # ------------------------------------------------------------------ single claims
 
 
@@ -259,8 +288,11 @@ def test_options_after_the_claims_are_keywords() -> None:
         ("log", AtLeast(-2), ("value=-2", "log scale")),
         ("logit", Estimate(5), ("value=5", "logit scale", "between 0 and 1")),
         ("logit", Estimate(0.5, low=0.1, high=1.5, level=0.9), ("high=1.5", "logit scale")),
-        ("logit", Range(0.5, 1), ("high=1", "logit scale")),
-        ("logit", AtLeast(0.8), ("0.8", "logit scale", "excess=")),
+        ("logit", Range(0.5, 1), ("high=1", "logit scale", "say AtLeast(0.5)")),
+        ("logit", Range(0, 0.5), ("low=0", "logit scale", "say AtMost(0.5)")),
+        ("log", Range(0, 50), ("low=0", "log scale", "say AtMost(50)")),
+        ("log", Range(-1, 50), ("low=-1 is impossible", "log scale")),
+        ("logit", AtLeast(1 - 1e-16), ("0.999999", "logit scale", "excess=")),
     ],
 )
 def test_values_that_the_scale_does_not_have(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import reliability
 from reliability import Combination, combine, priors
 from reliability.__main__ import main, parse_prior
 from reliability.errors import MissingExtraError, ReliabilityError
@@ -99,6 +100,13 @@ def test_plot(troops: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"reliability {reliability.__version__}\n"
+
+
 def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo"]) == 0
     assert "How many North Korean soldiers" in capsys.readouterr().out
@@ -176,6 +184,9 @@ def test_priors_are_refused(text: str, expected: str) -> None:
         (["combine", "FILE", "--prior", "Norml(1, 2)"], "--prior: there is no prior 'Norml'; did"),
         (["combine", "no such file"], "no such file: No such file or directory"),
         (["combine", "FILE", "--plot", "picture.xyz"], "--plot picture.xyz: Format 'xyz' is not"),
+        (["combine", "FILE", "--plot", "picture"], "argument --plot: must be a file that ends in"),
+        (["combine", "FILE", "--plot", "."], "argument --plot: must be a file that ends in .png, "),
+        (["combine", "FILE", "--plot", ""], "argument --plot: must be a file that ends in .png, "),
         (["combine", "FILE", "--plot", "/no/such/folder/x.png"], "/no/such/folder/x.png: No such"),
     ],
 )

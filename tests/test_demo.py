@@ -9,6 +9,7 @@ import pytest
 
 from reliability import About, AtLeast, Claim, Combination, Range, combine
 from reliability.demo import founding_case, shorter_examples, tell
+from reliability.io import claims_from_text
 
 
 def result_of(claims: list[Claim]) -> Combination:
@@ -84,3 +85,10 @@ def test_the_first_example_of_the_readme_prints_what_the_readme_shows(
     assert kind == "text"
     exec(code, {})  # noqa: S102  # the project's own text
     assert capsys.readouterr().out == shown
+
+
+def test_the_file_in_the_readme_holds_the_claims_of_its_example() -> None:
+    readme = Path(__file__).parent.parent / "README.md"
+    blocks = re.findall(r"```text\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
+    shown, table = blocks
+    assert f"{combine(claims_from_text(table), scale='log')}\n" == shown

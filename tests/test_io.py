@@ -233,7 +233,10 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         ('[{"source": "A", "value": true}]', "f.csv, row 1, value: must be a number or a text"),
         ('[{"source": "A", "value": [3]}]', "f.csv, row 1, value: must be a number or a text"),
         ('[{"source": "A", "value": NaN}]', "f.csv: the JSON holds NaN"),
-        ('[{"source": "A", "value": 1e999}]', "f.csv, row 1, value: must be a finite number"),
+        (
+            '[{"source": "A", "value": 1e999}]',
+            "f.csv, row 1, value: must be a finite number, got inf",
+        ),
         ('[{"source": "A", "value": 1' + "0" * 400 + "}]", "f.csv, row 1, value: must be a finite"),
         ('[{"value": 3, "value": 4}]', "f.csv: the field 'value' is given twice in one object"),
         ('[\n{"source": }]', "f.csv, line 2: is not JSON"),
@@ -264,6 +267,20 @@ def test_bytes_that_are_not_text(tmp_path: Path) -> None:
         read_claims(path)
     with pytest.raises(FileNotFoundError):
         read_claims(tmp_path / "none.csv")
+
+
+def test_a_json_file_is_json_whatever_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "claims.json"
+    for text, expected in (
+        ("5", "must be a list of objects, one per claim, got 5"),
+        ("source,value", "is not JSON"),
+    ):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(InvalidValueError, match=expected):
+            read_claims(path)
+    path.write_bytes(b'[{"source": "K\xf6ln"}]')
+    with pytest.raises(InvalidValueError, match=r"not UTF-8 text; save the file in UTF-8$"):
+        read_claims(path)
 
 
 @settings(max_examples=200)

@@ -274,6 +274,28 @@ def test_no_pyplot() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
 
 
+def test_level_is_the_readers(tmp_path: Path) -> None:
+    result = founding()
+    ax = forest(result, level=0.8)
+    assert labels(ax)[1][0].get_text().endswith(", 80%)")
+    low, high = result.interval(0.8)
+    assert any(line[1:3] == (low, high) for line in horizontal_lines(ax))
+    forests([result, result], tmp_path / "both.svg", level=0.8)
+    assert (tmp_path / "both.svg").stat().st_size > 1000
+
+
+def test_an_arrow_at_the_edge_touches_no_label() -> None:
+    claims = [("A", "10%"), ("B", "20% (15% to 25%, 90%)"), ("C", "more than 30%")]
+    ax = forest(one(claims, scale="logit"))
+    figure = drawn(ax)
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    markers = [line for line in ax.lines if line.get_marker() == ">"]
+    assert markers
+    reach = markers[0].get_markersize() / 72.0 * figure.dpi  # twice what it covers
+    edge = ax.get_window_extent(renderer).x1
+    assert all(label.get_window_extent(renderer).x0 > edge + reach for label in labels(ax)[1])
+
+
 def test_several_results_in_one_file(tmp_path: Path) -> None:
     forests([founding(), many(10), one([("A", "10 +- 1")])], tmp_path / "all.png")
     assert (tmp_path / "all.png").stat().st_size > 20_000

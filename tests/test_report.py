@@ -153,7 +153,7 @@ def test_what_was_learned_about_the_sources() -> None:
     text = as_text(one(claims, model=model))
     assert "without a stated reliability" not in text
     assert "The sources scatter, beyond what they state, by" in text
-    assert "on the log by" in as_text(one(claims, model=model, scale="log"))
+    assert "on the log scale, by" in as_text(one(claims, model=model, scale="log"))
     assert "by a common factor of" in as_text(one(claims, model=Model.measurements()))
 
 
@@ -251,6 +251,35 @@ def test_one_line() -> None:
 def test_shares_are_written_in_percent() -> None:
     result = one([("A", "12% +- 1%"), ("B", "14% +- 1%")], scale="logit")
     assert as_text(result).startswith("Best estimate 13.1%; 95%")
+    assert "\nA       12% ± 1% " in as_text(result)
+
+
+@pytest.mark.parametrize(
+    ("statement", "text"),
+    [
+        (Estimate(0.1), "10%"),
+        (Estimate(0.07, sd=0.014), "7% ± 1.4%"),
+        (Estimate(0.123456789, sd=0.0123456789), "12.3% ± 1.2%"),
+        (Estimate(0.2, low=0.15, high=0.25, level=0.9), "20% (15% to 25%, 90%)"),
+        (Range(0.1, 0.29), "10% to 29%"),
+        (AtLeast(0.3), "at least 30%"),
+        (AtLeast(0.3, excess=math.inf), "at least 30% (verified)"),
+        (AtMost(0.3, excess=0.3), "at most 30% (excess 0.3)"),
+        (About(0.005), "about 0.5%"),
+        (Quantiles({0.05: 0.05, 0.5: 0.1, 0.95: 0.2}), "quantiles 5%: 5%, 50%: 10%, 95%: 20%"),
+    ],
+)
+def test_statements_about_shares_are_written_in_percent(statement: Any, text: str) -> None:
+    assert statement_text(statement, shares=True) == text
+
+
+def test_large_figures_have_no_exponents_and_no_probability_looks_like_none() -> None:
+    text = " ".join(as_text(one([("A", "12,000 +- 1"), ("B", "12 +- 1")])).split())
+    assert "with probability <0.1% (Q = 71,900,000 for 1 degree of freedom)" in text
+    assert "would have to be 8,500 times as large" in text
+    claims = [(name, Estimate(value, sd=1000)) for name, value in (("A", 1e4), ("B", 2e4))]
+    scattered = as_text(one(claims, model=Model.random_effects(priors.HalfNormal(5000))))
+    assert "e+" not in scattered
 
 
 def test_groups_hold_the_probability_around_them() -> None:

@@ -9,9 +9,11 @@ import inspect
 import json
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from reliability import priors
+from reliability import __version__, priors
+from reliability.claims._checks import percent_hint
 from reliability.combination import Combination, combine
 from reliability.errors import InvalidValueError, ReliabilityError
 from reliability.io import read_claims
@@ -111,9 +113,19 @@ def _level(text: str) -> float:
     except ValueError:
         level = float("nan")
     if not 0.0 < level < 1.0:
-        hint = f"; did you mean {level / 100:g}?" if 1.0 < level < 100.0 else ""
-        raise argparse.ArgumentTypeError(f"must lie in (0, 1), got {text!r}{hint}")
+        raise argparse.ArgumentTypeError(
+            f"must lie in (0, 1), got {text!r}{percent_hint(level) if level < 100.0 else ''}"
+        )
     return level
+
+
+def _picture(text: str) -> str:
+    path = Path(text)
+    if not path.suffix or path.is_dir():
+        raise argparse.ArgumentTypeError(
+            f"must be a file that ends in .png, .svg or .pdf, got {text!r}"
+        )
+    return text
 
 
 def _parser() -> _Parser:
@@ -122,6 +134,7 @@ def _parser() -> _Parser:
         description="Combine conflicting claims from sources that are not equally trustworthy.",
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action="version", version=f"reliability {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     combine_ = commands.add_parser(
         "combine",
@@ -149,11 +162,14 @@ def _parser() -> _Parser:
         type=_level,
         default=0.95,
         metavar="P",
-        help="probability of the interval in the text (default: 0.95)",
+        help="probability of the interval (default: 0.95)",
     )
     combine_.add_argument("--json", action="store_true", help="print the results as JSON")
     combine_.add_argument(
-        "--plot", metavar="PICTURE", help="also draw the claims into a file (png, svg, pdf)"
+        "--plot",
+        type=_picture,
+        metavar="PICTURE",
+        help="also draw the claims into a file (png, svg, pdf)",
     )
     commands.add_parser(
         "demo", help="how many North Korean soldiers are in Russia?", allow_abbrev=False
@@ -175,7 +191,7 @@ def _combine(options: argparse.Namespace) -> str:
         from reliability.plots import forests  # noqa: PLC0415  # needs an extra
 
         try:
-            forests(results, options.plot)
+            forests(results, options.plot, level=options.level)
         except ValueError as error:  # an ending that matplotlib does not know
             raise InvalidValueError(f"--plot {options.plot}: {error}") from None
     if options.json:

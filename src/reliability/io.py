@@ -19,7 +19,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from reliability.claims._checks import did_you_mean, short
+from reliability.claims._checks import did_you_mean, percent_hint, short
 from reliability.claims.claim import Claim, claims_from_json
 from reliability.claims.phrases import read
 from reliability.claims.sources import Source
@@ -125,7 +125,7 @@ def _infer(numbers: Mapping[str, float | None]) -> Statement:
     if level is None:
         return Range(low, high)
     if not 0.0 < level < 1.0:
-        hint = f"; did you mean {short(level / 100)}?" if 1.0 < level < 100.0 else ""
+        hint = percent_hint(level)
         raise InvalidValueError(f"level: must lie in (0, 1), got {short(level)}{hint}")
     tail = float((1 - Decimal(repr(level))) / 2)
     return Quantiles({tail: low, float(1 - Decimal(repr(tail))): high})
@@ -329,7 +329,8 @@ def _cell(place: _Place, column: str, value: object) -> Cell:
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise place.error(column, f"must be a finite number, got {short(value)}")
+        shown = short(value) if isinstance(value, int) else str(value)
+        raise place.error(column, f"must be a finite number, got {shown}")
     return number
 
 
@@ -413,6 +414,10 @@ def _claims_from_json(text: str, name: str) -> list[Claim]:
         raise InvalidValueError(f"{name}: cannot be read as JSON: {error}") from None
     if isinstance(document, list):
         return claims_from_rows(document, name=name)
+    if not isinstance(document, dict):
+        raise InvalidValueError(
+            f"{name}: must be a list of objects, one per claim, got {short(document)}"
+        )
     try:
         claims = claims_from_json(text)
     except ReliabilityError as error:
@@ -427,12 +432,12 @@ def _claims_from_json(text: str, name: str) -> list[Claim]:
 
 
 def claims_from_text(text: str, *, name: str = "text") -> list[Claim]:
-    r"""Claims from the text of a CSV or JSON file; which of the two is read from its first sign.
+    r"""Claims from the text of a CSV or JSON file; which of the two, its first sign says.
 
     Parameters
     ----------
     text : the text
-    name : what to call it in error messages
+    name : what to call it in error messages; a name that ends in .json is JSON whatever it holds
 
     Raises
     ------
@@ -447,7 +452,7 @@ def claims_from_text(text: str, *, name: str = "text") -> list[Claim]:
     text = text.removeprefix("\ufeff")
     if not text.strip():
         raise InvalidValueError(f"{name}: is empty")
-    if text.lstrip()[0] in "[{":
+    if text.lstrip()[0] in "[{" or name.lower().endswith(".json"):
         return _claims_from_json(text, name)
     return _claims_from_csv(text, name)
 
@@ -459,7 +464,7 @@ def _decode(data: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise InvalidValueError(
-            f"{name}, line {line}: is not UTF-8 text; save the file as CSV in UTF-8"
+            f"{name}, line {line}: is not UTF-8 text; save the file in UTF-8"
         ) from None
     if "\x00" in text:
         raise InvalidValueError(f"{name}: is not a text file; give CSV or JSON")

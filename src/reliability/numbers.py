@@ -16,7 +16,15 @@ import attrs
 if TYPE_CHECKING:
     from reliability.scales import Scale
 
-__all__ = ["Digits", "percent", "plus_minus", "rounding_exponent", "said", "to_exponent"]
+__all__ = [
+    "Digits",
+    "percent",
+    "plus_minus",
+    "rounding_exponent",
+    "said",
+    "significant",
+    "to_exponent",
+]
 
 #: Outside these limits a number is written with an exponent.
 _PLAIN_FROM, _PLAIN_TO = 1e-6, 1e16
@@ -116,6 +124,15 @@ def said(value: float) -> str:
         return repr(float(value))
     text = f"{Decimal(repr(float(value))):,f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def significant(value: float, digits: int) -> str:
+    """Write a number rounded to significant digits, grouped.
+
+    >>> significant(8479.2, 2), significant(0.0331, 2), significant(2.0, 3)
+    ('8,500', '0.033', '2')
+    """
+    return said(float(f"{value:.{digits}g}"))
 
 
 def percent(share: float) -> str:

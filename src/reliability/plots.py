@@ -46,6 +46,7 @@ _FOOT = 2.2
 _ROW_POINTS = 19.0  # height of a claim's row in a figure that is made here
 _FONT_POINTS = 9.0
 _LONGEST_LABEL = 44
+_LABEL_PAD = 7.0  # points between the axis and its labels: an arrow at its edge touches none
 _MOST_TICKS = 7
 #: Largest |x| on an axis: its quantity is an ordinary float, and a share differs from 0 and 1.
 _FARTHEST = {"linear": 1e300, "log": 690.0, "logit": 30.0}
@@ -327,7 +328,7 @@ def _draw_claim(ax: Axes, y: float, entry: ClaimResult, span: _Span, result: Com
     )
 
 
-def _draw_posterior(ax: Axes, y: float, result: Combination) -> None:
+def _draw_posterior(ax: Axes, y: float, result: Combination, level: float) -> None:
     posterior, scale = result.posterior, result.scale
     x_limits = scale.to_x(ax.get_xlim())
     even = np.linspace(x_limits[0], x_limits[1], 600)
@@ -342,7 +343,7 @@ def _draw_posterior(ax: Axes, y: float, result: Combination) -> None:
         ax.fill_between(
             theta, y + 0.2, y + 0.2 + 1.25 * height / top, color=_POSTERIOR, alpha=0.35, linewidth=0
         )
-    wide, narrow = posterior.interval(0.95), posterior.interval(0.5)
+    wide, narrow = posterior.interval(level), posterior.interval(0.5)
     _line(ax, y, wide, _POSTERIOR, 1.5)
     _line(ax, y, narrow, _POSTERIOR, 5.0)
     ax.plot(
@@ -373,16 +374,17 @@ def _font_size(ax: Axes, rows: float) -> float:
     return min(_FONT_POINTS, 0.62 * height / rows)
 
 
-def forest(result: Combination, ax: Axes | None = None) -> Axes:
+def forest(result: Combination, ax: Axes | None = None, *, level: float = 0.95) -> Axes:
     """Draw the claims with their stated 90 % intervals, and the posterior at the foot.
 
     Darker claims are more probably sound; larger dots have more weight; arrows are bounds. The
-    posterior shows its median, its 50 and 95 % intervals and its density.
+    posterior shows its median, its density, and as lines its 50 % interval and that of `level`.
 
     Parameters
     ----------
     result : what `combine` returned
     ax : axes to draw on; without, a new figure that belongs to no pyplot state
+    level : probability of the posterior's thin line and of the interval at the right
 
     Returns
     -------
@@ -402,9 +404,10 @@ def forest(result: Combination, ax: Axes | None = None) -> Axes:
     spans = [_span_of(entry, result) for entry in entries]
     limits = _limits(_finite(spans), result)
     names = [_label(str(entry.claim.source)) for entry in entries]
-    statements = [_label(statement_text(entry.claim.statement)) for entry in entries]
+    shares = result.scale.name == "logit"
+    statements = [_label(statement_text(entry.claim.statement, shares=shares)) for entry in entries]
     digits = digits_of(result)
-    answer = _label(_interval_text(result, digits))
+    answer = _label(_interval_text(result, digits, level))
     fonts = _fonts([*names, *statements])
     size = _font_size(ax, count + _FOOT + 0.4)
     # The labels at both sides take their place from the axis.
@@ -415,14 +418,14 @@ def forest(result: Combination, ax: Axes | None = None) -> Axes:
     foot = 0.0
     for index, (entry, span) in enumerate(zip(entries, spans, strict=True)):
         _draw_claim(ax, count - index + _FOOT - 1.2, entry, span, result)
-    _draw_posterior(ax, foot, result)
+    _draw_posterior(ax, foot, result, level)
     rows = [foot, *(count - index + _FOOT - 1.2 for index in range(count))]
     style: dict[str, Any] = {"fontsize": size, "fontfamily": fonts}
     ax.set_yticks(rows, ["posterior", *names], **style)
     right = ax.secondary_yaxis("right")
     right.set_yticks(rows, [answer, *statements], **style)
     for side in (ax, right):
-        side.tick_params(axis="y", length=0)
+        side.tick_params(axis="y", length=0, pad=_LABEL_PAD)
         for spine in side.spines.values():
             spine.set_visible(False)
     ax.spines["bottom"].set_visible(True)
@@ -438,10 +441,10 @@ def forest(result: Combination, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _interval_text(result: Combination, digits: Digits) -> str:
-    low, high = result.posterior.interval(0.95)
+def _interval_text(result: Combination, digits: Digits, level: float) -> str:
+    low, high = result.posterior.interval(level)
     ends = f"{digits.text(low)} to {digits.text(high)}"
-    return f"{digits.text(result.estimate)} ({ends}, 95%)"
+    return f"{digits.text(result.estimate)} ({ends}, {100.0 * level:g}%)"
 
 
 def _finite(spans: Sequence[_Span]) -> list[_Span]:
@@ -454,7 +457,9 @@ def _finite(spans: Sequence[_Span]) -> list[_Span]:
     ]
 
 
-def forests(results: Sequence[Combination], path: str | os.PathLike[str]) -> None:
+def forests(
+    results: Sequence[Combination], path: str | os.PathLike[str], *, level: float = 0.95
+) -> None:
     """Draw several results, one below the other, into a file; its ending says the format.
 
     Raises
@@ -467,7 +472,7 @@ def forests(results: Sequence[Combination], path: str | os.PathLike[str]) -> Non
     _require_matplotlib()
     figure: Figure
     if len(results) == 1:
-        figure = forest(results[0]).figure  # type: ignore[assignment]
+        figure = forest(results[0], level=level).figure  # type: ignore[assignment]
     else:
         from matplotlib.figure import Figure as NewFigure  # noqa: PLC0415  # optional
 
@@ -475,7 +480,7 @@ def forests(results: Sequence[Combination], path: str | os.PathLike[str]) -> Non
         figure = NewFigure(figsize=(9.0, sum(rows) * _ROW_POINTS / 72.0), layout="constrained")
         axes = figure.subplots(len(results), 1, height_ratios=rows)
         for result, ax in zip(results, axes, strict=True):
-            forest(result, ax)
+            forest(result, ax, level=level)
     figure.savefig(path, dpi=150)
 
 

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
+from reliability.claims._checks import short
 from reliability.claims.claim import Claim
 from reliability.claims.columns import Columns, Form
+from reliability.claims.sources import Source
 from reliability.errors import InvalidValueError, ReliabilityError, WrongTypeError
 from reliability.models import Model
 
@@ -34,15 +36,15 @@ def checked_model(model: Model | None) -> Model:
         return Model.reports()
     given: object = model
     if not isinstance(given, Model):
-        hint = " (call it: Model.reports())" if callable(given) else ""
-        raise WrongTypeError(f"model must be a Model (got {given!r}){hint}")
+        remedy = "call it: Model.reports()" if callable(given) else "such as Model.reports()"
+        raise WrongTypeError(f"model must be a Model (got {short(given)}); {remedy}")
     return given
 
 
 def checked_dependence(value: float) -> float:
     """The dependence rho between origins, in [0, 1]."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.floating)):
-        raise WrongTypeError(f"dependence must be a number in [0, 1] (got {value!r})")
+        raise WrongTypeError(f"dependence must be a number in [0, 1] (got {short(value)})")
     if not 0.0 <= value <= 1.0:
         raise InvalidValueError(f"dependence must lie in [0, 1] (got {value!r})")
     return float(value)
@@ -52,7 +54,7 @@ def as_claims(claims: Iterable[Claim | tuple[Any, Any]]) -> list[Claim]:
     """Claims from claims and (source, statement) pairs; refuses an empty list."""
     if isinstance(claims, (Claim, str, bytes, Mapping)) or not isinstance(claims, Iterable):
         raise WrongTypeError(
-            f"claims must be a list of Claim or of (source, statement) pairs (got {claims!r})"
+            f"claims must be a list of Claim or of (source, statement) pairs (got {short(claims)})"
         )
     records: list[Claim] = []
     for number, item in enumerate(claims, start=1):
@@ -61,15 +63,23 @@ def as_claims(claims: Iterable[Claim | tuple[Any, Any]]) -> list[Claim]:
             continue
         if not (isinstance(item, (tuple, list)) and len(item) == 2):
             raise WrongTypeError(
-                f"claim {number}: must be a Claim or a pair (source, statement) (got {item!r})"
+                f"claim {number}: must be a Claim or a pair (source, statement) (got {short(item)})"
             )
         try:
             records.append(Claim(item[0], item[1]))
         except ReliabilityError as error:
-            raise error.located(f"claim {number}") from None
+            raise error.located(_name_of_pair(number, item[0])) from None
     if not records:
         raise InvalidValueError("claims is empty; give at least one claim")
     return records
+
+
+def _name_of_pair(number: int, source: object) -> str:
+    """How a pair that makes no claim is called: its number, and its source where it has one."""
+    name = source.name if isinstance(source, Source) else source
+    return (
+        f"claim {number} ({name})" if isinstance(name, str) and name.strip() else f"claim {number}"
+    )
 
 
 def name_of(number: int, claim: Claim) -> str:
@@ -122,7 +132,9 @@ def checked_correlation(
     try:
         matrix = np.array(correlation, dtype=np.float64)
     except (TypeError, ValueError):
-        raise WrongTypeError("correlation must be a matrix of numbers") from None
+        raise WrongTypeError(
+            f"correlation must be a matrix of numbers (got {short(correlation)})"
+        ) from None
     n = columns.count
     if matrix.shape != (n, n):
         raise InvalidValueError(
@@ -132,7 +144,11 @@ def checked_correlation(
     if not np.all(np.isfinite(matrix)):
         raise InvalidValueError("correlation must be finite (it contains nan or inf)")
     if not np.allclose(matrix, matrix.T, rtol=0.0, atol=1e-12):
-        raise InvalidValueError("correlation must be symmetric")
+        i, j = np.unravel_index(np.argmax(np.abs(matrix - matrix.T)), matrix.shape)
+        raise InvalidValueError(
+            f"correlation must be symmetric (got {matrix[i, j]:g} for claims {i + 1} and {j + 1}, "
+            f"{matrix[j, i]:g} the other way round)"
+        )
     if not np.allclose(np.diag(matrix), 1.0, rtol=0.0, atol=1e-12):
         raise InvalidValueError(
             "correlation must have 1 on its diagonal; a covariance matrix is divided by the "

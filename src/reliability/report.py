@@ -16,8 +16,16 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
-from reliability.claims.statements import Estimate
-from reliability.numbers import Digits, percent, plus_minus, rounding_exponent, to_exponent
+from reliability.claims.digits import plain
+from reliability.claims.statements import Estimate, Quantiles, Range
+from reliability.numbers import (
+    Digits,
+    percent,
+    plus_minus,
+    rounding_exponent,
+    significant,
+    to_exponent,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -155,6 +163,11 @@ def _disagreement(found: Sequence[Group], digits: Digits) -> str:
     return f"The claims disagree: {', '.join(parts)}."
 
 
+def _chance(probability: float) -> str:
+    """A tail probability in percent: a 0 is one that a float cannot hold."""
+    return percent(probability or math.ulp(0.0))
+
+
 def _agreement(result: Combination, found: Sequence[Group]) -> str:
     """One sentence about how well the claims go together; empty for nothing to compare."""
     conflict = result.conflict
@@ -163,12 +176,15 @@ def _agreement(result: Combination, found: Sequence[Group]) -> str:
     compared = conflict.df > 0 and math.isfinite(conflict.p)
     if not compared or (len(found) > 1 and conflict.p >= _TENSION):
         return _most_surprising(result)
-    figures = f"Q = {conflict.Q:.3g} for {conflict.df:g} degree{'s'[: conflict.df != 1]} of freedom"
+    figures = (
+        f"Q = {significant(conflict.Q, 3)} for {conflict.df:g} "
+        f"degree{'s'[: conflict.df != 1]} of freedom"
+    )
     if conflict.p < _CONFLICT:
         return (
             f"Taken at their word, the claims contradict each other: they would differ this much "
-            f"with probability {percent(conflict.p)} ({figures}); their stated uncertainties would "
-            f"have to be {conflict.birge:.2g} times as large."
+            f"with probability {_chance(conflict.p)} ({figures}); their stated uncertainties would "
+            f"have to be {significant(conflict.birge, 2)} times as large."
         )
     if conflict.p < _TENSION:
         return (
@@ -188,7 +204,7 @@ def _most_surprising(result: Combination) -> str:
         return "No claim is surprising, given the others."
     return (
         f"The most surprising claim is that of {_clean(claim.source.name)}: given the others, a "
-        f"sound claim would lie as far out with probability {percent(tail)}."
+        f"sound claim would lie as far out with probability {_chance(tail)}."
     )
 
 
@@ -222,8 +238,11 @@ def _learned(result: Combination, digits: Digits) -> Iterable[str]:
         elif digits.scale.name == "linear":
             what = "The sources scatter, beyond what they state, by"
         else:
-            what = f"The sources scatter, beyond what they state, on the {digits.scale.name} by"
-        yield f"{what} {scatter.median():.2g} (95%: {low:.2g} to {high:.2g})."
+            what = (
+                f"The sources scatter, beyond what they state, on the {digits.scale.name} scale, by"
+            )
+        middle, *ends = (significant(value, 2) for value in (scatter.median(), low, high))
+        yield f"{what} {middle} (95%: {' to '.join(ends)})."
 
 
 def _unknowable(result: Combination) -> str:
@@ -281,13 +300,24 @@ def _clean(text: str) -> str:
     return " ".join("".join(kept).split())
 
 
-def statement_text(statement: Statement) -> str:
+def statement_text(statement: Statement, *, shares: bool = False) -> str:
     """What was said, as it was said; estimates with more digits than they support are rounded.
 
+    Parameters
+    ----------
+    statement : what a claim states
+    shares : write values in percent, as the results of the logit scale are
+
+    Examples
+    --------
     >>> from reliability.claims.statements import Estimate
     >>> statement_text(Estimate(10.518376288, sd=1.910834653))
     '10.5 ± 1.9'
+    >>> statement_text(Estimate(0.2, low=0.15, high=0.25, level=0.9), shares=True)
+    '20% (15% to 25%, 90%)'
     """
+    if shares:
+        return _shares_text(statement)
     text = str(statement)
     if not isinstance(statement, Estimate) or len(text) <= _LONG_STATEMENT:
         return text
@@ -303,8 +333,34 @@ def statement_text(statement: Statement) -> str:
     return text
 
 
+def _shares_text(statement: Statement) -> str:
+    """What was said about a share, in percent."""
+
+    def share(value: float) -> str:
+        return f"{significant(100.0 * value, 12)}%"
+
+    if isinstance(statement, Quantiles):
+        pairs = (f"{share(p)}: {share(q)}" for p, q in statement.mapping)
+        return f"quantiles {', '.join(pairs)}"
+    if isinstance(statement, Range):
+        return f"{share(statement.low)} to {share(statement.high)}"
+    if not isinstance(statement, Estimate):
+        # "at least 0.3", "about 0.3": the value is the only number on the scale of the share.
+        return str(statement).replace(plain(statement.value), share(statement.value), 1)
+    value, sd, low, high = statement.value, statement.sd, statement.low, statement.high
+    text = share(value)
+    if sd is not None:
+        text = f"{text} ± {share(sd)}"
+        rounded = plus_minus(100.0 * value, 100.0 * sd).replace(" ± ", "% ± ") + "%"
+        return text if len(text) <= _LONG_STATEMENT else min(text, rounded, key=len)
+    if low is not None and high is not None and statement.level is not None:
+        return f"{text} ({share(low)} to {share(high)}, {share(statement.level)})"
+    return text
+
+
 def _row(entry: ClaimResult, digits: Digits, estimate: float, shared: set[str]) -> list[str]:
-    cells = [_clean(str(entry.claim.source)), _clean(statement_text(entry.claim.statement))]
+    text = statement_text(entry.claim.statement, shares=digits.scale.name == "logit")
+    cells = [_clean(str(entry.claim.source)), _clean(text)]
     if shared:
         cells.append(_clean(entry.origin) if entry.origin in shared else "")
     return [
@@ -312,7 +368,7 @@ def _row(entry: ClaimResult, digits: Digits, estimate: float, shared: set[str]) 
         "-" if entry.dropped is not None else percent(entry.weight),
         percent(entry.soundness),
         digits.shift(entry.influence.shift, at=estimate),
-        percent(entry.tail),
+        _chance(entry.tail),
     ]
 
 
@@ -506,7 +562,7 @@ def _change(posterior: Posterior, against: Posterior) -> str:
     """How the best estimate compares with another one, as a factor or a difference."""
     one, other = posterior.median(), against.median()
     if one > 0.0 and other > 0.0:
-        return f"× {one / other:.2g}"
+        return f"× {significant(one / other, 2)}"
     return f"{one - other:+.3g}"
 
 

@@ -58,6 +58,10 @@ def test_round_trips(source: Source) -> None:
         ({"name": ""}, "Source: name must not be empty, got ''; say who makes the claim"),
         ({"name": "  "}, "Source: name must not be empty, got '  '"),
         ({"reliability": 80}, "Source: reliability must lie in [0, 1], got 80; did you mean 0.8?"),
+        (
+            {"reliability": 1.2},
+            r"reliability must lie in [0, 1], got 1.2; give a probability, or No",
+        ),
         ({"reliability": 100}, "reliability must lie in [0, 1], got 100; did you mean 1?"),
         (
             {"reliability": -0.1},

@@ -151,7 +151,7 @@ FIELDS = [
     ("value", "message"),
     [
         (True, "must be a number, got True; give a number, not a truth value"),
-        ("12,000", "must be a number, got '12,000'; give a number, or read the text with read()"),
+        ("12,000", "must be a number, got '12,000'; give a number"),
         (1j, "must be a number, got 1j; give a real number"),
         (object, "must be a number, got <class 'object'>; give one number"),
     ],
@@ -159,6 +159,22 @@ FIELDS = [
 def test_fields_that_are_not_numbers(field: str, make: Any, value: object, message: str) -> None:
     with pytest.raises(WrongTypeError, match=re.escape(f"{field} {message}")):
         make(value)
+
+
+def test_only_a_value_can_be_read_from_text() -> None:
+    with pytest.raises(WrongTypeError, match=r"give a number, or read the text with read\(\)$"):
+        Estimate("12,000")  # type: ignore[arg-type]
+    with pytest.raises(WrongTypeError, match=r"sd must be a number, got '300'; give a number$"):
+        Estimate(12_000, sd="300")  # type: ignore[arg-type]
+
+
+def test_what_is_not_finite_is_left_out_by_itself_or_with_the_claim() -> None:
+    with pytest.raises(InvalidValueError, match=r"got nan; leave the claim out$"):
+        Estimate(math.nan)
+    with pytest.raises(
+        InvalidValueError, match=r"sd must be a finite number, got inf; leave it out$"
+    ):
+        Estimate(5, sd=math.inf)
 
 
 @pytest.mark.parametrize(("field", "make"), FIELDS)

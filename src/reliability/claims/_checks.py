@@ -38,6 +38,10 @@ __all__ = [
 
 _Kind = TypeVar("_Kind", bound=ReliabilityError)
 
+# Fields without which nothing is said.
+_SAID = frozenset(("value", "low", "high"))
+# A number above 1 and below this is a wrong share rather than a percentage.
+_LOWEST_PERCENTAGE = 2.0
 _SHOWN = 60  # characters of a foreign object that an error message repeats
 
 
@@ -121,14 +125,17 @@ def require_number(owner: object, field: str, value: object, *, infinite: bool =
     """Refuse what is not a finite float, with a message that fits what was given."""
     if isinstance(value, float):
         if math.isnan(value) or (math.isinf(value) and not infinite):
-            fail(owner, field, f"must be a finite number, got {float(value)}; leave the claim out")
+            what = "the claim" if field in _SAID else "it"
+            fail(owner, field, f"must be a finite number, got {float(value)}; leave {what} out")
         return
     if isinstance(value, bool):
         remedy = "give a number, not a truth value"
     elif isinstance(value, numbers.Real | Decimal):
         fail(owner, field, "must fit the range of a float (about 1.8e308); choose a larger unit")
     elif isinstance(value, str):
-        remedy = "give a number, or read the text with read()"
+        remedy = "give a number"
+        if field == "value":
+            remedy += ", or read the text with read()"
     elif isinstance(value, complex):
         remedy = "give a real number"
     else:
@@ -143,8 +150,8 @@ def check_optional_number(instance: object, attribute: attrs.Attribute[Any], val
 
 
 def percent_hint(value: float) -> str:
-    """Say ' did you mean 0.8?' for 80, for fields that are shares."""
-    if not 1.0 < value <= 100.0:
+    """Say ' did you mean 0.8?' for 80, for fields that are shares; 1.2 is no percentage."""
+    if not _LOWEST_PERCENTAGE <= value <= 100.0:
         return ""
     return f"; did you mean {short(float(Decimal(repr(value)) / 100))}?"
 

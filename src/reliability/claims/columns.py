@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from reliability.claims._checks import short
 from reliability.claims.claim import Claim
 from reliability.claims.digits import complement, finer_unit, next_salient, previous_salient
 from reliability.claims.statements import About, AtLeast, AtMost, Estimate, Quantiles, Range
@@ -50,8 +51,8 @@ class Knots:
     On piece j of a row, from ``left[j]`` to ``left[j + 1]`` (the first piece reaches down to
     minus infinity, the last up to infinity), the standard normal score is
     ``z = c0 + c1 u + c2 u^2 + c3 u^3`` with ``u = x - origin[j]``. ``left``, ``origin`` and x are
-    distances from the claim's location, so that narrow claims far from zero keep digits. Rows with fewer pieces are
-    padded with copies of their last one, starting at infinity.
+    distances from the claim's location, so that narrow claims far from zero keep digits. Rows
+    with fewer pieces are padded with copies of their last one, starting at infinity.
     """
 
     left: Array
@@ -218,6 +219,16 @@ def _about(statement: About, scale: Scale, unstated_error: float) -> dict[str, f
 
 
 def _range(statement: Range, scale: Scale, unstated_error: float) -> dict[str, float]:  # noqa: ARG001
+    if statement.low == scale.low and scale.contains(statement.high):
+        raise InvalidValueError(
+            f"low={statement.low:g} is the end of the {scale.name} scale and says nothing; "
+            f"say AtMost({short(statement.high)})"
+        )
+    if statement.high == scale.high and scale.contains(statement.low):
+        raise InvalidValueError(
+            f"high={statement.high:g} is the end of the {scale.name} scale and says nothing; "
+            f"say AtLeast({short(statement.low)})"
+        )
     low = _inside(scale, "low", statement.low)
     high = _inside(scale, "high", statement.high)
     center, half = 0.5 * (low + high), 0.5 * (high - low)
@@ -256,8 +267,13 @@ def _bound(statement: AtLeast | AtMost, scale: Scale, unstated_error: float) -> 
             next_salient(statement.value) if direction > 0.0 else previous_salient(statement.value)
         )
         if not scale.contains(salient):
-            # The next rounder number after 80 % is 100 %: round what is left of the whole.
+            # Nobody can say "more than 100 %": a share near 1 is as round as what is left.
             salient = complement(previous_salient(complement(statement.value)))
+        if not scale.contains(salient) or salient == statement.value:
+            raise InvalidValueError(
+                f"value={statement.value!r} is too near the end of the {scale.name} scale to say "
+                "how far beyond it the quantity may lie; give excess=, a length on the scale"
+            )
         excess = direction * (float(scale.to_x(salient)) - y)
     if np.isinf(excess):
         return row | {

@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from reliability.claims._checks import short
@@ -318,6 +319,14 @@ def _two_readings(head: str, tail: str, *, grouped: bool) -> str:
     return f"'{head},{tail}' may be {decimal} or {whole}; write '{decimal}' or '{whole}'"
 
 
+def _dot_after_word(numeral: str) -> str:
+    """Ask whether the dot of approx.5 ends the word or is a decimal mark."""
+    return (
+        f"{numeral!r} after a word may be {numeral[1:]} or 0{numeral}; "
+        f"write ' {numeral[1:]}' or ' 0{numeral}'"
+    )
+
+
 def _exponent(text: str, start: int) -> tuple[int, int] | None:
     """Power of ten written as e6, e-3 or e+06 directly after a numeral, and its end."""
     if text[start : start + 1] != "e":
@@ -342,6 +351,8 @@ def _tokens(text: str) -> Iterator[_Token]:
             at += 1
         elif text[at] in _DIGITS or (text[at] == "." and text[at + 1 : at + 2] in _DIGITS):
             end = _numeral_end(text, at)
+            if text[at] == "." and glued and text[at - 1].isalpha():
+                raise _UnreadableError(_dot_after_word(text[at:end]))
             exponent = _exponent(text, end)
             if exponent is None:
                 value = _value(text[at:end])
@@ -380,6 +391,7 @@ class _Number(NamedTuple):
     lead: Fraction
     scales: tuple[int, ...] = ()
     percent: bool = False
+    grouped: bool = False  # written with a sign between thousands
 
     @property
     def value(self) -> Fraction:
@@ -437,7 +449,11 @@ def _magnitude(tokens: list[_Token]) -> _Number | None:
         return None
     if tokens[0].kind == "number":
         scales = _scales(_texts(tokens[1:]), _SCALES)
-        return None if scales is None else _Number(tokens[0].value, scales)
+        if scales is None:
+            return None
+        value, text = tokens[0].value, tokens[0].text
+        grouped = value >= 1000 and any(c in _SEPARATORS for c in text)
+        return _Number(value, scales, grouped=grouped)
     if any(token.kind == "number" for token in tokens):
         return None
     return _in_words(_texts(tokens))
@@ -488,6 +504,8 @@ def _and_a_half(words: list[str]) -> _Number | None:
         scaled = _whole(words[:-3])
         if scaled is None or len(scaled.scales) > 1:
             return None
+        if scaled.scales and scaled.scales[0] < 10**6:
+            return None  # "a hundred and a half" may be 150 or 100.5
         return scaled._replace(lead=scaled.lead + Fraction(1, 2))
     if words[-4:-1] == ["and", "a", "half"] and words[-1] in _SCALE_WORDS:
         below = _below_hundred(words[:-4])
@@ -571,9 +589,12 @@ def _trailing_scales(words: list[str]) -> tuple[int, ...]:
 def _float(number: Fraction) -> float:
     """Nearest float: the fraction is exact, so the digits are those of the phrase."""
     try:
-        return float(number)
+        value = float(number)
     except OverflowError:
         raise _UnreadableError("the number exceeds the range of a float") from None
+    if number and not value:
+        raise _UnreadableError("the number is too small for a float")
+    return value
 
 
 def _shared(first: _Number, second: _Number) -> _Number:
@@ -586,6 +607,8 @@ def _shared(first: _Number, second: _Number) -> _Number:
         if first.percent or first.scales:
             raise _UnreadableError("write % after both numbers or after neither")
         return first._replace(percent=True)
+    if second.grouped and not (first.scales or second.scales) and _may_be_thousands(first, second):
+        raise _UnreadableError(_thousands_or_not(first, second))
     missing = second.scales[len(first.scales) :]
     if not missing or second.scales[: len(first.scales)] != first.scales:
         return first
@@ -597,6 +620,20 @@ def _shared(first: _Number, second: _Number) -> _Number:
     if first.value >= 1000 and shared.value >= second.value:
         return first  # "500,000 to 2 million": in millions it would exceed the second
     raise _UnreadableError(_both_in_full(first, "second"))
+
+
+def _may_be_thousands(first: _Number, second: _Number) -> bool:
+    """Whether the first of two numbers may lack its thousands, as in 10-12,000."""
+    return 1 <= first.value < 1000 and 1000 * first.value < second.value
+
+
+def _thousands_or_not(first: _Number, second: _Number) -> str:
+    low, high = _float(first.value), _float(second.value)
+    ungrouped = plain(high).replace(",", "")
+    return (
+        f"{plain(low)} may be meant as it stands or in thousands; "
+        f"write '{plain(1000.0 * low)} to {plain(high)}' or '{plain(low)} to {ungrouped}'"
+    )
 
 
 def _both_in_full(number: _Number, other: str) -> str:
@@ -803,18 +840,54 @@ def _readings(tokens: list[_Token]) -> tuple[list[Statement], list[str]]:
     return list(statements), list(reasons)
 
 
+# Words that change the number or what is said of it: a phrase without them would say another thing.
+_CHANGING_WORDS = frozenset(
+    word
+    for words in (
+        "third thirds fourth fifth fifths tenth tenths quarters times point plus minus",
+        "lakh lakhs lac crore crores mio mrd milliard milliards gross kk x e",
+        "pct percents percentage pp bp bps ppm ppb permille",
+        "max maximum min minimum approx odd short until till vs versus but except",
+    )
+    for word in words.split()
+)
+_COUNTING_WORDS = frozenset((*_UNITS, *_TENS, *_SCALES, "zero", "dozen", "score", "half"))
+_SHARES = frozenset(("half", "quarter", "quarters", "third", "thirds"))
+
+
 def _hint(tokens: list[_Token]) -> str:
-    """Name the first word that no form knows, and the phrase without it if that can be read."""
+    """Name the first word that no form knows, and the phrase without it if that can be read.
+
+    A phrase is proposed only where nothing that counts is lost: "12,000 troops", not "2 lakh".
+    """
     if not tokens:
         return "it is empty"
     for at, token in enumerate(tokens):
         if token.kind != "word" or token.text in _KNOWN_WORDS:
             continue
-        statements = [] if token.glued else _readings(tokens[:at])[0]
+        lost = tokens[at:]
+        counts = token.text in _CHANGING_WORDS or any(
+            rest.kind == "number" or rest.text in _COUNTING_WORDS for rest in lost
+        )
+        statements = [] if token.glued or counts else _readings(tokens[:at])[0]
         if len(statements) == 1:
-            return f"{token.text!r} is not understood; did you mean '{statements[0]}'?"
-        return f"{token.text!r} is not understood"
-    return "the words are in an order that no form has"
+            return (
+                f"{token.text!r} is not understood; "
+                f"if it only says of what, leave it out: '{statements[0]}'"
+            )
+        return f"{token.text!r} is not understood{_share_hint(tokens)}"
+    return f"it has none of the known forms{_share_hint(tokens)}"
+
+
+def _share_hint(tokens: list[_Token]) -> str:
+    """How to write 'half' or 'one in ten'."""
+    one_in = any(
+        token.text == "in" and (after.kind == "number" or after.text in _COUNTING_WORDS)
+        for token, after in pairwise(tokens)
+    )
+    if not one_in and _SHARES.isdisjoint(_texts(tokens)):
+        return ""
+    return "; write a share in percent, such as '50%'"
 
 
 def read(phrase: str) -> Statement:
@@ -875,5 +948,5 @@ def read(phrase: str) -> Statement:
     if reasons:
         raise UnreadablePhraseError(f"cannot read {phrase!r}: {'; '.join(reasons)}")
     hint = _hint(tokens)
-    forms = "" if hint.endswith("?") else f". Known forms: {'; '.join(_FORMS)}"
+    forms = "" if "leave it out" in hint else f". Known forms: {'; '.join(_FORMS)}"
     raise UnreadablePhraseError(f"cannot read {phrase!r}: {hint}{forms}")

@@ -159,8 +159,9 @@ def log_mixture(sound: Array, unsound: Array, reliability: Array) -> tuple[Array
 class ReliabilityRule:
     """Nodes p, and q = 1 - p, with log weights for integrals under the Beta prior.
 
-    Near p = 1 the difference 1 - p would have no digits: q is kept beside it. ``coarse`` are the log weights of a rule of half as many nodes on the same ones (None
-    where the rule is exact): what both disagree by bounds the error.
+    Near p = 1 the difference 1 - p would have no digits: q is kept beside it. ``coarse`` are the
+    log weights of a rule of half as many nodes on the same ones (None where the rule is exact):
+    what both disagree by bounds the error.
     """
 
     p: Array
