@@ -177,7 +177,8 @@ def reliability_rule(prior: Beta, shares: Array) -> ReliabilityRule:
     with m//2 + 2 nodes is exact, for p's variance as well. A polynomial of high degree with
     all its roots outside (0, 1) is at its narrowest p^k (1 - p)^(m - k), whose width in an
     angle on the circle is 1/sqrt(m); 4.5 sqrt(m) + 12 nodes then give 1e-14. With other shares
-    the powers have branch points at the ends, which a trapezoid rule in logit p does not feel.
+    the powers have branch points at the ends, which a trapezoid rule in logit p does not feel;
+    the integrand's nearest singularities lie pi off the real axis, where log(u/s) of a claim is.
     """
     if np.all(shares == 1.0):
         m = len(shares)
@@ -187,16 +188,27 @@ def reliability_rule(prior: Beta, shares: Array) -> ReliabilityRule:
         log_w = np.log(np.asarray(w))
         log_w = log_w - np.log(np.sum(w))
         return ReliabilityRule(0.5 * (1.0 + t), 0.5 * (1.0 - t), log_w, None)
-    information = float(shares.sum()) + prior.a + prior.b
-    step = min(0.4, 1.1 / np.sqrt(information))
-    low, high = -34.5 / prior.a, 34.5 / prior.b
-    count = 2 * int(np.ceil(0.5 * (high - low) / step)) + 1
-    logit = np.linspace(low, high, count)
+    a, b, total = prior.a, prior.b, float(shares.sum())
+    # What lies beyond the ends is at most exp(-a |t|)/a and exp(-b t)/b, against an integral of
+    # at least B(a, b + total) or B(a + total, b), were every claim unsound or sound.
+    low = -(_RULE_REACH - np.log(a) - float(betaln(a, b + total))) / a
+    high = (_RULE_REACH - np.log(b) - float(betaln(a + total, b))) / b
+    # Far out, where the prior is small, sinh takes larger steps.
+    growth = 0.3 * min(a, b, 1.0)
+    start, stop = np.arcsinh(growth * low), np.arcsinh(growth * high)
+    step = growth * min(0.4, 1.2 / np.sqrt(total + a + b))
+    count = 2 * int(np.ceil(0.5 * (stop - start) / step)) + 1
+    u = np.linspace(start, stop, count)
+    logit = np.sinh(u) / growth
     log_p, log_q = -np.logaddexp(0.0, -logit), -np.logaddexp(0.0, logit)
-    log_w = prior.a * log_p + prior.b * log_q - float(betaln(prior.a, prior.b))
-    log_w = log_w + np.log(logit[1] - logit[0])
+    log_w = a * log_p + b * log_q - float(betaln(a, b))
+    log_w = log_w + np.log(np.cosh(u) / growth * (u[1] - u[0]))
     coarse = np.where(np.arange(count) % 2 == 0, log_w + np.log(2.0), -np.inf)
     return ReliabilityRule(np.exp(log_p), np.exp(log_q), log_w, coarse)
+
+
+#: Natural logarithm of what the rule over p may leave out.
+_RULE_REACH = 33.0
 
 
 def unknown_log_products(columns: Columns, some: Terms, rule: ReliabilityRule) -> Array:
