@@ -465,13 +465,22 @@ def count_claims(problem: dict[str, Any]) -> list[Claim]:
     a, b = problem["beta"]
     best: dict[tuple[str, str], int] = {}
     stated = problem["claims"]
+
+    def rank(claim: dict[str, Any]) -> tuple[float, ...]:
+        r = a / (a + b) if claim["reliability"] is None else claim["reliability"]
+        return (
+            -r,
+            claim["overconfidence"],
+            claim["bias_sd"],
+            *map(abs, (claim["bias"], claim["interest"])),
+        )
+
     for i, claim in enumerate(stated):
         if void and claim["reliability"] == 0.0:
             continue
         says = {k: claim[k] for k in sorted(claim) if k not in ATTRIBUTES}
         key = claim["origin"], repr(says)
-        rank = [a / (a + b) if c["reliability"] is None else c["reliability"] for c in stated]
-        if key not in best or rank[i] > rank[best[key]]:
+        if key not in best or rank(claim) < rank(stated[best[key]]):
             best[key] = i
     members = sorted(best.values())
     origins = [stated[i]["origin"] for i in members]

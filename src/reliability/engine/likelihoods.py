@@ -206,10 +206,9 @@ def unsound_distribution(residual: Array, law: UnsoundLaw, interest: Array) -> A
     0.5
     """
     residual, interest = np.broadcast_arrays(residual, interest)
-    below = _symmetric_distribution(residual, law)
+    log_below = _log_symmetric_distribution(residual, law)
     if not np.any(interest):
-        with np.errstate(divide="ignore"):
-            return np.asarray(np.log(below))
+        return log_below
     k = law.factor
     tilted = interest != 0.0
     r, d = residual[tilted], interest[tilted]
@@ -225,21 +224,24 @@ def unsound_distribution(residual: Array, law: UnsoundLaw, interest: Array) -> A
         rest = exp1(square * (1.0 + low * low)) - exp1(2.0 * square)
         ends = owens_t(r, d) - (0.0 if low == 0.0 else low * owens_t(r * low, d / low))
         owen = (ends + lean * hump + d * rest / (4.0 * np.pi)) / (1.0 - low)
-    probability = below[tilted] - 2.0 * owen
-    # Far on the side that the interest excludes, the difference above has no digits left.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_tilted = np.log(np.exp(log_below[tilted]) - 2.0 * owen)
+    # Far on the side that the interest excludes, the difference above has no digits left, nor
+    # has it far below on the other side, where Phi(dR) is 1 to the last digit.
     far = r * d < -3.0
-    probability[far] = _excluded_tail(r[far], law, d[far])
-    below = below.copy()
-    below[tilted] = probability
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.log(below))
+    log_tilted[far] = _excluded_tail(r[far], law, d[far])
+    whole = (r < -9.0) & (d < 0.0)
+    log_tilted[whole] = LOG_2 + log_below[tilted][whole]
+    log_below = log_below.copy()
+    log_below[tilted] = log_tilted
+    return log_below
 
 
 _TAIL_NODES, _TAIL_WEIGHTS = np.polynomial.legendre.leggauss(60)
 
 
 def _excluded_tail(r: Array, law: UnsoundLaw, interest: Array) -> Array:
-    """Mass of the tilted unsound density beyond r, where 2 Phi(dR) decays like exp(-R^2/2).
+    """Log distribution function beyond r, where 2 Phi(dR) decays like exp(-R^2/2).
 
     For a residual on the excluded side d r < 0; the distribution function there is the mass
     below r for d = +1 and one minus the mass above r for d = -1.
@@ -248,15 +250,16 @@ def _excluded_tail(r: Array, law: UnsoundLaw, interest: Array) -> Array:
     reach = 40.0 / q
     t = 0.5 * reach[:, None] * (_TAIL_NODES + 1.0)
     beyond = -(q[:, None] + t)
-    density = np.exp(unsound_standard(beyond, law) + LOG_2 + log_ndtr(beyond))
-    mass = 0.5 * reach * (density @ _TAIL_WEIGHTS)
-    return np.asarray(np.where(interest > 0.0, mass, 1.0 - mass))
+    logs = unsound_standard(beyond, law) + LOG_2 + log_ndtr(beyond)
+    top = logs.max(axis=1, keepdims=True)
+    log_mass = np.log(0.5 * reach * (np.exp(logs - top) @ _TAIL_WEIGHTS)) + top[:, 0]
+    return np.asarray(np.where(interest > 0.0, log_mass, np.log1p(-np.exp(log_mass))))
 
 
-def _symmetric_distribution(residual: Array, law: UnsoundLaw) -> Array:
+def _log_symmetric_distribution(residual: Array, law: UnsoundLaw) -> Array:
     k = law.factor
     if law.kind is UnsoundKind.WIDE:
-        return np.asarray(ndtr(residual / k))
+        return np.asarray(log_ndtr(residual / k))
     # Written for R <= 0, where nothing cancels, and reflected.
     q = np.abs(residual)
     weight = 1.0 if np.isinf(k) else k / (k - 1.0)
@@ -270,7 +273,39 @@ def _symmetric_distribution(residual: Array, law: UnsoundLaw) -> Array:
     # Near R = 0 the distribution is 1/2 + R u(0) to well below rounding.
     density = np.exp(unsound_standard(np.zeros(()), law))
     tail = np.where(q < 1e-8, 0.5 - q * density, tail)
-    return np.where(residual > 0.0, 1.0 - tail, tail)
+    with np.errstate(divide="ignore"):
+        log_tail = np.log(tail)
+    far = safe / k > _FAR
+    if np.any(far):
+        log_tail[far] = _log_far_floor_tail(safe[far], k)
+    return np.where(residual > 0.0, np.log1p(-np.exp(log_tail)), log_tail)
+
+
+#: Residuals in units of the widest sd beyond which tails of probability are taken in logarithms.
+_FAR = 8.0
+
+
+def _log_far_floor_tail(q: Array, k: float) -> Array:
+    """Log mass of Floor(K) above q, K finite and q/K large.
+
+    With z = q/K and g(t) = 1/t - M(t), M Mills' ratio:
+    ``K/(K-1) [phi(z) g(z)/K - phi(q) g(q)]``.
+    """
+    z = q / k
+    log_wide = -0.5 * z * z + np.log(_mills_deficit(z)) - np.log(k)
+    log_own = -0.5 * q * q + np.log(_mills_deficit(q))
+    rest = np.log1p(-np.exp(log_own - log_wide))
+    return np.asarray(np.log(k / (k - 1.0)) - HALF_LOG_2PI + log_wide + rest)
+
+
+def _mills_deficit(t: Array) -> Array:
+    """``1/t - M(t)``, M(t) = (1 - Phi(t))/phi(t): by its asymptotic series where it cancels."""
+    inverse = 1.0 / (t * t)
+    series = np.ones_like(t)
+    for odd in range(15, 1, -2):
+        series = 1.0 - odd * inverse * series
+    direct = 1.0 / t - np.sqrt(0.5 * np.pi) * erfcx(t / np.sqrt(2.0))
+    return np.where(t > 30.0, inverse * series / t, direct)
 
 
 def unsound_precision(residual: Array, law: UnsoundLaw) -> Array:
