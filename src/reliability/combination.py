@@ -16,7 +16,14 @@ from reliability.claims.columns import Columns, Form, columns_from_claims
 from reliability.engine import normal
 from reliability.engine.density import PanelDensity
 from reliability.engine.explain import ReliabilityDensity, per_claim, soundness_of
-from reliability.engine.inference import Inference, LeftOut, Setup, infer, leave_origins_out
+from reliability.engine.inference import (
+    Inference,
+    LeftOut,
+    Setup,
+    infer,
+    leave_origins_out,
+    shared_sd_of,
+)
 from reliability.engine.predictive import predictive
 from reliability.engine.quadrature import refine
 from reliability.errors import (
@@ -133,7 +140,9 @@ class ClaimResult:
     def shrunk(self) -> Posterior | None:
         """Posterior of the claim's own true value under heterogeneity.
 
-        None without heterogeneity, and for claims or models that are not normal throughout.
+        What the source measured, free of its own stated error and bias; a bias shared by all
+        sources is part of it. None without heterogeneity, and for claims or models that are
+        not normal throughout.
         """
         return self._combination._shrunk(self._index)  # noqa: SLF001
 
@@ -208,7 +217,14 @@ class Combination:
             distribution: Any = normal.predictive(inference.normal)
         else:
             assert inference.mixture is not None  # noqa: S101 - one of both is there
-            distribution = predictive(inference.mixture)
+            assert isinstance(inference.distribution, PanelDensity)  # noqa: S101
+            distribution = predictive(
+                inference.mixture,
+                exists.scatter_power,
+                inference.prior,
+                inference.distribution,
+                shared_sd_of(inference.columns, inference.setup),
+            )
         return Posterior(
             distribution,
             self.scale,

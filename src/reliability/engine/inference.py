@@ -22,7 +22,7 @@ from reliability.engine.shared import blurred_prior, prior_on_panels, solve_shar
 from reliability.errors import NoPosteriorError
 from reliability.priors import Beta, PriorOnX, ScatterPrior
 
-__all__ = ["Inference", "LeftOut", "Setup", "infer", "leave_origins_out"]
+__all__ = ["Inference", "LeftOut", "Setup", "infer", "leave_origins_out", "shared_sd_of"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -112,7 +112,8 @@ def infer(columns: Columns, setup: Setup) -> Inference:
     return _infer_mixture(columns, setup, prior, exists)
 
 
-def _shared_sd(columns: Columns, setup: Setup) -> float:
+def shared_sd_of(columns: Columns, setup: Setup) -> float:
+    """Sd of the bias common to every source."""
     return setup.shared * float(columns.stated_sd.min())
 
 
@@ -142,7 +143,7 @@ def normal_problem(
         basis=basis,
         prior_mean=mean,
         prior_variance=prior_sd**2,
-        shared_variance=_shared_sd(columns, setup) ** 2,
+        shared_variance=shared_sd_of(columns, setup) ** 2,
         heterogeneity=setup.heterogeneity,
         inflation=setup.inflation,
         scatter_power=exists.scatter_power,
@@ -170,7 +171,7 @@ def _infer_mixture(columns: Columns, setup: Setup, prior: PriorOnX, exists: Exis
         log_mass = float(prior_on_panels(prior).mesh.log_total[0])
     if setup.law.kind is UnsoundKind.VOID and np.any(columns.reliability != 1.0):
         columns = columns.with_fields(void=_void(columns, setup, prior) - log_mass)
-    shared_sd = _shared_sd(columns, setup)
+    shared_sd = shared_sd_of(columns, setup)
     of_z = prior if shared_sd == 0.0 else blurred_prior(prior, shared_sd)
     problem = Problem(
         columns,
@@ -418,7 +419,7 @@ def _normal_without(
     assert full is not None  # noqa: S101 - only called with a closed form
     leave = np.zeros(inference.columns.count, dtype=bool)
     leave[members] = True
-    shared = _shared_sd(columns, inference.setup) ** 2
+    shared = shared_sd_of(columns, inference.setup) ** 2
     problem = attrs.evolve(
         full.problem.without(leave, factor),
         scatter_power=exists.scatter_power,

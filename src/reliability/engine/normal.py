@@ -33,6 +33,7 @@ __all__ = [
     "solve_normal",
     "solve_on_nodes",
     "weights",
+    "with_shared_bias",
 ]
 
 Array = NDArray[np.float64]
@@ -209,15 +210,33 @@ def weights(solution: NormalSolution) -> Array:
     return np.asarray(each @ solution.weight)
 
 
+def with_shared_bias(solution: NormalSolution) -> Conditional:
+    """Posterior, given the scatter, of z = x + bias: what the claims of all sources speak of.
+
+    The bias common to all belongs to z's prior, as it does to what any source measures.
+    """
+    problem = solution.problem
+    if problem.shared_variance == 0.0:
+        return solution.conditional
+    of_z = attrs.evolve(
+        problem,
+        prior_variance=problem.prior_variance + problem.shared_variance,
+        shared_variance=0.0,
+    )
+    return conditional(of_z, solution.scatter)
+
+
 def shrunk(solution: NormalSolution, claim: int) -> NormalMixture | None:
     """Posterior of a claim's own true value: between its statement and the others.
 
-    Given tau and x it is normal with precision ``1/s^2 + 1/tau^2``; x is integrated out.
+    It is z + tau e: what the source measured, free of its own stated error and bias. A bias
+    common to all sources is part of z = x + bias. Given tau and z it is normal with precision
+    ``1/s^2 + 1/tau^2``; z is integrated out.
     """
     problem = solution.problem
     if problem.heterogeneity is None or problem.basis is not None:
         return None
-    given = solution.conditional
+    given = with_shared_bias(solution)
     own = float(problem.variance[claim] + problem.extra[claim])
     square = solution.scatter**2
     pull = own / (own + square)
