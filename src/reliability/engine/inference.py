@@ -125,13 +125,11 @@ def normal_problem(
     sd = columns.overconfidence * columns.sd_low
     extra = columns.bias_variance
     design = np.ones(columns.count)
-    variance, basis = sd**2, None
+    variance, rotation = sd**2, None
     if setup.correlation is not None:
-        # Rotated to the eigenvectors of the stated covariance the claims are independent;
-        # additive variances are the same in every direction.
-        covariance = setup.correlation * np.outer(sd, sd) + np.diag(extra)
-        variance, basis = np.linalg.eigh(covariance)
-        value, design, extra = basis.T @ value, basis.T @ design, np.zeros(columns.count)
+        rotation = normal.rotate(setup.correlation, sd, extra, inflated=setup.inflation is not None)
+        variance, extra = rotation.variance, rotation.extra
+        value, design = rotation.basis.T @ value, rotation.basis.T @ design
     mean, prior_sd = prior.normal if prior.normal is not None else (0.0, np.inf)
     return normal.NormalProblem(
         value=value,
@@ -140,7 +138,8 @@ def normal_problem(
         share=columns.share,
         design=design,
         stated=sd**2 + columns.bias_variance,
-        basis=basis,
+        basis=None if rotation is None else rotation.basis,
+        log_determinant=0.0 if rotation is None else rotation.log_determinant,
         prior_mean=mean,
         prior_variance=prior_sd**2,
         shared_variance=shared_sd_of(columns, setup) ** 2,
