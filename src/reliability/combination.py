@@ -31,6 +31,7 @@ from reliability.errors import (
     NoPosteriorError,
     ReliabilityError,
     WrongTypeError,
+    short,
 )
 from reliability.models import Model, Void
 from reliability.posterior import Posterior
@@ -477,7 +478,9 @@ class Combination:
         if missing:
             raise InvalidValueError(f"the combination lacks {', '.join(sorted(missing))}")
         if not isinstance(data["claims"], (list, tuple)):
-            raise InvalidValueError(f"claims must be a list of claims (got {data['claims']!r})")
+            raise InvalidValueError(
+                f"claims must be a list of claims (got {short(data['claims'])})"
+            )
         model, prior = settings_from_dict(data["settings"])
         claims = [Claim.from_dict(claim) for claim in data["claims"]]
         result = combine(
@@ -583,7 +586,7 @@ def combine(
     if prior is not None and not isinstance(prior, QuantityPrior):
         raise WrongTypeError(
             "prior must be a prior on the quantity, such as priors.Normal(mean, sd) "
-            f"(got {prior!r})"
+            f"(got {short(prior)})"
         )
     chosen = prior if prior is not None else model.prior if model.prior is not None else Flat()
     rho = checked_dependence(model.dependence if dependence is None else dependence)
