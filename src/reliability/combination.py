@@ -494,11 +494,11 @@ class Combination:
         assert isinstance(result, Combination)  # noqa: S101 - one quantity was written
         return result
 
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Forest of the claims with the posterior; needs the plot extra."""
+    def plot(self, ax: Axes | None = None, *, level: float = 0.95) -> Axes:
+        """Forest of the claims with the posterior and its interval; needs the plot extra."""
         from reliability.plots import forest  # noqa: PLC0415 - optional dependency
 
-        return forest(self, ax=ax)
+        return forest(self, ax=ax, level=level)
 
     def __str__(self) -> str:
         """Table for readers."""
