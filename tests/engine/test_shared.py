@@ -81,8 +81,8 @@ def test_own_value_under_a_shared_bias(prior_sd: float) -> None:
 
 
 SMALL = 1e-6
-STATEMENTS = [Estimate(10, sd=1), Estimate(13, low=12, high=16, level=0.9), Range(8, 12)]
-SCATTERS = [
+STATEMENTS: list[Any] = [Estimate(10, sd=1), Estimate(13, low=12, high=16, level=0.9), Range(8, 12)]
+SCATTERS: list[dict[str, Any]] = [
     {},
     {"heterogeneity": priors.HalfNormal(1)},
     {"heterogeneity": priors.HalfCauchy(0.5)},
