@@ -452,7 +452,7 @@ def test_no_posterior_of_one_of_several_quantities_is_named() -> None:
             InvalidValueError,
             ("Model: heterogeneity=Pareto(shape=3)", "support", "HalfNormal(scale)"),
         ),
-        (lambda: Model(heterogeneity=1.0), WrongTypeError, ("Model: heterogeneity", "HalfNormal(scale)", "1.0")),
+        (lambda: Model(heterogeneity=1.0), WrongTypeError, ("Model: heterogeneity", "HalfNormal(scale)", "got 1)")),
         (lambda: Model(inflation="Pareto"), WrongTypeError, ("Model: inflation", "Pareto(3)", "'Pareto'")),
         (lambda: Model(heterogeneity=priors.Normal(0, 1)), WrongTypeError, ("Model: heterogeneity", "Normal(mean=0")),
         (lambda: Model(dependence=2), InvalidValueError, ("Model: dependence", "[0, 1]", "2")),

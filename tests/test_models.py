@@ -400,3 +400,20 @@ def test_data_that_are_no_settings(data: Any, message: str) -> None:
 
 def test_fields_left_out_have_their_defaults() -> None:
     assert settings_from_dict({"model": {}, "prior": {"type": "Flat"}}) == (Model(), priors.Flat())
+
+
+def test_messages_show_no_more_than_the_beginning_of_a_value() -> None:
+    long = "x" * 10_000
+    for make in (
+        lambda: Model(unsound=long),  # type: ignore[arg-type]
+        lambda: Model(heterogeneity=long),  # type: ignore[arg-type]
+        lambda: Model(dependence=long),  # type: ignore[arg-type]
+        lambda: Model(unknown_reliability=long),  # type: ignore[arg-type]
+        lambda: Model(prior=long),  # type: ignore[arg-type]
+        lambda: Floor(long),  # type: ignore[arg-type]
+        lambda: priors.Normal(long, 1),  # type: ignore[arg-type]
+        lambda: priors.HalfNormal(10**5_000),
+    ):
+        with pytest.raises(ReliabilityError) as caught:
+            make()
+        assert len(str(caught.value)) < 250

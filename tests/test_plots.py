@@ -276,10 +276,10 @@ def test_no_pyplot() -> None:
 
 def test_level_is_the_readers(tmp_path: Path) -> None:
     result = founding()
-    ax = forest(result, level=0.8)
-    assert labels(ax)[1][0].get_text().endswith(", 80%)")
-    low, high = result.interval(0.8)
-    assert any(line[1:3] == (low, high) for line in horizontal_lines(ax))
+    for ax in (forest(result, level=0.8), result.plot(level=0.8)):
+        assert labels(ax)[1][0].get_text().endswith(", 80%)")
+        low, high = result.interval(0.8)
+        assert any(line[1:3] == (low, high) for line in horizontal_lines(ax))
     forests([result, result], tmp_path / "both.svg", level=0.8)
     assert (tmp_path / "both.svg").stat().st_size > 1000
 

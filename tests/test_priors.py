@@ -10,6 +10,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -195,6 +196,47 @@ def test_priors_that_leave_nothing(prior: Any, scale: str) -> None:
     message = re.escape(f"the prior {prior!r} leaves nothing on the {scale} scale")
     with pytest.raises(InvalidValueError, match=message):
         prior.on(SCALES[scale])
+
+
+FAR = [(7, 27), (10, 30), (-3, 5), (1e-9, 2e-9), (20, 20.01), (-30, -10), (3, 4), (-8, -7.99)]
+
+
+@pytest.mark.parametrize(("low", "high"), FAR)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_mass_left_on_the_logit_scale_does_not_cancel(low: float, high: float, sign: int) -> None:
+    """A normal and a Student t prior keep the probability between 0 and 1 on the logit scale."""
+    sd = 1.0 / (high - low)
+    mean = -low * sd
+    with mpmath.workdps(130):
+        a, b = sorted(sign * mpmath.mpf(v) for v in (-mean / sd, (1.0 - mean) / sd))
+        root = mpmath.sqrt(2)
+        mass = (mpmath.erfc(a / root) - mpmath.erfc(b / root)) / 2
+        assert priors._log_normal_between(float(a), float(b)) == pytest.approx(
+            float(mpmath.log(mass)), abs=2e-13
+        )
+        for df in (0.5, 3.0, 30.0):
+
+            def above(z: Any, df: float = df) -> Any:
+                tail = mpmath.betainc(df / 2, 0.5, 0, df / (df + z * z), regularized=True) / 2
+                return tail if z >= 0 else 1 - tail
+
+            found = priors._student_between(df, float(a), float(b))
+            assert found == pytest.approx(float(above(a) - above(b)), rel=1e-12)
+
+
+@pytest.mark.parametrize("prior", [priors.Normal(-0.35, 0.05), priors.Normal(-0.5, 0.05)])
+def test_prior_centred_far_below_zero_on_the_logit_scale(prior: priors.Normal) -> None:
+    result = combine([Claim("a", Estimate(0.1, sd=0.02))], scale="logit", prior=prior)
+    assert isinstance(result, Combination)
+    theta = np.linspace(0.0, 0.7, 2_000_001)[1:]
+    z = (theta - prior.mean) / prior.sd
+    shift = (np.log(theta / (1.0 - theta)) - np.log(0.1 / 0.9)) / (0.02 / (0.1 * 0.9))
+    size = np.exp(-0.5 * (z * z - (prior.mean / prior.sd) ** 2))
+    # The default model: sound or not, in equal parts, an sd that is only a floor.
+    unsound = np.where(np.abs(shift) > 1e-4, -np.expm1(-0.5 * shift**2) / shift**2, 0.5)
+    density = size * (np.exp(-0.5 * shift**2) + unsound)
+    mean = float(np.sum(theta * density) / np.sum(density))
+    assert result.posterior.mean() == pytest.approx(mean, rel=1e-5)
 
 
 def test_pickles_carry_the_recipe() -> None:

@@ -1045,7 +1045,6 @@ def test_density_near_zero_on_the_log_scale_overflows_silently() -> None:
         assert np.all(np.isfinite(posterior.logpdf(at)))
 
 
-@pytest.mark.slow  # tens of seconds: the predictive blurs at every node of tau
 def test_predictive_of_doubtful_claims_on_the_log_scale() -> None:
     claims = [
         Claim(Source("a", reliability=1.0), Estimate(10, sd=1)),

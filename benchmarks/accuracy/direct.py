@@ -886,6 +886,7 @@ def integrate(
             c.y = float(c.y * (1.0 + change))
     law = (problem["unsound"]["type"], float(problem["unsound"].get("factor", 0.0)))
     prior = make_prior(problem["prior"], problem["scale"], claims)
+    scatter = scatter_rule(problem, claims)
     if law[0] == "Void":
         for c in claims:
             if c.reliability == 1.0:
@@ -893,18 +894,24 @@ def integrate(
             if prior.kind == "IntrinsicRange" and c.form != "bound":
                 c.void = -np.log(prior.high - prior.low)
             else:
-                c.void = _alone(c, law, prior, step)
+                c.void = _alone(c, law, prior, scatter, step)
     density = Density(claims, law, problem["beta"], prior, p_step=0.35 * min(step, 1.0))
-    scatter = scatter_rule(problem, claims)
     density.scatter = scatter
     points = np.array([to_x_long(problem["scale"], t) for t in thetas], dtype=Long)
     return _integrate(density, points, problem["scale"], order, Long(origin), step)
 
 
-def _alone(claim: Claim, law: tuple[str, float], prior: Prior, step: float) -> Any:
-    """Log of the integral of a claim's sound likelihood times the prior."""
+def _alone(
+    claim: Claim,
+    law: tuple[str, float],
+    prior: Prior,
+    scatter: tuple[Array, Array, Array] | None,
+    step: float,
+) -> Any:
+    """Log of the integral of a claim's sound likelihood times the priors of x and scatter."""
     single = Claim(**{**claim.__dict__, "reliability": 1.0, "share": 1.0})
     density = Density([single], law, (1.0, 1.0), prior)
+    density.scatter = scatter
     empty = np.array([], dtype=Long)
     return Long(_integrate(density, empty, prior.scale, 0, Long(0), step).log_normaliser)
 

@@ -67,6 +67,7 @@ def arrays(y: np.ndarray, sd: np.ndarray) -> Callable[[], Any]:
             design=ones,
             stated=sd**2,
             basis=None,
+            log_determinant=0.0,
             prior_mean=0.0,
             prior_variance=np.inf,
             shared_variance=0.0,

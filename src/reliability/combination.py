@@ -16,7 +16,14 @@ from reliability.claims.columns import Columns, Form, columns_from_claims
 from reliability.engine import normal
 from reliability.engine.density import PanelDensity
 from reliability.engine.explain import ReliabilityDensity, per_claim, soundness_of
-from reliability.engine.inference import Inference, LeftOut, Setup, infer, leave_origins_out
+from reliability.engine.inference import (
+    Inference,
+    LeftOut,
+    Setup,
+    infer,
+    leave_origins_out,
+    shared_sd_of,
+)
 from reliability.engine.predictive import predictive
 from reliability.engine.quadrature import refine
 from reliability.errors import (
@@ -24,6 +31,7 @@ from reliability.errors import (
     NoPosteriorError,
     ReliabilityError,
     WrongTypeError,
+    short,
 )
 from reliability.models import Model, Void
 from reliability.posterior import Posterior
@@ -133,7 +141,9 @@ class ClaimResult:
     def shrunk(self) -> Posterior | None:
         """Posterior of the claim's own true value under heterogeneity.
 
-        None without heterogeneity, and for claims or models that are not normal throughout.
+        What the source measured, free of its own stated error and bias; a bias shared by all
+        sources is part of it. None without heterogeneity, and for claims or models that are
+        not normal throughout.
         """
         return self._combination._shrunk(self._index)  # noqa: SLF001
 
@@ -208,7 +218,14 @@ class Combination:
             distribution: Any = normal.predictive(inference.normal)
         else:
             assert inference.mixture is not None  # noqa: S101 - one of both is there
-            distribution = predictive(inference.mixture)
+            assert isinstance(inference.distribution, PanelDensity)  # noqa: S101
+            distribution = predictive(
+                inference.mixture,
+                exists.scatter_power,
+                inference.prior,
+                inference.distribution,
+                shared_sd_of(inference.columns, inference.setup),
+            )
         return Posterior(
             distribution,
             self.scale,
@@ -461,7 +478,9 @@ class Combination:
         if missing:
             raise InvalidValueError(f"the combination lacks {', '.join(sorted(missing))}")
         if not isinstance(data["claims"], (list, tuple)):
-            raise InvalidValueError(f"claims must be a list of claims (got {data['claims']!r})")
+            raise InvalidValueError(
+                f"claims must be a list of claims (got {short(data['claims'])})"
+            )
         model, prior = settings_from_dict(data["settings"])
         claims = [Claim.from_dict(claim) for claim in data["claims"]]
         result = combine(
@@ -475,11 +494,11 @@ class Combination:
         assert isinstance(result, Combination)  # noqa: S101 - one quantity was written
         return result
 
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Forest of the claims with the posterior; needs the plot extra."""
+    def plot(self, ax: Axes | None = None, *, level: float = 0.95) -> Axes:
+        """Forest of the claims with the posterior and its interval; needs the plot extra."""
         from reliability.plots import forest  # noqa: PLC0415 - optional dependency
 
-        return forest(self, ax=ax)
+        return forest(self, ax=ax, level=level)
 
     def __str__(self) -> str:
         """Table for readers."""
@@ -567,7 +586,7 @@ def combine(
     if prior is not None and not isinstance(prior, QuantityPrior):
         raise WrongTypeError(
             "prior must be a prior on the quantity, such as priors.Normal(mean, sd) "
-            f"(got {prior!r})"
+            f"(got {short(prior)})"
         )
     chosen = prior if prior is not None else model.prior if model.prior is not None else Flat()
     rho = checked_dependence(model.dependence if dependence is None else dependence)

@@ -1,10 +1,12 @@
-"""Every exception that the library raises on purpose.
+"""Every exception that the library raises on purpose, and how a message shows a value.
 
 ``ReliabilityError`` is the base; each concrete class also inherits the built-in
 exception that a caller would expect, so ``except ValueError`` keeps working.
 """
 
 from __future__ import annotations
+
+import math
 
 __all__ = [
     "InvalidValueError",
@@ -15,6 +17,27 @@ __all__ = [
     "UnreadablePhraseError",
     "WrongTypeError",
 ]
+
+#: Characters of a foreign object that an error message repeats.
+_SHOWN = 60
+
+
+def short(value: object) -> str:
+    """Write a value on one line as Python reads it back; foreign objects are cut short.
+
+    >>> short(2500.0), short(0.5), short(float("inf"))
+    ('2500', '0.5', "float('inf')")
+    """
+    if isinstance(value, float):
+        value = float(value)  # numpy's float64 is a float with a longer repr
+        if math.isfinite(value):
+            return str(int(value)) if value.is_integer() and abs(value) < 1e16 else repr(value)
+        return f"float('{value}')"
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # noqa: BLE001  # whatever a foreign repr raises, the message must appear
+        text = f"an object of type {type(value).__name__}"
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
 class ReliabilityError(Exception):

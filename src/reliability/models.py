@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 
 from reliability.engine.likelihoods import UnsoundKind, UnsoundLaw
-from reliability.errors import InvalidValueError, WrongTypeError
+from reliability.errors import InvalidValueError, WrongTypeError, short
 from reliability.priors import (
     Beta,
     IntrinsicRange,
@@ -24,11 +24,11 @@ __all__ = ["Floor", "Model", "Unsound", "Void", "Wide"]
 def _factor(instance: Any, attribute: attrs.Attribute[Any], value: float) -> None:
     name = f"{type(instance).__name__}: {attribute.name}"
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise WrongTypeError(f"{name} must be a number (got {value!r})")
+        raise WrongTypeError(f"{name} must be a number (got {short(value)})")
     if not value > 1:
-        raise InvalidValueError(f"{name} must be greater than 1 (got {value!r})")
+        raise InvalidValueError(f"{name} must be greater than 1 (got {short(value)})")
     if not is_finite(value) and not (isinstance(instance, Floor) and value == np.inf):
-        raise InvalidValueError(f"{name} must be finite (got {value!r}); Floor allows inf")
+        raise InvalidValueError(f"{name} must be finite (got {short(value)}); Floor allows inf")
 
 
 @attrs.frozen
@@ -88,9 +88,9 @@ def _within(low: float, high: float, remedy: str) -> Any:
     def check(instance: Any, attribute: attrs.Attribute[Any], value: float) -> None:  # noqa: ARG001
         name = f"Model: {attribute.name}"
         if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-            raise WrongTypeError(f"{name} must be a number (got {value!r})")
+            raise WrongTypeError(f"{name} must be a number (got {short(value)})")
         if not (low <= value <= high):
-            raise InvalidValueError(f"{name} must lie in {remedy} (got {value!r})")
+            raise InvalidValueError(f"{name} must lie in {remedy} (got {short(value)})")
 
     return check
 
@@ -98,7 +98,7 @@ def _within(low: float, high: float, remedy: str) -> Any:
 def _is_unsound(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:  # noqa: ARG001
     if value is not None and not isinstance(value, (Floor, Wide, Void)):
         raise WrongTypeError(
-            f"Model: unsound must be Floor(...), Wide(...), Void() or None (got {value!r})"
+            f"Model: unsound must be Floor(...), Wide(...), Void() or None (got {short(value)})"
         )
 
 
@@ -109,12 +109,12 @@ def _is_scatter(instance: Any, attribute: attrs.Attribute[Any], value: object) -
         raise WrongTypeError(
             f"Model: {attribute.name} must be a prior such as "
             f"{'Pareto(3)' if attribute.name == 'inflation' else 'HalfNormal(scale)'} or None "
-            f"(got {value!r})"
+            f"(got {short(value)})"
         )
     wants = 1.0 if attribute.name == "inflation" else 0.0
     if value.low != wants:
         raise InvalidValueError(
-            f"Model: {attribute.name}={value!r} has the wrong support; "
+            f"Model: {attribute.name}={short(value)} has the wrong support; "
             + (
                 "an inflation is 1 or more: Pareto(shape)"
                 if wants == 1.0
@@ -130,7 +130,7 @@ def _is_reliability(instance: Any, attribute: attrs.Attribute[Any], value: objec
         _within(0.0, 1.0, "[0, 1]")(instance, attribute, float(value))
         return
     raise WrongTypeError(
-        f"Model: unknown_reliability must be Beta(a, b) or a number in [0, 1] (got {value!r})"
+        f"Model: unknown_reliability must be Beta(a, b) or a number in [0, 1] (got {short(value)})"
     )
 
 
@@ -138,7 +138,7 @@ def _is_prior(instance: Any, attribute: attrs.Attribute[Any], value: object) -> 
     if value is not None and not isinstance(value, QuantityPrior):
         raise WrongTypeError(
             f"Model: prior must be a prior on the quantity, such as Normal(mean, sd) "
-            f"(got {value!r})"
+            f"(got {short(value)})"
         )
 
 

@@ -46,7 +46,7 @@ def checked_dependence(value: float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, np.floating)):
         raise WrongTypeError(f"dependence must be a number in [0, 1] (got {short(value)})")
     if not 0.0 <= value <= 1.0:
-        raise InvalidValueError(f"dependence must lie in [0, 1] (got {value!r})")
+        raise InvalidValueError(f"dependence must lie in [0, 1] (got {short(value)})")
     return float(value)
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import attrs
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaln, gammaln, log_ndtr, ndtr, stdtr
+from scipy.special import betainc, betaln, gammaln, log_ndtr, ndtr
 
-from reliability.errors import InvalidValueError, WrongTypeError
+from reliability.errors import InvalidValueError, WrongTypeError, short
 from reliability.scales import Scale
 from reliability.tails import CONSTANT, VANISHING, Tail
 
@@ -63,9 +63,9 @@ LOG_2PI = float(np.log(2.0 * np.pi))
 def _number(instance: Any, attribute: attrs.Attribute[Any], value: float) -> None:
     name = f"{type(instance).__name__}: {attribute.name}"
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise WrongTypeError(f"{name} must be a number (got {value!r})")
+        raise WrongTypeError(f"{name} must be a number (got {short(value)})")
     if not is_finite(value):
-        raise InvalidValueError(f"{name} must be finite (got {value!r})")
+        raise InvalidValueError(f"{name} must be finite (got {short(value)})")
 
 
 def is_finite(value: float) -> bool:
@@ -80,7 +80,7 @@ def _positive(instance: Any, attribute: attrs.Attribute[Any], value: float) -> N
     _number(instance, attribute, value)
     if not value > 0:
         raise InvalidValueError(
-            f"{type(instance).__name__}: {attribute.name} must be above 0 (got {value!r})"
+            f"{type(instance).__name__}: {attribute.name} must be above 0 (got {short(value)})"
         )
 
 
@@ -165,7 +165,7 @@ class QuantityPrior:
         low, high = max(support[0], scale.low), min(support[1], scale.high)
         if not (low < high and np.isfinite(log_mass)):
             raise InvalidValueError(
-                f"the prior {self!r} leaves nothing on the {scale.name} scale, which needs "
+                f"the prior {short(self)} leaves nothing on the {scale.name} scale, which needs "
                 f"{scale.describe()}"
             )
         x_low, x_high = float(scale.to_x(low)), float(scale.to_x(high))
@@ -228,6 +228,8 @@ class ScatterPrior:
     proper = True
     #: Whether it integrates to 1.
     normalised = True
+    #: Whether it is made from the claims' stated sds.
+    needs_claims = False
     #: Lower end of the support: 0 for tau, 1 for an inflation.
     low = 0.0
 
@@ -306,6 +308,67 @@ def _normal_on_x(mean: float, sd: float) -> PriorOnX:
     )
 
 
+_GAUSS, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(20)
+#: Fall of a log density within an interval that is narrow enough for Gauss's rule.
+_NARROW = 4.0
+
+
+_LOG_SMALLEST = -745.0
+
+
+def _log_normal_between(low: float, high: float) -> float:
+    """Log of the standard normal probability between two points, where it lies far out too.
+
+    Differences are taken in the smaller tail; on a narrow interval they would cancel, and the
+    density is integrated.
+    """
+    if low > 0.0:
+        low, high = -high, -low
+    if (high - low) * max(-low, high, 1.0) <= _NARROW:
+        half = 0.5 * (high - low)
+        z = low + half * (1.0 + _GAUSS)
+        return float(np.log(half * (_GAUSS_WEIGHTS @ np.exp(-0.5 * z * z))) - 0.5 * LOG_2PI)
+    if low < 0.0 < high:
+        return float(np.log1p(-ndtr(low) - ndtr(-high)))
+    above, below = float(log_ndtr(high)), float(log_ndtr(low))
+    return above + float(np.log(-np.expm1(below - above)))
+
+
+def _student_above(df: float, z: float) -> float:
+    """Probability of a Student t above z."""
+    tail = 0.5 * float(betainc(0.5 * df, 0.5, df / (df + z * z)))
+    return tail if z >= 0.0 else 1.0 - tail
+
+
+def _student_between(df: float, low: float, high: float) -> float:
+    """Probability of a Student t between two points, without cancellation."""
+    if low < 0.0 < high:
+        # P(0 < T < z) directly.
+        z = np.array([low, high])
+        return float(0.5 * betainc(0.5, 0.5 * df, z * z / (df + z * z)).sum())
+    if low > 0.0:
+        low, high = -high, -low
+    rate = (df + 1.0) * np.array([low, high]) / (df + np.array([low, high]) ** 2)
+    if (high - low) * max(float(np.abs(rate).max()), 1.0 / math.sqrt(df)) <= 0.5:
+        half = 0.5 * (high - low)
+        z = low + half * (1.0 + _GAUSS)
+        constant = gammaln(0.5 * (df + 1.0)) - gammaln(0.5 * df) - 0.5 * np.log(df * np.pi)
+        kernel = np.exp(constant - 0.5 * (df + 1.0) * np.log1p(z * z / df))
+        return float(half * (_GAUSS_WEIGHTS @ kernel))
+    return _student_above(df, -high) - _student_above(df, -low)
+
+
+def _within_range(mean: float, sd: float, scale: Scale) -> tuple[float, float]:
+    """Values around which a normal prior lies on a scale; a layer at an end that it is beyond."""
+    if mean + sd <= scale.low:
+        layer = sd * sd / (scale.low - mean)
+        return scale.low + 0.3 * layer, scale.low + layer
+    if mean - sd >= scale.high:
+        layer = sd * sd / (mean - scale.high)
+        return scale.high - layer, scale.high - 0.3 * layer
+    return mean - sd, mean + sd
+
+
 @attrs.frozen
 class Normal(QuantityPrior):
     """Normal with a mean and an sd in the quantity's units.
@@ -324,8 +387,8 @@ class Normal(QuantityPrior):
 
         def log_density(anchor: Array, d: Array) -> Array:
             x = anchor + d
-            z = (scale.to_theta(x) - self.mean) / self.sd
             with np.errstate(over="ignore"):
+                z = (scale.to_theta(x) - self.mean) / self.sd
                 kernel = scale.log_jacobian(x) - 0.5 * z * z
             return np.asarray(kernel - np.log(self.sd) - 0.5 * LOG_2PI)
 
@@ -334,10 +397,11 @@ class Normal(QuantityPrior):
             log_mass = float(log_ndtr(-at_zero))
             tails = (Tail(rate=1.0), VANISHING)
         else:
-            with np.errstate(divide="ignore"):
-                log_mass = float(np.log(ndtr((1.0 - self.mean) / self.sd) - ndtr(at_zero)))
+            log_mass = _log_normal_between(at_zero, (1.0 - self.mean) / self.sd)
+            # Less than floats can hold: as good as nothing.
+            log_mass = log_mass if log_mass > _LOG_SMALLEST else -INFINITY
             tails = (Tail(rate=1.0), Tail(rate=1.0))
-        center = (self.mean - self.sd, self.mean + self.sd)
+        center = _within_range(self.mean, self.sd, scale)
         if scale.name == "log" and center[0] <= 0.0:
             center = (0.3 * max(center[1], self.sd), max(center[1], self.sd))
         return self._bind(
@@ -374,22 +438,22 @@ class StudentT(QuantityPrior):
 
         def log_density(anchor: Array, d: Array) -> Array:
             x = anchor + d
-            if scale.name == "linear":
-                z = ((anchor - self.mean) + d) / self.scale
-            else:
-                z = (scale.to_theta(x) - self.mean) / self.scale
+            with np.errstate(over="ignore"):
+                if scale.name == "linear":
+                    z = ((anchor - self.mean) + d) / self.scale
+                else:
+                    z = (scale.to_theta(x) - self.mean) / self.scale
             # log(1 + z^2/df) without overflow of z^2
             log_kernel = 2.0 * np.log(np.hypot(1.0, z / np.sqrt(df)))
             return np.asarray(scale.log_jacobian(x) + constant - 0.5 * (df + 1.0) * log_kernel)
 
-        def below(theta: float) -> float:
-            return float(stdtr(df, (theta - self.mean) / self.scale))
-
         mass, tails = 1.0, (Tail(power=df + 1.0), Tail(power=df + 1.0))
+        at_zero = -self.mean / self.scale
         if scale.name == "log":
-            mass, tails = 1.0 - below(0.0), (Tail(rate=1.0), Tail(rate=df))
+            mass, tails = _student_above(df, at_zero), (Tail(rate=1.0), Tail(rate=df))
         elif scale.name == "logit":
-            mass, tails = below(1.0) - below(0.0), (Tail(rate=1.0), Tail(rate=1.0))
+            mass = _student_between(df, at_zero, (1.0 - self.mean) / self.scale)
+            tails = (Tail(rate=1.0), Tail(rate=1.0))
         center = (self.mean - self.scale, self.mean + self.scale)
         if scale.name == "log" and center[0] <= 0.0:
             center = (0.3 * max(center[1], self.scale), max(center[1], self.scale))
@@ -1023,6 +1087,7 @@ class Jeffreys(ScatterPrior):
     False
     """
 
+    needs_claims = True
     proper = False
     normalised = False
 
@@ -1046,6 +1111,7 @@ class OverallJeffreys(ScatterPrior):
     False
     """
 
+    needs_claims = True
     proper = False
     normalised = False
 
@@ -1069,6 +1135,7 @@ class BergerDeely(ScatterPrior):
     False
     """
 
+    needs_claims = True
     proper = False
     normalised = False
 
@@ -1093,6 +1160,7 @@ class Conventional(ScatterPrior):
     True
     """
 
+    needs_claims = True
     normalised = False
 
     @property
@@ -1120,6 +1188,8 @@ class DuMouchel(ScatterPrior):
     2.0
     """
 
+    needs_claims = True
+
     @property
     def power(self) -> float:
         """Exponent of the tail."""
@@ -1145,6 +1215,8 @@ class UniformShrinkage(ScatterPrior):
     3.0
     """
 
+    needs_claims = True
+
     @property
     def power(self) -> float:
         """Exponent of the tail."""
@@ -1165,6 +1237,8 @@ class I2(ScatterPrior):
     >>> I2().power
     3.0
     """
+
+    needs_claims = True
 
     @property
     def power(self) -> float:

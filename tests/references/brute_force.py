@@ -20,7 +20,8 @@ import sys
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
@@ -1029,26 +1030,26 @@ class Posterior:
         self.prior = build_prior(problem, self.claims, real)
         self.scatter = build_scatter(problem, self.claims, real, settings)
         self.scale = Scale(problem["scale"], real)
+        self.shared_sd = real.number(problem["shared"]) * min(c.stated_sd for c in self.claims)
         self.constants = [self._void_constant(c) for c in self.claims] if self.void else []
         self.beta_nodes = self._reliability_nodes()
         self.scatter_panels = self._scatter_panels()
 
     # -- the likelihood -----------------------------------------------------------------------
     def _void_constant(self, claim: Claim) -> Number:
-        """Return the constant unsound likelihood of a claim that may carry no information."""
+        """Return the constant unsound likelihood of a claim that may carry no information.
+
+        It is the evidence of the claim alone, were it sound, with scatter and shared bias.
+        """
         if self.problem["prior"]["type"] == "IntrinsicRange" and claim.is_density:
             return 1 / (self.prior.high - self.prior.low)
         if not self.prior.proper:
             raise ValueError("Void needs a proper prior")
-        sound, _ = claim.at(self.real.number(0), self.real.number(1))
-        region = Region(
-            [*claim.centres(), *self.prior.centres],
-            claim.kinks(),
-            self.prior.low,
-            self.prior.high,
-        )
-        panels = region.panels(lambda x: sound(x) * self.prior.density(x), self.rule, self.settings)
-        return sum(p.mass for p in panels)
+        alone = copy(self)
+        alone.void, alone.beta_nodes = False, []
+        alone.claims = [replace(claim, reliability=1, share=1)]
+        alone.scatter_panels = alone._scatter_panels()
+        return alone.integral(0).total
 
     def _reliability_nodes(self) -> list[tuple[Number, Number]]:
         """Return nodes and weights over p of a trapezoidal rule in logit p."""
@@ -1206,18 +1207,7 @@ class Posterior:
         neither: it is derived by hand for each problem and checked against the tails here.
         """
         real, scale = self.real, self.scale
-        centres = [c for claim in self.claims for c in claim.centres()] + self.prior.centres
-        centres += self._pooled()
-        kinks = [k for claim in self.claims for k in claim.kinks()]
-        if self.scatter.kind == "heterogeneity":
-            # Knots move with tau^2, which leaves a power 3/2 of the distance at each of them.
-            for claim in self.claims:
-                if isinstance(claim, QuantilesClaim):
-                    centres += [(k, s * real.number(1e-10)) for k, s in claim.centres()[:-1]]
-        if self.problem["shared"]:
-            integral: Any = SharedIntegral(self, centres, kinks, moments)
-        else:
-            integral = PlainIntegral(self, centres, kinks, moments)
+        integral = self.integral(moments)
         total = integral.total
         log_total = real.log(total)
         mean = sd = None
@@ -1236,6 +1226,21 @@ class Posterior:
             "quantiles": quantiles,
             "half_width": half,
         }
+
+    def integral(self, moments: int) -> Any:
+        """Return the integrals of prior times likelihood over x."""
+        centres = [c for claim in self.claims for c in claim.centres()] + self.prior.centres
+        centres += self._pooled()
+        kinks = [k for claim in self.claims for k in claim.kinks()]
+        if self.scatter.kind == "heterogeneity":
+            # Knots move with tau^2, which leaves a power 3/2 of the distance at each of them.
+            for claim in self.claims:
+                if isinstance(claim, QuantilesClaim):
+                    small = self.real.number(1e-10)
+                    centres += [(k, s * small) for k, s in claim.centres()[:-1]]
+        if self.problem["shared"]:
+            return SharedIntegral(self, centres, kinks, moments)
+        return PlainIntegral(self, centres, kinks, moments)
 
     def _pooled(self) -> list[Centre]:
         """Return the precision-weighted means of all claims and of the sound ones.
@@ -1357,7 +1362,7 @@ class SharedIntegral:
         """Evaluate the likelihood on its panels."""
         self.post = post
         real = post.real
-        self.sd = real.number(post.problem["shared"]) * min(c.stated_sd for c in post.claims)
+        self.sd = post.shared_sd
         self.reach = real.sqrt(real.number(2.4 * post.settings.digits) * 2)
         outside = [k for k in (post.prior.low, post.prior.high) if k is not None]
         region = Region(centres + [(k, self.sd) for k in outside], kinks)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn, SupportsFloat, TypeVar, cast
 
-from reliability.errors import InvalidValueError, ReliabilityError, WrongTypeError
+from reliability.errors import InvalidValueError, ReliabilityError, WrongTypeError, short
 
 if TYPE_CHECKING:
     import attrs
@@ -42,25 +42,6 @@ _Kind = TypeVar("_Kind", bound=ReliabilityError)
 _SAID = frozenset(("value", "low", "high"))
 # A number above 1 and below this is a wrong share rather than a percentage.
 _LOWEST_PERCENTAGE = 2.0
-_SHOWN = 60  # characters of a foreign object that an error message repeats
-
-
-def short(value: object) -> str:
-    """Write a value on one line as Python reads it back; foreign objects are cut short.
-
-    >>> short(2500.0), short(0.5), short(float("inf"))
-    ('2500', '0.5', "float('inf')")
-    """
-    if isinstance(value, float):
-        value = float(value)  # numpy's float64 is a float with a longer repr
-        if math.isfinite(value):
-            return str(int(value)) if value.is_integer() and abs(value) < 1e16 else repr(value)
-        return f"float('{value}')"
-    try:
-        text = " ".join(repr(value).split())
-    except Exception:  # noqa: BLE001  # whatever a foreign repr raises, the message must appear
-        text = f"an object of type {type(value).__name__}"
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
 def _build(kind: type[_Kind], message: str, path: str, text: str) -> _Kind:

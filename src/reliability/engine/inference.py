@@ -17,12 +17,12 @@ from reliability.engine.likelihoods import Claims, UnsoundKind, UnsoundLaw, dist
 from reliability.engine.mixture import NO_SCATTER, Problem, features, reliability_rule
 from reliability.engine.panels import WEIGHTS
 from reliability.engine.quadrature import Mesh, coefficient_error
-from reliability.engine.scattered import Solution, solve_mixture
+from reliability.engine.scattered import Solution, solve_mixture, stated_variances
 from reliability.engine.shared import blurred_prior, prior_on_panels, solve_shared
 from reliability.errors import NoPosteriorError
-from reliability.priors import Beta, PriorOnX, ScatterPrior
+from reliability.priors import Beta, PriorOnX, ScatterPrior, StatedVariances
 
-__all__ = ["Inference", "LeftOut", "Setup", "infer", "leave_origins_out"]
+__all__ = ["Inference", "LeftOut", "Setup", "infer", "leave_origins_out", "shared_sd_of"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -112,7 +112,8 @@ def infer(columns: Columns, setup: Setup) -> Inference:
     return _infer_mixture(columns, setup, prior, exists)
 
 
-def _shared_sd(columns: Columns, setup: Setup) -> float:
+def shared_sd_of(columns: Columns, setup: Setup) -> float:
+    """Sd of the bias common to every source."""
     return setup.shared * float(columns.stated_sd.min())
 
 
@@ -124,13 +125,11 @@ def normal_problem(
     sd = columns.overconfidence * columns.sd_low
     extra = columns.bias_variance
     design = np.ones(columns.count)
-    variance, basis = sd**2, None
+    variance, rotation = sd**2, None
     if setup.correlation is not None:
-        # Rotated to the eigenvectors of the stated covariance the claims are independent;
-        # additive variances are the same in every direction.
-        covariance = setup.correlation * np.outer(sd, sd) + np.diag(extra)
-        variance, basis = np.linalg.eigh(covariance)
-        value, design, extra = basis.T @ value, basis.T @ design, np.zeros(columns.count)
+        rotation = normal.rotate(setup.correlation, sd, extra, inflated=setup.inflation is not None)
+        variance, extra = rotation.variance, rotation.extra
+        value, design = rotation.basis.T @ value, rotation.basis.T @ design
     mean, prior_sd = prior.normal if prior.normal is not None else (0.0, np.inf)
     return normal.NormalProblem(
         value=value,
@@ -139,10 +138,11 @@ def normal_problem(
         share=columns.share,
         design=design,
         stated=sd**2 + columns.bias_variance,
-        basis=basis,
+        basis=None if rotation is None else rotation.basis,
+        log_determinant=0.0 if rotation is None else rotation.log_determinant,
         prior_mean=mean,
         prior_variance=prior_sd**2,
-        shared_variance=_shared_sd(columns, setup) ** 2,
+        shared_variance=shared_sd_of(columns, setup) ** 2,
         heterogeneity=setup.heterogeneity,
         inflation=setup.inflation,
         scatter_power=exists.scatter_power,
@@ -168,10 +168,11 @@ def _infer_mixture(columns: Columns, setup: Setup, prior: PriorOnX, exists: Exis
     log_mass = 0.0
     if prior.proper and not prior.normalised:
         log_mass = float(prior_on_panels(prior).mesh.log_total[0])
-    if setup.law.kind is UnsoundKind.VOID and np.any(columns.reliability != 1.0):
-        columns = columns.with_fields(void=_void(columns, setup, prior) - log_mass)
-    shared_sd = _shared_sd(columns, setup)
+    shared_sd = shared_sd_of(columns, setup)
     of_z = prior if shared_sd == 0.0 else blurred_prior(prior, shared_sd)
+    if setup.law.kind is UnsoundKind.VOID and np.any(columns.reliability != 1.0):
+        void = _void(columns, setup, prior, of_z, 0.0 if of_z.normalised else log_mass)
+        columns = columns.with_fields(void=void)
     problem = Problem(
         columns,
         setup.law,
@@ -196,32 +197,78 @@ def _infer_mixture(columns: Columns, setup: Setup, prior: PriorOnX, exists: Exis
     )
 
 
-def _void(columns: Columns, setup: Setup, prior: PriorOnX) -> Array:
+def _void(
+    columns: Columns, setup: Setup, prior: PriorOnX, of_z: PriorOnX, log_mass: float
+) -> Array:
     """Log of each claim's density under a broad background: what a Void's claim amounts to.
 
-    The uniform density itself under ``IntrinsicRange``, the prior predictive under any other
-    prior, without scatter.
+    The uniform density itself under ``IntrinsicRange``. Under any other prior it is the
+    evidence of the claim alone, were it sound: scatter and shared bias are integrated out.
+
+    Parameters
+    ----------
+    prior, of_z : of x, and of z = x + shared bias
+    log_mass : log of the integral of ``of_z``
     """
     intrinsic = prior.made_from is not None and getattr(prior.made_from[0], "needs_hull", False)
     out = np.zeros(columns.count)
-    every = np.ones(columns.count, dtype=bool)
+    alone = columns.reliability != 1.0
     if intrinsic:
         density = columns.form != Form.BOUND
         out[density] = -np.log(prior.high - prior.low)
-        every = ~density
-    for row in np.flatnonzero(every):
-        one = columns.take(np.array([row])).with_fields(reliability=np.ones(1), share=np.ones(1))
-        problem = Problem(
-            one,
-            setup.law,
-            prior,
-            setup.unknown,
-            prior.lower_tail.effective_power,
-            prior.upper_tail.effective_power,
+        alone &= ~density
+    scatter = setup.scatter
+    if scatter is not None and alone.any() and not scatter.proper:
+        raise NoPosteriorError(
+            f"with Void() and {scatter!r}, which is improper, a doubtful claim has no density "
+            "when it says nothing; give a proper prior on the scatter, such as HalfNormal(scale)"
         )
-        rule = reliability_rule(setup.unknown, np.zeros(0))
-        out[row] = solve_mixture(problem, rule).log_normaliser
+    for row in np.flatnonzero(alone):
+        out[row] = _log_evidence_alone(columns, int(row), setup, of_z) - log_mass
     return out
+
+
+def _log_evidence_alone(columns: Columns, row: int, setup: Setup, of_z: PriorOnX) -> float:
+    """Log evidence of one claim, as if sound, under the prior of z and of the scatter of all."""
+    one = columns.take(np.array([row])).with_fields(reliability=np.ones(1), share=np.ones(1))
+    exists = existence(one, setup.law, of_z, setup.scatter)
+    if is_normal(one, of_z):
+        alone = attrs.evolve(setup, shared=0.0, correlation=None)
+        problem = normal_problem(one, alone, of_z, exists)
+        every = stated_variances(columns, 1).variance[:, 0]
+        return normal.solve_normal(attrs.evolve(problem, stated=every)).log_normaliser
+    problem_of_one = Problem(
+        one, setup.law, of_z, setup.unknown, exists.lower.reach_power, exists.upper.reach_power
+    )
+    scatter = None if setup.scatter is None else _OfAllClaims(setup.scatter, columns)
+    rule = reliability_rule(setup.unknown, np.zeros(0))
+    return solve_mixture(problem_of_one, rule, scatter, exists.scatter_power).log_normaliser
+
+
+class _OfAllClaims(ScatterPrior):
+    """A prior on the scatter that is made from all claims, whichever of them it meets."""
+
+    def __init__(self, prior: ScatterPrior, columns: Columns) -> None:
+        self._prior, self._columns = prior, columns
+        self.proper, self.normalised, self.low = prior.proper, prior.normalised, prior.low
+
+    @property
+    def power(self) -> float:
+        """Exponent of the tail."""
+        return self._prior.power
+
+    @property
+    def gaussian_scale(self) -> float:
+        """Scale of a normal tail."""
+        return self._prior.gaussian_scale
+
+    def location(self) -> float | None:
+        """A scale at which the density bends."""
+        return self._prior.location()
+
+    def log_scatter(self, tau: Array, stated: StatedVariances) -> Array:  # noqa: ARG002
+        """Log density of the scatter."""
+        return self._prior.log_scatter(tau, stated_variances(self._columns, len(tau)))
 
 
 # ------------------------------------------------------------------ leaving origins out
@@ -258,6 +305,9 @@ def leave_origins_out(inference: Inference, group: IntArray, dependence: float) 
     factor = (1.0 + (origins - 1) * dependence) / (1.0 + (origins - 2) * dependence)
     setup = inference.setup
     reuse = inference.mixture is not None and setup.shared == 0.0
+    if setup.law.kind is UnsoundKind.VOID and setup.scatter is not None:
+        # What a Void's claim amounts to moves with a prior that is made from the claims.
+        reuse = reuse and not setup.scatter.needs_claims
     stored = leave_out(inference.mixture, group, factor) if reuse and inference.mixture else None
     out: list[LeftOut] = []
     for origin in range(origins):
@@ -418,7 +468,7 @@ def _normal_without(
     assert full is not None  # noqa: S101 - only called with a closed form
     leave = np.zeros(inference.columns.count, dtype=bool)
     leave[members] = True
-    shared = _shared_sd(columns, inference.setup) ** 2
+    shared = shared_sd_of(columns, inference.setup) ** 2
     problem = attrs.evolve(
         full.problem.without(leave, factor),
         scatter_power=exists.scatter_power,

@@ -3,8 +3,8 @@
 Every claim a normal estimate and sound, the prior flat or normal: given the scatter, the
 posterior is normal; over the scatter it is a mixture of normals, one per quadrature node
 (bayesmeta's model, Roever 2020, doi:10.18637/jss.v093.i06). With correlated claims the same
-formulae hold in the basis of the correlation's eigenvectors, where the claims are independent
-measurements ``y_j = h_j x + error`` (generalised least squares).
+formulae hold in a basis in which the claims are independent measurements
+``y_j = h_j x + error`` (generalised least squares).
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ __all__ = [
     "first_scatter_panels",
     "log_prior_mass",
     "predictive",
+    "rotate",
     "shrunk",
     "solve_normal",
     "solve_on_nodes",
     "weights",
+    "with_shared_bias",
 ]
 
 Array = NDArray[np.float64]
@@ -45,8 +47,9 @@ class NormalProblem:
 
     ``value`` (bias-corrected), ``variance`` (of the statement, the part that an inflation
     multiplies), ``extra`` (variance of the source's bias), ``share`` and ``design`` h, each
-    (n,); ``stated`` the variances from which data-made priors are formed; ``basis`` (n, n) the
-    eigenvectors, where claims are correlated (rows: claims).
+    (n,); ``stated`` the variances from which data-made priors are formed. Where claims are
+    correlated, these are combinations of the claims, ``value = basis' y``, with
+    ``log_determinant`` the log of the basis' (n, n; rows: claims).
     """
 
     value: Array
@@ -56,6 +59,7 @@ class NormalProblem:
     design: Array
     stated: Array
     basis: Array | None
+    log_determinant: float
     prior_mean: float
     prior_variance: float
     shared_variance: float
@@ -93,6 +97,44 @@ class NormalProblem:
 
 
 @attrs.frozen(eq=False)
+class Rotation:
+    """A basis in which correlated claims are independent; see :func:`rotate`."""
+
+    basis: Array
+    log_determinant: float
+    variance: Array
+    extra: Array
+
+
+def rotate(correlation: Array, sd: Array, extra: Array, *, inflated: bool) -> Rotation:
+    """Make correlated claims independent, whatever the scatter.
+
+    Under a heterogeneity (or no scatter) the covariance is ``S + diag(extra) + tau^2 I``, with S
+    that of the stated errors: the eigenvectors of the first two serve for every tau. An
+    inflation multiplies S alone: with ``S = L L'`` and ``L^-1 diag(extra) L^-T = W D W'``, the
+    combinations ``W' L^-1 y`` have the covariance ``k^2 I + D``.
+
+    Parameters
+    ----------
+    correlation : (n, n) of the stated errors
+    sd : (n,) stated sds
+    extra : (n,) variances of the sources' biases
+    inflated : whether the scatter is an inflation
+    """
+    if not inflated:
+        covariance = correlation * np.outer(sd, sd) + np.diag(extra)
+        variance, basis = np.linalg.eigh(covariance)
+        return Rotation(basis, 0.0, variance, np.zeros(len(sd)))
+    root = sd[:, None] * np.linalg.cholesky(correlation)
+    inverse = np.linalg.inv(root)
+    diagonal, vectors = np.linalg.eigh((inverse * extra) @ inverse.T)
+    log_determinant = -float(np.log(np.diag(root)).sum())
+    return Rotation(
+        inverse.T @ vectors, log_determinant, np.ones(len(sd)), np.maximum(diagonal, 0.0)
+    )
+
+
+@attrs.frozen(eq=False)
 class Conditional:
     """The posterior given the scatter: arrays over nodes.
 
@@ -116,7 +158,8 @@ def conditional(problem: NormalProblem, scatter: Array) -> Conditional:
     """
     variance = problem.variances(scatter)
     h = problem.design[:, None]
-    center = float(problem.value[np.argmin(problem.variance)])
+    best = int(np.argmax(problem.design**2 / (problem.variance + problem.extra)))
+    center = float(problem.value[best] / problem.design[best])
     # Differences from a value near the answer keep the digits of far-away locations.
     y = (
         problem.value[:, None] - h * center
@@ -128,6 +171,7 @@ def conditional(problem: NormalProblem, scatter: Array) -> Conditional:
     mean = (weight * h * y).sum(axis=0) / precision
     quadratic = (weight * (y - h * mean) ** 2).sum(axis=0)
     log_constant = -0.5 * (problem.share[:, None] * (LOG_2PI + np.log(variance))).sum(axis=0)
+    log_constant = log_constant + problem.log_determinant
     log_constant = log_constant + 0.5 * (LOG_2PI - np.log(precision)) - 0.5 * quadratic
     spread = 1.0 / precision + problem.shared_variance
     if np.isinf(problem.prior_variance):
@@ -209,15 +253,33 @@ def weights(solution: NormalSolution) -> Array:
     return np.asarray(each @ solution.weight)
 
 
+def with_shared_bias(solution: NormalSolution) -> Conditional:
+    """Posterior, given the scatter, of z = x + bias: what the claims of all sources speak of.
+
+    The bias common to all belongs to z's prior, as it does to what any source measures.
+    """
+    problem = solution.problem
+    if problem.shared_variance == 0.0:
+        return solution.conditional
+    of_z = attrs.evolve(
+        problem,
+        prior_variance=problem.prior_variance + problem.shared_variance,
+        shared_variance=0.0,
+    )
+    return conditional(of_z, solution.scatter)
+
+
 def shrunk(solution: NormalSolution, claim: int) -> NormalMixture | None:
     """Posterior of a claim's own true value: between its statement and the others.
 
-    Given tau and x it is normal with precision ``1/s^2 + 1/tau^2``; x is integrated out.
+    It is z + tau e: what the source measured, free of its own stated error and bias. A bias
+    common to all sources is part of z = x + bias. Given tau and z it is normal with precision
+    ``1/s^2 + 1/tau^2``; z is integrated out.
     """
     problem = solution.problem
     if problem.heterogeneity is None or problem.basis is not None:
         return None
-    given = solution.conditional
+    given = with_shared_bias(solution)
     own = float(problem.variance[claim] + problem.extra[claim])
     square = solution.scatter**2
     pull = own / (own + square)
@@ -302,7 +364,10 @@ def solve_normal(problem: NormalProblem) -> NormalSolution:
         return density(panels.anchor[:, None], d)
 
     sds = np.sqrt(problem.variance)
-    spread = float(np.ptp(problem.value)) if problem.basis is None else float(sds.max())
+    spread = float(np.ptp(problem.value))
+    if problem.basis is not None:
+        residual = problem.value - problem.design * float(at_zero.mean[0])
+        spread = max(float(np.abs(residual).max()), float(sds.max()))
     panels = first_scatter_panels(sds, spread, prior, problem.scatter_power)
     mesh = refine(panels, log_density, 1, noise=rounding)
     d, _ = mesh.panels.nodes()
