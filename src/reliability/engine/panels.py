@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "FARTHEST",
     "LARGEST_LOG",
     "LARGEST_LOG_SCATTER",
     "LEGENDRE",
@@ -57,6 +58,9 @@ REACH = 9.0
 #: Lengths in log distance of successive tail panels, before scaling; see ``_tail``.
 _TAIL_GROWTH = 1.5
 LARGEST_LOG = 690.0
+#: Tails are followed for this many units of log distance: out there residuals can still be
+#: squared.
+FARTHEST = 300.0
 #: The scatter is squared.
 LARGEST_LOG_SCATTER = 300.0
 
@@ -430,7 +434,7 @@ def _tail(features: Features, start: Array, stop: Array, kind: Kind) -> Panels:
     distance = (stop - middle if up else middle - start)[index]
     power = (features.high_power if up else features.low_power)[index]
     begin = np.log(distance)
-    reach = 40.0 / slowest_decay(power)
+    reach = np.minimum(40.0 / slowest_decay(power), FARTHEST)
     end = np.minimum(begin + reach, LARGEST_LOG)
     # Panels of equal length; about as many as the integrand has e-foldings to show.
     panels = 10
