@@ -372,7 +372,8 @@ class PanelDensity:
             start = float(np.log(edge)) if 0.0 < edge < np.inf else LARGEST_LOG
             if not np.isfinite(decay):
                 continue
-            bulk = float(np.log(np.diff(self.quantile(_QUARTERS, 1.0 - _QUARTERS))[0]))
+            best = self.panels.take(np.array([int(np.argmax(self.mass))]))
+            bulk = float(np.log(np.diff(np.concatenate(best.edges())))[0])
             limit = min(self.reach, bulk + FARTHEST, LARGEST_LOG)
             if scale.name != "linear":
                 limit = min(limit, _LIMIT_REACH)

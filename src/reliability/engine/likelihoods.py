@@ -307,7 +307,8 @@ def unsound_precision(residual: Array, law: UnsoundLaw) -> Array:
     safe = np.where(small, 1.0, y)
     with np.errstate(over="ignore"):
         mean = 1.0 / safe - 1.0 / np.expm1(safe)
-    series = 0.5 - y / 12.0 + y**3 / 720.0 - y**5 / 30240.0
+    near = np.where(small, y, 0.0)
+    series = 0.5 - near / 12.0 + near**3 / 720.0 - near**5 / 30240.0
     return a + (1.0 - a) * np.where(small, series, mean)
 
 
