@@ -7,6 +7,7 @@ import itertools
 import math
 import pickle
 from collections.abc import Callable
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
@@ -23,6 +24,7 @@ from reliability import (
     Floor,
     Model,
     Posterior,
+    ReliabilityError,
     Source,
     Wide,
     combine,
@@ -595,3 +597,46 @@ def test_claims_without_reliability_have_a_posterior_of_it() -> None:
     assert result.reliability.mean() == pytest.approx(1 / 3, rel=1e-9)
     assert result.reliability.var() == pytest.approx(exact.var(), rel=1e-9)
     assert result.reliability.entropy() == pytest.approx(exact.entropy(), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("call", "argument"),
+    [
+        (lambda p: p.cdf("x"), "value"),
+        (lambda p: p.pdf([[1.0], [1.0, 2.0]]), "value"),
+        (lambda p: p.sf(1 + 2j), "value"),
+        (lambda p: p.logpdf({}), "value"),
+        (lambda p: p.pdf(np.array("2026-01-01", dtype="datetime64[D]")), "value"),
+        (lambda p: p.ppf("x"), "p"),
+        (lambda p: p.isf(["0.5", "x"]), "p"),
+        (lambda p: p.rvs(-1), "size"),
+        (lambda p: p.rvs((2, -1)), "size"),
+        (lambda p: p.rvs(2.5), "size"),
+        (lambda p: p.rvs("x"), "size"),
+        (lambda p: p.rvs(rng="x"), "rng"),
+        (lambda p: p.rvs(rng=-1), "rng"),
+    ],
+)
+def test_arguments_that_are_no_numbers(call: Callable[[Posterior], Any], argument: str) -> None:
+    with pytest.raises(ReliabilityError, match=rf"^{argument} must "):
+        call(posterior((10, 1), model=COMMON))
+
+
+def test_numbers_of_other_kinds() -> None:
+    p = posterior((10, 1), model=COMMON)
+    half = p.cdf(10.0)
+    fraction: Any = Fraction(10)
+    assert p.cdf(10) == p.cdf(np.float32(10)) == p.cdf(fraction) == half
+    assert p.rvs((2, 3), rng=1).shape == (2, 3)
+    two: Any = np.int64(2)
+    assert p.rvs(two, rng=np.random.default_rng(1)).shape == (2,)
+
+
+@pytest.mark.parametrize("scatter", [None, priors.HalfNormal(1)])
+def test_far_beyond_a_normal(scatter: Any) -> None:
+    model = COMMON if scatter is None else Model.random_effects(scatter)
+    p = posterior((10, 1), (11, 1), model=model)
+    far = np.array([-1e308, -1e160, 1e160, 1e200, 1e308])
+    assert np.all(p.logpdf(far) == -INF)
+    assert np.all(p.pdf(far) == 0.0)
+    assert p.cdf(far) == pytest.approx([0.0, 0.0, 1.0, 1.0, 1.0], abs=1e-15)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reliability.engine.density import Distribution
-from reliability.errors import InvalidValueError
+from reliability.errors import InvalidValueError, WrongTypeError
 from reliability.scales import SCALES, Scale
 
 __all__ = ["Posterior"]
@@ -36,6 +36,46 @@ def bisect_root(function: Callable[[float], float], low: float, high: float) -> 
     return 0.5 * (low + high)
 
 
+def _real(name: str, values: ArrayLike) -> Array:
+    """An argument as an array of floats, or an error that names it."""
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise InvalidValueError(
+            f"{name} must be a number or an array of numbers (got rows of unequal length)"
+        ) from None
+    if array.dtype == np.float64:
+        return array
+    # Whole numbers and booleans, and objects such as Fraction and Decimal, but no text.
+    if array.dtype.kind in "buifO":
+        try:
+            return array.astype(np.float64)
+        except (TypeError, ValueError):
+            pass
+    raise WrongTypeError(f"{name} must be a number or an array of numbers (got {values!r})")
+
+
+def _shape(size: int | tuple[int, ...]) -> tuple[int, ...]:
+    sizes = size if isinstance(size, tuple) else (size,)
+    for one in sizes:
+        if isinstance(one, bool) or not isinstance(one, (int, np.integer)):
+            raise WrongTypeError(
+                f"size must be a whole number or a tuple of whole numbers (got {size!r})"
+            )
+        if one < 0:
+            raise InvalidValueError(f"size must not be negative (got {size!r})")
+    return sizes
+
+
+def _generator(rng: np.random.Generator | int | None) -> np.random.Generator:
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError):
+        raise WrongTypeError(
+            f"rng must be a numpy.random.Generator, a seed of at least 0 or None (got {rng!r})"
+        ) from None
+
+
 def _unwrap(values: Array) -> float | Array:
     return float(values) if np.ndim(values) == 0 else values
 
@@ -44,9 +84,11 @@ def _unwrap(values: Array) -> float | Array:
 class Posterior:
     """A distribution that speaks the language of a frozen scipy distribution.
 
-    Everything is in the quantity's units. Methods accept numbers or arrays of any shape. A
+    Everything is in the quantity's units. Methods accept numbers or arrays of any shape, and
+    raise a ``ReliabilityError`` that names the argument where it is neither. A
     moment that does not exist is inf (mean or variance of a distribution with one heavy tail)
-    or nan, never the artefact of a cut-off.
+    or nan, never the artefact of a cut-off. One that exists, but lies almost wholly beyond the
+    range of floats (a tail |x|^-q with q a hair above what it needs), is nan as well.
 
     Attributes
     ----------
@@ -73,7 +115,7 @@ class Posterior:
 
     def logpdf(self, value: ArrayLike) -> float | Array:
         """Log density of the quantity at given values; -inf outside the support."""
-        theta = np.asarray(value, dtype=np.float64)
+        theta = _real("value", value)
         out = np.full(theta.shape, -np.inf)
         inside = (theta >= self._support[0]) & (theta <= self._support[1])
         inside &= (theta > self._scale.low) & (theta < self._scale.high)
@@ -89,7 +131,7 @@ class Posterior:
             return _unwrap(np.exp(np.asarray(self.logpdf(value))))
 
     def _side(self, value: ArrayLike, *, below: bool) -> float | Array:
-        theta = np.asarray(value, dtype=np.float64)
+        theta = _real("value", value)
         inside = (theta > self._support[0]) & (theta < self._support[1])
         x = self._scale.to_x(np.where(inside, theta, 0.5))
         side = self._distribution.below(x) if below else self._distribution.above(x)
@@ -108,7 +150,7 @@ class Posterior:
     # ---------------------------------------------------------------- quantiles
 
     def _quantile(self, p: ArrayLike, *, upper: bool) -> float | Array:
-        p = np.asarray(p, dtype=np.float64)
+        p = _real("p", p)
         valid = (p >= 0.0) & (p <= 1.0)
         safe = np.where(valid, p, 0.5)
         low, high = (1.0 - safe, safe) if upper else (safe, 1.0 - safe)
@@ -271,8 +313,13 @@ class Posterior:
         ----------
         size : how many, or the shape
         rng : a ``numpy.random.Generator`` or a seed
+
+        Raises
+        ------
+        ReliabilityError
+            If the size or the generator is none.
         """
-        u = np.random.default_rng(rng).random(size)
+        u = _generator(rng).random(_shape(size))
         return np.asarray(self.ppf(u))
 
     def __repr__(self) -> str:

@@ -807,9 +807,9 @@ def test_moments_that_do_not_exist_are_nan_or_infinite() -> None:
 
 
 def test_probability_beyond_the_floats_is_in_the_error() -> None:
-    """With A just above 1/2 much of the posterior lies beyond the largest floats."""
+    """With A just above 1/2 much of the posterior lies farther out than tails are followed."""
     slow = exists([(DOUBTFUL, NORMAL)], total=0.5005)
     fast = exists([(DOUBTFUL, NORMAL)], total=0.6)
     assert slow.proper
     assert slow.beyond_floats > 0.4
-    assert fast.beyond_floats < 1e-50
+    assert fast.beyond_floats < 1e-20

@@ -20,14 +20,20 @@ from scipy.special import ndtri
 from reliability.claims._checks import short
 from reliability.claims.claim import Claim
 from reliability.claims.digits import complement, finer_unit, next_salient, previous_salient
+from reliability.claims.sources import Source
 from reliability.claims.statements import About, AtLeast, AtMost, Estimate, Quantiles, Range
-from reliability.errors import InvalidValueError, ReliabilityError, WrongTypeError
+from reliability.errors import InvalidValueError, NumericalError, ReliabilityError, WrongTypeError
 from reliability.scales import Scale
 
 __all__ = ["Columns", "Form", "Knots", "columns_from_claims"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+#: Values and sds on x between this and its inverse are computed with: their squares are floats.
+LARGEST_SIZE = 1e100
+#: Ratio of what the claims of a quantity span to the narrowest of them, at the most.
+LARGEST_RATIO = 1e20
 
 #: Half-width, in sds, of the central 90 % interval of a normal estimate: the hull of
 #: ``IntrinsicRange`` spans 5 % to 95 % quantiles, as in expert elicitation (Cooke 1991).
@@ -428,6 +434,7 @@ def columns_from_claims(
                 row["knot_row"] = -1.0
         except ReliabilityError as error:
             raise error.located(name) from None
+        _check_size(row, source, scale, name)
         row["bias"] = source.bias
         row["bias_variance"] = source.bias_sd**2
         row["overconfidence"] = source.overconfidence
@@ -436,12 +443,53 @@ def columns_from_claims(
         row["share"] = 1.0
         row["void"] = 0.0
         rows.append(row)
+    _check_ratio(rows, names)
     fields: dict[str, Any] = {
         name: np.array([row[name] for row in rows], dtype=np.float64) for name in _ROW_FIELDS
     }
     fields["form"] = fields["form"].astype(np.int64)
     fields["knot_row"] = fields["knot_row"].astype(np.int64)
     return Columns(**fields, starts=np.array([0, len(rows)], dtype=np.int64), knots=_stack(pieces))
+
+
+def _check_size(row: dict[str, float], source: Source, scale: Scale, name: str) -> None:
+    """Refuse what would leave the floats when it is squared."""
+    remedy = "state the claims in another unit" if scale.name == "linear" else "state it otherwise"
+    for size, what in (
+        (row["location"], "value"),
+        (row["sd_low"] * source.overconfidence, "sd"),
+        (row["sd_high"] * source.overconfidence, "sd"),
+        (row["stated_sd"] * source.overconfidence, "sd"),
+        (row["half_width"], "half-width"),
+        (0.0 if row["excess"] == np.inf else row["excess"], "excess"),
+        (source.bias, "bias"),
+        (source.bias_sd, "bias_sd"),
+    ):
+        if abs(size) > LARGEST_SIZE or (what == "sd" and size < 1.0 / LARGEST_SIZE):
+            raise NumericalError(
+                f"{name}: on the {scale.name} scale its {what} is {size:.3g}, but only sizes from "
+                f"{1.0 / LARGEST_SIZE:g} to {LARGEST_SIZE:g} can be computed with; {remedy}"
+            )
+
+
+def _check_ratio(rows: Sequence[dict[str, float]], names: Sequence[str]) -> None:
+    """Refuse claims too narrow beside the others for any arithmetic to hold both."""
+    centers = [row["location"] - row["bias"] for row in rows]
+    widest = max(
+        max(centers) - min(centers),
+        *(max(row["sd_low"], row["sd_high"], row["half_width"]) for row in rows),
+    )
+    narrow = [
+        min(row["sd_low"], row["sd_high"], row["excess"] or np.inf) * row["overconfidence"]
+        for row in rows
+    ]
+    narrowest = min(narrow)
+    if widest > LARGEST_RATIO * narrowest:
+        raise NumericalError(
+            f"{names[narrow.index(narrowest)]}: its sd on the scale is {narrowest:.3g}, more than "
+            f"{LARGEST_RATIO:g} times smaller than what the claims span, {widest:.3g}; give it a "
+            "larger sd"
+        )
 
 
 def _stack(pieces: list[Array]) -> Knots:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from reliability.engine.panels import (
+    FARTHEST,
+    LARGEST_LOG,
     LEGENDRE,
     ORDER,
     WEIGHTS,
@@ -25,6 +27,7 @@ from reliability.engine.panels import (
 )
 from reliability.engine.quadrature import TOLERANCE, Integrand, Mesh, refine
 from reliability.scales import Scale
+from reliability.tails import VANISHING, Tail
 
 __all__ = ["Distribution", "Evaluate", "NormalMixture", "PanelDensity"]
 
@@ -62,6 +65,29 @@ class Distribution(Protocol):
 # ------------------------------------------------------------------ panels
 
 _DEGREES = np.arange(ORDER)
+_QUARTERS = np.array([0.25, 0.75])
+#: Accepted relative error of a moment (of the mean: relative to the quartiles' distance).
+MOMENT_TOLERANCE = 1e-7
+#: Log distance to which a moment at an exponential tail's limit is followed: the exponentials
+#: that cancel there leave it no more digits.
+_LIMIT_REACH = float(np.log(1e6))
+#: A share of exp(-this) is nothing.
+_ENOUGH = 33.0
+#: Length in log distance of the panels that continue a tail.
+_TAIL_PANEL = 8.0
+
+
+def _log_panels(origin: float, start: float, stop: float, kind: Kind) -> Panels:
+    """Panels in log distance from the origin, between two logs of distances."""
+    count = max(int(np.ceil((stop - start) / _TAIL_PANEL)), 1)
+    edges = np.linspace(start, stop, count + 1)
+    return Panels(
+        np.zeros(count, dtype=np.int64),
+        np.full(count, origin),
+        np.full(count, int(kind), dtype=np.int64),
+        edges[:-1],
+        edges[1:],
+    )
 
 
 def _antiderivative(coefficients: Array) -> Array:
@@ -89,11 +115,55 @@ def _legendre(coefficients: Array, t: Array) -> Array:
 
 
 @attrs.frozen(eq=False)
+class _End:
+    """Where a tail of the density goes on as a power: its last two known heights.
+
+    ``sign`` of the tail, ``origin`` from which distances are counted, ``log_distance`` and
+    ``log_height``, each (2,), the outermost first.
+    """
+
+    sign: int
+    origin: float
+    log_distance: Array
+    log_height: Array
+
+    def moment(self, scale: Scale, order: int, decay: float) -> tuple[float, float]:
+        """What lies beyond of a mean of (theta - theta(origin))^order, and its error.
+
+        The integrand is ``C d^-(decay + 1) (1 + c/d + ...)`` at distance d; c is taken from
+        its slope.
+        """
+        if not np.isfinite(decay):
+            return 0.0, 0.0
+        log_size, signs = scale.log_deviation(self.sign * np.exp(self.log_distance), self.origin)
+        logs = self.log_height + order * log_size + self.log_distance
+        if not np.all(np.isfinite(logs)):
+            return 0.0, np.inf
+        terms = np.abs(self.log_height) + order * np.abs(log_size)
+        rounding = 1e-15 * (10.0 + float(terms.max()))
+        ratio = float(logs[0] - logs[1] + decay) / (1.0 - np.e)
+        doubt, correction = 0.0, 0.0
+        if abs(ratio) > 10.0 * rounding:
+            if scale.name == "linear":
+                doubt = abs(ratio) / decay
+            else:
+                doubt = ratio * ratio / decay
+                correction = ratio / (decay + 1.0) - ratio / decay
+        with np.errstate(over="ignore"):
+            height = float(np.exp(logs[0]))
+        value = height * (1.0 / decay + correction)
+        error = height / decay * (rounding + 1e-15 / decay + doubt)
+        return float(signs[0]) ** order * value, error
+
+
+@attrs.frozen(eq=False)
 class PanelDensity:
     """A density known on the panels of one quantity.
 
     ``evaluate(anchor, d)`` gives the unnormalised log density at ``anchor + d``, for anchors
-    (rows, 1) and distances (rows, points); what is interpolated is its integral.
+    (rows, 1) and distances (rows, points); what is interpolated is its integral. ``tails`` say
+    how the density goes on beyond its panels, and ``reach`` the log distance up to which
+    ``evaluate`` follows them.
     """
 
     mesh: Mesh
@@ -107,6 +177,8 @@ class PanelDensity:
     lower: Array
     upper: Array
     position: Array
+    tails: tuple[Tail, Tail] = (VANISHING, VANISHING)
+    reach: float = LARGEST_LOG
 
     @classmethod
     def from_mesh(cls, mesh: Mesh, evaluate: Evaluate, low: float, high: float) -> PanelDensity:
@@ -138,6 +210,40 @@ class PanelDensity:
             upper,
             position,
         )
+
+    def with_tails(self, lower: Tail, upper: Tail, reach: float = LARGEST_LOG) -> PanelDensity:
+        """The same density with what lies beyond its panels, where that falls like a power."""
+        beyond = [
+            self._mass_beyond(tail.effective_power, end) for tail, end in ((lower, 0), (upper, -1))
+        ]
+        return attrs.evolve(
+            self,
+            tails=(lower, upper),
+            reach=reach,
+            lower=self.lower + beyond[0],
+            upper=self.upper + beyond[1],
+        )
+
+    def _mass_beyond(self, power: float, end: int) -> float:
+        """Mass beyond the first (0) or last (-1) edge of a tail |x|^-power."""
+        if not np.isfinite(power) or not np.isinf(self.low if end == 0 else self.high):
+            return 0.0
+        panel = self.panels.take(np.array([end]))
+        d, _ = panel.nodes()
+        node = int(np.argmin(d[0]) if end == 0 else np.argmax(d[0]))
+        distance = abs(float(panel.anchor[0] + d[0, node]) - self._middle)
+        edge = abs(float(self.position[end]) - self._middle)
+        log_height = float(self.mesh.log_density[end, node] - self.mesh.log_total[0])
+        if not (np.isfinite(log_height) and 0.0 < distance < np.inf and 0.0 < edge < np.inf):
+            return 0.0
+        log_mass = log_height + power * np.log(distance / edge) + np.log(edge / (power - 1.0))
+        return float(np.exp(min(log_mass, 0.0)))
+
+    @property
+    def _middle(self) -> float:
+        """A point of the bulk, from which distances in the tails are counted."""
+        best = int(np.argmax(self.mass))
+        return float(0.5 * self.position[best] + 0.5 * self.position[best + 1])
 
     @property
     def panels(self) -> Panels:
@@ -186,7 +292,10 @@ class PanelDensity:
     def moments(self, scale: Scale, orders: int) -> tuple[float, list[float]]:
         """Median m of x, and means of (theta - theta(m))^j for j = 1..orders.
 
-        The panels are refined until these integrals are as well resolved as the density.
+        The panels are refined until these integrals are as well resolved as the density. Where a
+        tail falls so slowly that some of a moment lies beyond the panels, these are continued in
+        log distance, and beyond what floats can follow the known power is integrated in closed
+        form. A moment that even so has no digits, because almost all of it lies there, is nan.
         """
         if orders == 0:
             return float("nan"), []
@@ -209,20 +318,91 @@ class PanelDensity:
 
         # No finer than the density itself was resolved.
         tolerance = max(TOLERANCE, float(self.mesh.error[0]) / self.panels.count)
+        known, ends = self._continued(scale, origin, orders, log_density)
         mesh = refine(
-            self.panels, log_density, 1, integrands=factors, known=self.mesh, tolerance=tolerance
+            known.panels, log_density, 1, integrands=factors, known=known, tolerance=tolerance
         )
         _, slope = mesh.panels.nodes()
-        logs = mesh.log_density + slope - mesh.log_total[0]
+        logs = mesh.log_density + slope - self.mesh.log_total[0]
         means = []
-        for factor in factors:
+        for number, factor in enumerate(factors):
             log_size, sign = factor(mesh.panels)
             exponent = logs + log_size
             # Beyond this, rounding of the exponents has eaten every digit of what is left.
-            known = (np.abs(exponent) < 700.0) & (np.abs(log_size) < 1e15)
-            terms = np.where(known, sign * np.exp(np.where(known, exponent, 0.0)), 0.0)
-            means.append(float(np.sum(terms @ WEIGHTS)))
+            known_terms = (exponent < 700.0) & (np.abs(log_size) < 1e15)
+            terms = np.where(known_terms, sign * np.exp(np.where(known_terms, exponent, 0.0)), 0.0)
+            mean, error = float(np.sum(terms @ WEIGHTS)), 0.0
+            for end in ends:
+                decay = self._decay(scale, number + 1, end.sign)
+                value, doubt = end.moment(scale, number + 1, decay)
+                mean, error = mean + value, error + doubt
+            size = abs(mean) if number == 1 else self._spread(scale)
+            means.append(mean if error <= MOMENT_TOLERANCE * size else float("nan"))
         return origin, means
+
+    def _spread(self, scale: Scale) -> float:
+        """Distance between the quartiles of theta."""
+        low, high = scale.to_theta(self.quantile(_QUARTERS, 1.0 - _QUARTERS))
+        return float(high - low)
+
+    def _decay(self, scale: Scale, order: int, sign: int) -> float:
+        """Decay, per unit of log distance, of a moment's integrand: infinite unless a power."""
+        tail = self.tails[0] if sign < 0 else self.tails[1]
+        if not np.isinf(self.low if sign < 0 else self.high):
+            return np.inf
+        if scale.name == "linear":
+            return tail.effective_power - 1.0 - order
+        if scale.name == "log" and sign > 0 and not tail.fast and tail.rate == order:
+            return tail.power - 1.0
+        return np.inf
+
+    def _continued(
+        self,
+        scale: Scale,
+        origin: float,
+        orders: int,
+        log_density: Callable[[Panels], Array],
+    ) -> tuple[Mesh, list[_End]]:
+        """The mesh, continued into tails that matter to a moment, and where such tails go on."""
+        known: Mesh = self.mesh
+        ends: list[_End] = []
+        for sign in (-1, 1):
+            decay = min(self._decay(scale, order + 1, sign) for order in range(orders))
+            edge = sign * (float(self.position[0 if sign < 0 else -1]) - origin)
+            start = float(np.log(edge)) if 0.0 < edge < np.inf else LARGEST_LOG
+            if not np.isfinite(decay):
+                continue
+            best = self.panels.take(np.array([int(np.argmax(self.mass))]))
+            bulk = float(np.log(np.diff(np.concatenate(best.edges())))[0])
+            limit = min(self.reach, bulk + FARTHEST, LARGEST_LOG)
+            if scale.name != "linear":
+                limit = min(limit, _LIMIT_REACH)
+            needed = bulk + _ENOUGH / decay
+            if needed <= start <= limit:
+                continue
+            # Where the first correction to the power no longer shows, panels need not go on.
+            settled = start <= limit and (start - bulk) * (1.0 + decay) >= _ENOUGH
+            stop = start if settled else min(needed, limit)
+            panels, logs = known.panels, known.log_density
+            if start > stop:
+                low, high = panels.edges()
+                inner = low if sign > 0 else high
+                keep = sign * ((panels.anchor - origin) + inner) < np.exp(stop)
+                low, high = panels.take(keep).edges()
+                outer = (panels.anchor[keep] - origin) + (high if sign > 0 else low)
+                known = attrs.evolve(known, panels=panels.take(keep), log_density=logs[keep])
+                stop = float(np.log(np.max(sign * outer)))
+            elif start < stop:
+                more = _log_panels(origin, start, stop, Kind.UP if sign > 0 else Kind.DOWN)
+                known = attrs.evolve(
+                    known,
+                    panels=Panels.join([panels, more]),
+                    log_density=np.concatenate([logs, log_density(more)]),
+                )
+            at = stop - np.array([0.0, 1.0])
+            heights = self.evaluate(np.array([[origin]]), sign * np.exp(at)[None, :])[0]
+            ends.append(_End(sign, origin, at, heights - self.mesh.log_total[0]))
+        return known, ends
 
     def mean_of_log_density(self, scale: Scale) -> float:
         """Mean of log density of theta: minus the differential entropy."""
@@ -238,14 +418,29 @@ class PanelDensity:
         part = np.clip(_legendre(self.integral[index], t), 0.0, self.mass[index])
         lower = self.lower[index] + part
         upper = self.upper[index + 1] + (self.mass[index] - part)
-        lower = np.where(
-            flat <= self.position[0], 0.0, np.where(flat >= self.position[-1], 1.0, lower)
-        )
-        upper = np.where(
-            flat <= self.position[0], 1.0, np.where(flat >= self.position[-1], 0.0, upper)
-        )
+        for sign, one, other in ((-1, lower, upper), (1, upper, lower)):
+            outside = sign * (flat - self.position[0 if sign < 0 else -1]) >= 0.0
+            if outside.any():
+                one[outside] = self._beyond(flat[outside], sign)
+                other[outside] = 1.0 - one[outside]
         shape = np.shape(x)
         return np.clip(lower, 0.0, 1.0).reshape(shape), np.clip(upper, 0.0, 1.0).reshape(shape)
+
+    def _beyond(self, x: Array, sign: int) -> Array:
+        """Probability beyond coordinates that lie outside the panels."""
+        mass, power, edge = self._edge(sign)
+        if mass == 0.0:
+            return np.zeros(x.shape)
+        with np.errstate(over="ignore", under="ignore"):
+            ratio = sign * (x - self._middle) / edge
+            return np.asarray(mass * np.maximum(ratio, 1.0) ** (1.0 - power))
+
+    def _edge(self, sign: int) -> tuple[float, float, float]:
+        """Mass beyond an edge, the power that it falls with, and the edge's distance."""
+        end = 0 if sign < 0 else -1
+        mass = float(self.lower[0] if sign < 0 else self.upper[-1])
+        power = self.tails[0 if sign < 0 else 1].effective_power
+        return mass, power, abs(float(self.position[end]) - self._middle)
 
     def below(self, x: Array) -> Array:
         """Probability below x."""
@@ -275,6 +470,13 @@ class PanelDensity:
         flip = np.where(panel.kind == Kind.DOWN, -t, t)
         d, _ = panel.at(flip[:, None])
         x = panel.anchor + d[:, 0]
+        for sign, tail in ((-1, p), (1, q)):
+            mass, power, edge = self._edge(sign)
+            far = (tail < mass) & (tail > 0.0)
+            if far.any():
+                with np.errstate(over="ignore"):
+                    ratio = (tail[far] / mass) ** (-1.0 / (power - 1.0))
+                    x[far] = self._middle + sign * edge * ratio
         x = np.where(p <= 0.0, self.low, np.where(q <= 0.0, self.high, x))
         return np.asarray(np.clip(x, self.low, self.high).reshape(lower.shape))
 
@@ -333,14 +535,20 @@ class NormalMixture:
         return cls(weights / weights.sum(), means[keep], sds[keep])
 
     def _z(self, x: Array) -> Array:
-        return (np.asarray(x, dtype=np.float64)[..., None] - self.means) / self.sds
+        with np.errstate(over="ignore"):
+            return (np.asarray(x, dtype=np.float64)[..., None] - self.means) / self.sds
 
     def log_density(self, x: Array) -> Array:
         """Log density at coordinates of any shape."""
         z = self._z(x)
-        terms = np.log(self.weights) - 0.5 * z * z - np.log(self.sds) - 0.5 * np.log(2.0 * np.pi)
+        with np.errstate(over="ignore"):
+            terms = np.log(self.weights) - 0.5 * z * z
+        terms = terms - np.log(self.sds) - 0.5 * np.log(2.0 * np.pi)
         top = terms.max(axis=-1)
-        return np.asarray(top + np.log(np.exp(terms - top[..., None]).sum(axis=-1)))
+        # Where even the widest component has run out of floats, the log density is -inf.
+        finite = np.where(np.isfinite(top), top, 0.0)
+        with np.errstate(divide="ignore"):
+            return np.asarray(finite + np.log(np.exp(terms - finite[..., None]).sum(axis=-1)))
 
     def below(self, x: Array) -> Array:
         """Probability below x."""

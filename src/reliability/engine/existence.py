@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns, Form
 from reliability.engine.likelihoods import UnsoundKind, UnsoundLaw
-from reliability.engine.panels import LARGEST_LOG, LARGEST_LOG_SCATTER
+from reliability.engine.panels import FARTHEST, LARGEST_LOG_SCATTER
 from reliability.priors import PriorOnX, ScatterPrior
 from reliability.scales import Scale
 from reliability.tails import Tail
@@ -47,7 +47,7 @@ class Existence:
         """Bound on the probability that lies beyond the largest floats, which no node sees."""
         x_decay = min(self.lower.effective_power, self.upper.effective_power) - 1.0
         scatter_decay = self.scatter_power - 1.0
-        reach, scatter_reach = 0.9 * LARGEST_LOG, 0.9 * LARGEST_LOG_SCATTER
+        reach, scatter_reach = 0.9 * FARTHEST, 0.9 * LARGEST_LOG_SCATTER
         return float(np.exp(-x_decay * reach) + np.exp(-scatter_decay * scatter_reach))
 
     def moment(self, scale: Scale, order: int) -> bool:

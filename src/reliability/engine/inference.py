@@ -15,11 +15,11 @@ from reliability.engine.existence import Existence, existence
 from reliability.engine.explain import LeftOutLogs, claim_distribution, leave_out
 from reliability.engine.likelihoods import Claims, UnsoundKind, UnsoundLaw, distribution_of_claim
 from reliability.engine.mixture import NO_SCATTER, Problem, features, reliability_rule
-from reliability.engine.panels import WEIGHTS
+from reliability.engine.panels import LARGEST_LOG, WEIGHTS
 from reliability.engine.quadrature import Mesh, coefficient_error
 from reliability.engine.scattered import Solution, solve_mixture, stated_variances
 from reliability.engine.shared import blurred_prior, prior_on_panels, solve_shared
-from reliability.errors import NoPosteriorError
+from reliability.errors import NoPosteriorError, NumericalError
 from reliability.priors import Beta, PriorOnX, ScatterPrior, StatedVariances
 
 __all__ = ["Inference", "LeftOut", "Setup", "infer", "leave_origins_out", "shared_sd_of"]
@@ -29,6 +29,8 @@ IntArray = NDArray[np.int64]
 
 #: Error of reused nodes above which leaving a claim out is computed on nodes of its own.
 REUSE_TOLERANCE = 1e-9
+#: Relative error of a posterior above which it is refused.
+COARSEST = 1e-2
 #: Share of the last panel of the scatter above which the scatter reaches farther without them.
 SCATTER_REUSE_TOLERANCE = 1e-6
 
@@ -167,7 +169,9 @@ def _infer_normal(columns: Columns, setup: Setup, prior: PriorOnX, exists: Exist
 def _infer_mixture(columns: Columns, setup: Setup, prior: PriorOnX, exists: Existence) -> Inference:
     log_mass = 0.0
     if prior.proper and not prior.normalised:
-        log_mass = float(prior_on_panels(prior).mesh.log_total[0])
+        mesh = prior_on_panels(prior).mesh
+        _resolved(float(mesh.error[0]), "the prior given as a function")
+        log_mass = float(mesh.log_total[0])
     shared_sd = shared_sd_of(columns, setup)
     of_z = prior if shared_sd == 0.0 else blurred_prior(prior, shared_sd)
     if setup.law.kind is UnsoundKind.VOID and np.any(columns.reliability != 1.0):
@@ -192,9 +196,39 @@ def _infer_mixture(columns: Columns, setup: Setup, prior: PriorOnX, exists: Exis
         )
         log_normaliser += log_ratio
         error += more
+    _resolved(error, "the posterior")
+    distribution = distribution.with_tails(
+        exists.lower, exists.upper, _reach(solution, setup.scatter, exists)
+    )
     return Inference(
         columns, setup, prior, exists, distribution, log_normaliser, error, None, solution
     )
+
+
+def _resolved(error: float, what: str) -> None:
+    """Refuse a density of which quadrature has not even the leading digits."""
+    if not error <= COARSEST:
+        raise NumericalError(
+            f"{what} has no finite integral, or one that quadrature cannot resolve (its relative "
+            f"error is {error:.2g}); give a prior whose density has no singularity, or state the "
+            "claims in a unit in which they are closer to 1"
+        )
+
+
+def _reach(solution: Solution, scatter: ScatterPrior | None, exists: Existence) -> float:
+    """Log distance up to which the density on x follows its tails.
+
+    Where the scatter makes them, its last node must lie so much farther out that what is beyond
+    it does not show.
+    """
+    if solution.grid is None or scatter is None or np.isinf(scatter.power):
+        return LARGEST_LOG
+    power = min(exists.lower.effective_power, exists.upper.effective_power)
+    last = float(np.log(solution.grid.values.max()))
+    if solution.grid.inflation:
+        columns = solution.problem.columns
+        last += float(np.log((columns.overconfidence * columns.stated_sd).min()))
+    return last - 36.0 / (power - 1.0)
 
 
 def _void(

@@ -39,7 +39,7 @@ Array = NDArray[np.float64]
 
 HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
 LOG_2 = np.log(2.0)
-#: Residuals beyond this would overflow when squared; densities there are exp(-1e299).
+#: Residuals beyond this would overflow when squared; normal densities there are exp(-1e299).
 LARGEST_RESIDUAL = 1e150
 _TINY = np.finfo(np.float64).tiny
 
@@ -60,6 +60,12 @@ class UnsoundLaw:
     factor: float = np.inf
 
 
+def _squared(residual: Array) -> Array:
+    """R^2, of residuals that a square would take beyond the floats as well."""
+    clipped = np.clip(residual, -LARGEST_RESIDUAL, LARGEST_RESIDUAL)
+    return np.asarray(clipped * clipped)
+
+
 # ------------------------------------------------------------------ sound forms
 
 
@@ -72,7 +78,7 @@ def normal(residual: Array, mean_sd: Array) -> Array:
     >>> round(float(normal(np.array(0.0), np.array(1.0))), 6)
     -0.918939
     """
-    return np.asarray(-0.5 * residual * residual - np.log(mean_sd) - HALF_LOG_2PI)
+    return np.asarray(-0.5 * _squared(residual) - np.log(mean_sd) - HALF_LOG_2PI)
 
 
 def box(distance: Array, half_width: Array, sd: Array) -> Array:
@@ -167,15 +173,20 @@ def unsound_standard(residual: Array, law: UnsoundLaw) -> Array:
     """
     k = law.factor
     if law.kind is UnsoundKind.WIDE:
-        z = residual / k
-        return np.asarray(-0.5 * z * z - HALF_LOG_2PI - np.log(k))
+        return np.asarray(-0.5 * _squared(residual / k) - HALF_LOG_2PI - np.log(k))
     spread = 1.0 - 1.0 / (k * k)
-    square = residual * residual
+    square = _squared(residual)
     w = np.maximum(0.5 * spread * square, _TINY)
     # [exp(-R^2/(2K^2)) - exp(-R^2/2)]/R^2 = exp(-R^2/(2K^2)) (spread/2) (1 - exp(-w))/w
     constant = np.log(0.5 * spread / (1.0 - 1.0 / k)) - HALF_LOG_2PI
     log_density = np.log(-np.expm1(-w) / w) + constant
-    return np.asarray(log_density if np.isinf(k) else log_density - square * (0.5 / (k * k)))
+    if not np.isinf(k):
+        return np.asarray(log_density - square * (0.5 / (k * k)))
+    far = np.abs(residual) > LARGEST_RESIDUAL
+    if np.any(far):
+        ratio = np.where(far, np.abs(residual) / LARGEST_RESIDUAL, 1.0)
+        log_density = log_density - 2.0 * np.log(ratio)
+    return np.asarray(log_density)
 
 
 def _upper_half(law: UnsoundLaw) -> float:
@@ -205,6 +216,7 @@ def unsound_distribution(residual: Array, law: UnsoundLaw, interest: Array) -> A
     >>> round(float(np.exp(unsound_distribution(np.array(0.0), law, np.array(0.0)))), 6)
     0.5
     """
+    residual = np.clip(residual, -LARGEST_RESIDUAL, LARGEST_RESIDUAL)
     residual, interest = np.broadcast_arrays(residual, interest)
     log_below = _log_symmetric_distribution(residual, law)
     if not np.any(interest):
@@ -325,12 +337,13 @@ def unsound_precision(residual: Array, law: UnsoundLaw) -> Array:
     # With g = w^2 uniform-weighted on [a, 1] and c = R^2/2: E[g] = int g e^{-cg} / int e^{-cg}
     # = a + (1 - a) m(y), m(y) = 1/y - 1/(e^y - 1), y = c (1 - a), m(0) = 1/2.
     a = 1.0 / (k * k)
-    y = 0.5 * residual * residual * (1.0 - a)
+    y = 0.5 * _squared(residual) * (1.0 - a)
     small = y < 1e-2
     safe = np.where(small, 1.0, y)
     with np.errstate(over="ignore"):
         mean = 1.0 / safe - 1.0 / np.expm1(safe)
-    series = 0.5 - y / 12.0 + y**3 / 720.0 - y**5 / 30240.0
+    near = np.where(small, y, 0.0)
+    series = 0.5 - near / 12.0 + near**3 / 720.0 - near**5 / 30240.0
     return a + (1.0 - a) * np.where(small, series, mean)
 
 
@@ -428,7 +441,8 @@ class Claims:
             sd = np.where(distance > 0.0, self.sd_low, self.sd_high)
         else:
             sd = self.point_sd
-        return np.clip(distance / sd, -LARGEST_RESIDUAL, LARGEST_RESIDUAL)
+        with np.errstate(over="ignore"):
+            return np.asarray(distance / sd)
 
 
 def log_sound(claims: Claims, d: Array, knots: Knots) -> Array:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "FARTHEST",
     "LARGEST_LOG",
     "LARGEST_LOG_SCATTER",
     "LEGENDRE",
@@ -57,6 +58,9 @@ REACH = 9.0
 #: Lengths in log distance of successive tail panels, before scaling; see ``_tail``.
 _TAIL_GROWTH = 1.5
 LARGEST_LOG = 690.0
+#: Tails are followed for this many units of log distance: out there residuals can still be
+#: squared.
+FARTHEST = 300.0
 #: The scatter is squared.
 LARGEST_LOG_SCATTER = 300.0
 
@@ -301,11 +305,12 @@ def initial_panels(features: Features) -> Panels:
     edges = _edges(marks, t, first, last)
     start = marks.anchor[first] + marks.offset[first]
     stop = marks.anchor[last] + marks.offset[last]
+    width = (marks.anchor[last] - marks.anchor[first]) + (marks.offset[last] - marks.offset[first])
     return Panels.join(
         [
             _between(edges),
-            _tail(features, start, stop, Kind.DOWN),
-            _tail(features, start, stop, Kind.UP),
+            _tail(features, start, stop, width, Kind.DOWN),
+            _tail(features, start, stop, width, Kind.UP),
         ]
     )
 
@@ -417,7 +422,7 @@ def slowest_decay(power: Array) -> Array:
     return np.asarray(np.maximum(np.where(decays > 0.0, decays, np.inf).min(axis=1), 0.05))
 
 
-def _tail(features: Features, start: Array, stop: Array, kind: Kind) -> Panels:
+def _tail(features: Features, start: Array, stop: Array, width: Array, kind: Kind) -> Panels:
     """Panels in log distance from the middle of the bulk, out to where nothing is left.
 
     With a tail |x|^-q the mass beyond X is X^-(q-1): 40/(q-1) units of log distance reach
@@ -427,10 +432,11 @@ def _tail(features: Features, start: Array, stop: Array, kind: Kind) -> Panels:
     up = kind is Kind.UP
     open_end = np.isinf(features.high) if up else np.isinf(features.low)
     index = np.flatnonzero(open_end)
-    distance = (stop - middle if up else middle - start)[index]
+    # Where the floats at the middle are coarser than the bulk is wide, only the width is known.
+    distance = np.maximum(stop - middle if up else middle - start, 0.25 * width)[index]
     power = (features.high_power if up else features.low_power)[index]
     begin = np.log(distance)
-    reach = 40.0 / slowest_decay(power)
+    reach = np.minimum(40.0 / slowest_decay(power), FARTHEST)
     end = np.minimum(begin + reach, LARGEST_LOG)
     # Panels of equal length; about as many as the integrand has e-foldings to show.
     panels = 10

@@ -22,7 +22,9 @@ Array = NDArray[np.float64]
 
 #: Accepted size of a panel's last Legendre coefficients, relative to the total.
 TOLERANCE = 1e-12
-MAX_ROUNDS = 60
+#: Times that a panel is halved: towards an integrable singularity at an end of the support what
+#: is missing falls geometrically with them.
+MAX_ROUNDS = 200
 #: Panels of one quantity at which halving stops; the error then says what is missing.
 MAX_PANELS = 20_000
 
@@ -136,7 +138,7 @@ def refine(
         panels, logs = known.panels, known.log_density
         factors = [factor(panels) for factor in integrands]
     slopes = panels.nodes()[1]
-    for _ in range(MAX_ROUNDS):
+    for halvings in range(MAX_ROUNDS + 1):
         g = logs + slopes
         values, top = _scaled(g, panels, quantities)
         mass = values @ WEIGHTS
@@ -149,7 +151,8 @@ def refine(
             whole = segment_sum(panels.quantity, size, quantities)[panels.quantity]
             fails |= _fails(coefficient_error(weighted), size, whole, 10.0 * tolerance, noise)
         fails &= panels.splittable()
-        if not fails.any() or panels.count > MAX_PANELS * quantities:
+        enough = halvings == MAX_ROUNDS or panels.count > MAX_PANELS * quantities
+        if enough or not fails.any():
             break
         halves = panels.take(fails).bisect()
         keep = ~fails

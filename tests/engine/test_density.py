@@ -1,0 +1,140 @@
+"""Moments and quantiles far out in power tails, against integrals in 40 digits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import mpmath as mp
+import numpy as np
+import pytest
+
+from reliability import Claim, Combination, Estimate, Model, Source, combine, priors
+from reliability.errors import NumericalError
+
+Density = Callable[[mp.mpf], mp.mpf]
+
+
+def pair(
+    dependence: float, first: float = 1.0, second: float = 1.0, model: Model | None = None
+) -> Combination:
+    """10 and 12 with given sds, each sound with probability one half: tail |x|^-2A."""
+    result = combine(
+        [
+            Claim(Source("a", reliability=0.5), Estimate(10, sd=first)),
+            Claim(Source("b", reliability=0.5), Estimate(12, sd=second)),
+        ],
+        model=model,
+        dependence=dependence,
+    )
+    assert isinstance(result, Combination)
+    return result
+
+
+def exact_pair(dependence: float, first: float = 1.0, second: float = 1.0) -> Density:
+    """The pair's density by the formula: a sound normal, or the floor with K = inf."""
+
+    def claim(x: mp.mpf, value: float, sd: float) -> mp.mpf:
+        square = ((value - x) / sd) ** 2
+        if square > 1000:
+            return 1 / (2 * sd * square)
+        unsound = -mp.expm1(-square / 2) / square if square > 0 else mp.mpf(1) / 2
+        return (mp.exp(-square / 2) + unsound) / (2 * sd)
+
+    share = 1 / (1 + mp.mpf(str(dependence)))
+    return lambda x: (claim(x, 10, first) * claim(x, 12, second)) ** share
+
+
+def mean_of_power(density: Density, power: float, order: int, center: mp.mpf) -> mp.mpf:
+    """Integral of (x - center)^order times a density with tails |x|^-power.
+
+    Tails are integrated over s = t^-decay, on which a power is constant.
+    """
+    near = [0, 1, 2, 3, 5, 8, 12, 20, 50]
+    total = mp.mpf(0)
+    for sign in (1, -1):
+
+        def part(t: mp.mpf, sign: int = sign) -> mp.mpf:
+            return density(center + sign * t) * (sign * t) ** order
+
+        def beyond(s: mp.mpf, sign: int = sign) -> mp.mpf:
+            decay = power - 1 - order
+            t = 50 * s ** (-1 / decay)
+            return density(center + sign * t) * (sign * t) ** order * t / (decay * s)
+
+        total += mp.quad(part, near) + mp.quad(beyond, [0, 0.25, 0.5, 0.75, 1])
+    return total
+
+
+@pytest.mark.parametrize("dependence", [0.0, 0.3, 0.32, 0.33, 0.333, 0.3333, 0.333333])
+def test_variance_close_to_the_limit_of_existence(dependence: float) -> None:
+    with mp.workdps(40):
+        density, power = exact_pair(dependence), 4 / (1 + mp.mpf(str(dependence)))
+        exact = mean_of_power(density, power, 2, mp.mpf(11)) / mean_of_power(
+            density, power, 0, mp.mpf(11)
+        )
+    # The float that stands for the dependence shifts the distance from the limit, 1/3.
+    rounding = 1e-15 / float(power - 3)
+    assert pair(dependence).posterior.var() == pytest.approx(float(exact), rel=1e-11 + rounding)
+
+
+@pytest.mark.parametrize("dependence", [0.5, 0.9, 0.97, 0.98, 0.999])
+def test_mean_close_to_the_limit_of_existence(dependence: float) -> None:
+    assert pair(dependence).posterior.mean() == pytest.approx(11.0, abs=1e-8)
+    assert pair(dependence).posterior.var() == math.inf
+
+
+@pytest.mark.parametrize("dependence", [0.3, 0.6, 0.9])
+def test_mean_of_an_asymmetric_pair(dependence: float) -> None:
+    with mp.workdps(40):
+        density, power = exact_pair(dependence, 1.0, 4.0), 4 / (1 + mp.mpf(str(dependence)))
+        center = mp.mpf(11)
+        whole = mean_of_power(density, power, 0, center)
+        # The leading powers of both sides cancel: the sum falls one power faster.
+        folded = mp.quad(
+            lambda t: t * (density(center + t) - density(center - t)),
+            [0, 1, 2, 3, 5, 8, 12, 20, 50, 1e3, 1e5, 1e8, 1e12, 1e16],
+        )
+    mean = pair(dependence, 1.0, 4.0).posterior.mean()
+    assert mean == pytest.approx(float(center + folded / whole), abs=1e-9)
+
+
+def test_a_moment_beyond_the_floats_is_nan() -> None:
+    assert math.isnan(pair(0.333333333333).posterior.var())
+    assert math.isnan(pair(0.9999999).posterior.mean())
+
+
+@pytest.mark.parametrize("tail", [1e-10, 1e-17, 1e-18, 1e-30, 1e-100, 1e-200])
+def test_far_quantiles_of_a_power_tail(tail: float) -> None:
+    # One claim, sound with probability 1/2: beyond x there is 1/(2 sqrt(2 pi) x).
+    p = combine([Claim(Source("a", reliability=0.5), Estimate(0, sd=1))]).posterior  # type: ignore[union-attr]
+    x = 0.5 / math.sqrt(2.0 * math.pi) / tail
+    assert p.isf(tail) == pytest.approx(x, rel=1e-12)
+    assert p.ppf(tail) == pytest.approx(-x, rel=1e-12)
+    assert p.sf(x) == pytest.approx(tail, rel=1e-12)
+    assert p.cdf(-x) == pytest.approx(tail, rel=1e-12)
+    assert p.logpdf(x) == pytest.approx(math.log(tail) - math.log(x), rel=1e-12)
+
+
+@pytest.mark.parametrize(("power", "accuracy"), [(0.5, 1e-10), (0.9, 3e-6)])
+def test_a_singularity_at_an_end_of_the_support(power: float, accuracy: float) -> None:
+    prior = priors.Density(lambda t: -power * np.log(t) - t, (0, math.inf))
+    result = combine([("c", "2 +- 1")], prior=prior, model=Model.common_effect())
+    assert isinstance(result, Combination)
+
+    # With u = t^(1 - power) the singularity is gone.
+    def moment(order: int) -> float:
+        def transformed(u: mp.mpf) -> mp.mpf:
+            t = u ** (1 / (1 - mp.mpf(str(power))))
+            return t**order * mp.exp(-t - (t - 2) ** 2 / 2)
+
+        return float(mp.quad(transformed, [0, 0.5, 1, 1.5, 2, 3, 5, 8]))
+
+    assert result.posterior.mean() == pytest.approx(moment(1) / moment(0), rel=accuracy)
+    assert result.error < accuracy
+
+
+def test_a_singularity_without_an_integral_is_refused() -> None:
+    prior = priors.Density(lambda t: -np.log(t) - t, (0, math.inf))
+    with pytest.raises(NumericalError, match="no finite integral"):
+        combine([("c", "2 +- 1")], prior=prior)
