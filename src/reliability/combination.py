@@ -16,7 +16,8 @@ from reliability.claims.columns import Columns, Form, columns_from_claims
 from reliability.engine import normal
 from reliability.engine.density import PanelDensity
 from reliability.engine.explain import ReliabilityDensity, per_claim, soundness_of
-from reliability.engine.inference import Inference, LeftOut, Setup, infer, leave_origins_out
+from reliability.engine.inference import Inference, Setup, infer
+from reliability.engine.leave_out import LeftOut, leave_origins_out
 from reliability.engine.predictive import predictive
 from reliability.engine.quadrature import refine
 from reliability.errors import (
@@ -279,7 +280,7 @@ class Combination:
             assert inference.mixture is not None  # noqa: S101 - one of both is there
             both = per_claim(inference.mixture)
             weight, soundness = both.weight, both.soundness
-        place = {int(i): k for k, i in enumerate(shares.active)}
+        place = self._place
         records = []
         for i, claim in enumerate(self._claims):
             k = place.get(i)
@@ -307,9 +308,13 @@ class Combination:
         row = self._columns.take(np.array([index]))
         return soundness_of(solution, row)
 
+    @cached_property
+    def _place(self) -> dict[int, int]:
+        """Rows of the claims that count."""
+        return {i: k for k, i in enumerate(self._shares.active.tolist())}
+
     def _active_index(self, index: int) -> int | None:
-        found = np.flatnonzero(self._shares.active == index)
-        return int(found[0]) if len(found) else None
+        return self._place.get(index)
 
     @cached_property
     def _left_out(self) -> list[LeftOut]:

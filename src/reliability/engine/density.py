@@ -26,7 +26,7 @@ from reliability.engine.panels import (
 from reliability.engine.quadrature import TOLERANCE, Integrand, Mesh, refine
 from reliability.scales import Scale
 
-__all__ = ["Distribution", "Evaluate", "NormalMixture", "PanelDensity"]
+__all__ = ["Distribution", "Evaluate", "NormalMixture", "PanelDensity", "quantiles_of_mixtures"]
 
 Array = NDArray[np.float64]
 
@@ -313,6 +313,53 @@ class PanelDensity:
 # ------------------------------------------------------------------ mixtures of normals
 
 
+def quantiles_of_mixtures(
+    weights: Array, means: Array, sds: Array, lower: Array, upper: Array
+) -> Array:
+    """Quantiles of mixtures of normals: Newton on the normal score, which is nearly linear.
+
+    Parameters
+    ----------
+    weights, means, sds : (rows, components), or (1, components) for one mixture; weights sum to 1
+    lower, upper : (rows,) probability below each quantile, and above it
+    """
+    sign = np.where(lower <= upper, 1.0, -1.0)
+    score = ndtri(np.minimum(lower, upper))
+    target = sign * score
+    if means.shape[1] == 1:
+        return np.asarray(means[:, 0] + sds[:, 0] * target)
+    # Every component's own quantile: the mixture's lies between the extremes.
+    with np.errstate(invalid="ignore"):
+        each = means + sds * target[:, None]
+        low, high = each.min(axis=1), each.max(axis=1)
+        x = np.where(np.isfinite(score), (each * weights).sum(axis=1), target)
+    x = np.clip(x, low, high)
+    smallest = np.broadcast_to(sds.min(axis=1), x.shape)
+    live = np.flatnonzero(np.isfinite(score))
+    for _ in range(200):
+        if not len(live):
+            break
+        own = live if len(means) > 1 else np.zeros(1, dtype=np.int64)
+        at, side, sd = x[live], sign[live], sds[own]
+        z = (at[:, None] - means[own]) / sd
+        tail = (ndtr(side[:, None] * z) * weights[own]).sum(axis=1)
+        slope = (np.exp(-0.5 * z * z) * (weights[own] / sd)).sum(axis=1)
+        reached = ndtri(tail)
+        excess = side * (reached - score[live])
+        high[live] = np.where(excess > 0.0, at, high[live])
+        low[live] = np.where(excess > 0.0, low[live], at)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            new = at - excess * (np.exp(-0.5 * reached * reached) / slope)
+        bracket = (new > low[live]) & (new < high[live])
+        new = np.where(bracket, new, 0.5 * (low[live] + high[live]))
+        moved = np.abs(new - at)
+        x[live] = new
+        # Newton squares its error: after a step of 1e-10 sds what is left is rounding.
+        resolution = 2e-16 * np.abs(new) + 1e-10 * smallest[live]
+        live = live[(moved > resolution) & (high[live] - low[live] > resolution)]
+    return np.asarray(x)
+
+
 @attrs.frozen(eq=False, slots=False)
 class NormalMixture:
     """Normals with given weights (sum 1), means and sds, one per node of the scatter."""
@@ -354,38 +401,8 @@ class NormalMixture:
         """Coordinate with probability ``lower`` below and ``upper`` = 1 - lower above it."""
         lower = np.asarray(lower, dtype=np.float64)
         upper = np.broadcast_to(np.asarray(upper, dtype=np.float64), lower.shape)
-        p, q = lower.ravel(), upper.ravel()
-        from_below = p <= q
-        tail = np.minimum(p, q)
-        score = np.where(from_below, ndtri(tail), -ndtri(tail))
-        if len(self.weights) == 1:
-            return np.asarray((self.means[0] + self.sds[0] * score).reshape(lower.shape))
-        # Every component's own quantile: the mixture's lies between the extremes.
-        with np.errstate(invalid="ignore"):
-            each = self.means + self.sds * score[:, None]
-        low, high = each.min(axis=1), each.max(axis=1)
-        x = np.where(np.isfinite(score), each @ self.weights, score)
-        x = np.clip(x, low, high)
-        live = np.isfinite(score)
-        for _ in range(200):
-            if not live.any():
-                break
-            z = self._z(x[live])
-            down = from_below[live]
-            value = ndtr(np.where(down[:, None], z, -z)) @ self.weights
-            slope = (np.exp(-0.5 * z * z) / self.sds) @ self.weights / np.sqrt(2.0 * np.pi)
-            excess = np.where(down, value - tail[live], tail[live] - value)
-            high[live] = np.where(excess > 0.0, x[live], high[live])
-            low[live] = np.where(excess > 0.0, low[live], x[live])
-            with np.errstate(divide="ignore", invalid="ignore"):
-                new = x[live] - excess / slope
-            bracket = (new > low[live]) & (new < high[live])
-            new = np.where(bracket, new, 0.5 * (low[live] + high[live]))
-            moved = np.abs(new - x[live])
-            x[live] = new
-            # Newton squares its error: after a step of 1e-10 sds what is left is rounding.
-            resolution = 2e-16 * np.abs(new) + 1e-10 * self.sds.min()
-            live[live] = (moved > resolution) & (high[live] - low[live] > resolution)
+        one = self.weights[None], self.means[None], self.sds[None]
+        x = quantiles_of_mixtures(*one, lower.ravel(), upper.ravel())
         return np.asarray(x.reshape(lower.shape))
 
     def moments(self, scale: Scale, orders: int) -> tuple[float, list[float]]:

@@ -19,6 +19,7 @@ from reliability.engine.likelihoods import (
 from reliability.engine.mixture import (
     ReliabilityRule,
     Terms,
+    features,
     log_mixture,
     log_sum,
     pick,
@@ -26,7 +27,9 @@ from reliability.engine.mixture import (
     unknown_log_products,
     unknown_polynomials,
 )
-from reliability.engine.panels import ORDER, Panels
+from reliability.engine.panels import ORDER, Panels, initial_panels
+from reliability.engine.quadrature import refine
+from reliability.engine.scattered import Density
 
 if TYPE_CHECKING:
     from reliability.claims.columns import Columns
@@ -36,7 +39,7 @@ __all__ = [
     "PerClaim",
     "ReliabilityDensity",
     "claim_distribution",
-    "leave_out",
+    "paired",
     "per_claim",
     "soundness_of",
 ]
@@ -130,136 +133,59 @@ def _precision(solution: Solution, grid: Grid, some: Terms) -> tuple[Array, Arra
     for form in np.unique(columns.form):
         index = np.flatnonzero(columns.form[some.row] == form)
         panel = some.panel[index]
-        claims = _pair(columns, some.row[index], panel, grid)
+        claims = paired(columns, some.row[index], panel, grid)
         at = grid.d[panel]
         log_variance[index] = 2.0 * log_point_sd(claims, at)
         relative[index] = unsound_precision(claims.residual(at), law)
     return log_variance, relative
 
 
-def _pair(columns: Columns, row: IntArray, panel: IntArray, grid: Grid) -> Claims:
+def paired(columns: Columns, row: IntArray, panel: IntArray, grid: Grid) -> Claims:
+    """Claims of one form paired with rows of a grid."""
     scatter = Scatter(pick(grid.scatter.tau, panel), pick(grid.scatter.inflation, panel))
     return Claims.pair(columns, row, grid.anchor.ravel()[panel], scatter)
 
 
-def claim_distribution(columns: Columns, claim: int, solution: Solution) -> float:
+def claim_distribution(columns: Columns, claim: int, others: Solution) -> float:
     """Predictive probability of a sound claim below the one made, given a posterior.
-
-    ``solution`` is the posterior of the other claims; the probability is averaged over it.
-    """
-    grid = solution.nodes()
-    rows = np.arange(len(grid.d))
-    claims = _pair(columns, np.full(len(rows), claim), rows, grid)
-    values = distribution_of_claim(claims, grid.d, columns.knots)
-    return float(np.sum(values * grid.mass) / grid.mass.sum())
-
-
-# ------------------------------------------------------------------ leaving claims out
-
-
-@attrs.frozen(eq=False)
-class LeftOutLogs:
-    """The posterior of the other claims at the mesh's nodes, for each group left out.
-
-    ``log_density`` (G, panels, ORDER) is unnormalised; ``below`` (claims, panels, ORDER) the
-    probability, given x and the others, of a sound claim below the one made;
-    ``scatter_at_end`` (G, panels, ORDER) the share of the last panel of the scatter, which
-    shows whether the scatter's nodes still serve.
-    """
-
-    log_density: Array
-    below: Array
-    scatter_at_end: Array
-
-
-def leave_out(solution: Solution, groups: IntArray, factor: float) -> LeftOutLogs:
-    """Leave every group of claims out, on the nodes of all.
-
-    The log likelihoods of the others are summed again, their shares times ``factor``.
 
     Parameters
     ----------
-    solution : posterior of all claims
-    groups : (claims,) group of each claim, 0..G-1
-    factor : what the shares of the others grow by
+    columns : all claims, where panels may be needed
+    claim : row of the claim
+    others : posterior of the other claims, over which the probability is averaged
     """
-    columns, panels = solution.problem.columns, solution.mesh.panels
-    d, _ = panels.nodes()
-    count, values = int(groups.max()) + 1, 1 if solution.grid is None else len(solution.grid.values)
-    log_weight = solution.log_weights_without(groups)
-    logs = np.empty((count, *d.shape))
-    below = np.empty((columns.count, *d.shape))
-    at_end = np.zeros((count, *d.shape))
-    nodes_of_p = len(solution.rule.p) if np.isnan(columns.reliability).any() else 1
-    step = max(_POINTS_AT_ONCE // (count * nodes_of_p * values * d.shape[1]), 1)
-    for begin in range(0, panels.count, step):
-        part = slice(begin, begin + step)
-        rows = solution.rows(panels.anchor[part][:, None], d[part])
-        shape = (len(d[part]), values, d.shape[1])
-        prior = solution.problem.prior.log_density(panels.anchor[part][:, None], d[part])
-        others = _others(solution, rows, groups, count, factor).reshape(count, *shape)
-        joint = others + prior[:, None, :] + log_weight[:, None, :, None]
-        logs[:, part] = log_sum(joint, 2)
+    density = Density(others.problem, others.rule, others.grid)
+
+    def log_density(panels: Panels) -> Array:
+        d, _ = panels.nodes()
+        return density(panels.anchor[:, None], d)
+
+    def below(panels: Panels) -> Array:
+        d, _ = panels.nodes()
+        anchor = panels.anchor[:, None]
+        rows = others.rows(anchor, d)
+        every = np.arange(len(rows.d))
+        claims = paired(columns, np.full(len(every), claim), every, rows)
+        values = distribution_of_claim(claims, rows.d, columns.knots)
+        if others.grid is None:
+            return values
+        joint = density.jointly(anchor, d) + others.grid.log_weight[:, None]
         with np.errstate(invalid="ignore"):
-            given = np.nan_to_num(np.exp(joint - logs[:, part][:, :, None, :]))
-        if solution.grid is not None:
-            at_end[:, part] = given[:, :, -ORDER:, :].sum(axis=2)
-        for claim in range(columns.count):
-            paired = _pair(columns, np.full(len(rows.d), claim), np.arange(len(rows.d)), rows)
-            value = distribution_of_claim(paired, rows.d, columns.knots).reshape(shape)
-            below[claim, part] = (given[groups[claim]] * value).sum(axis=1)
-    return LeftOutLogs(logs, below, at_end)
+            given = np.nan_to_num(np.exp(joint - log_sum(joint, 1)[:, None, :]))
+        return np.asarray((given * values.reshape(joint.shape)).sum(axis=1))
+
+    def factor(panels: Panels) -> tuple[Array, Array]:
+        with np.errstate(divide="ignore"):
+            return np.log(below(panels)), np.ones((panels.count, ORDER))
+
+    first = initial_panels(features(attrs.evolve(others.problem, columns=columns)))
+    mesh = refine(first, log_density, 1, integrands=(factor,), tolerance=1e-11, noise=1e-13)
+    return float(np.sum(mesh.node_mass * below(mesh.panels)))
 
 
-#: Groups times nodes of p, scatter and x at which likelihoods are summed at once: 32 MB.
+#: Nodes of p, scatter and x times claims at which likelihoods are summed at once: 32 MB.
 _POINTS_AT_ONCE = 1 << 22
-
-
-def _others(solution: Solution, rows: Grid, groups: IntArray, count: int, factor: float) -> Array:
-    """Log likelihood of all claims but each group's, p integrated out: (G, rows, nodes)."""
-    columns = solution.problem.columns
-    some = terms(columns, solution.problem.law, rows.panels, rows.d, rows.scatter)
-    unknown = np.isnan(columns.reliability)
-    known, _ = log_mixture(
-        _cube(some.sound, len(rows.d)),
-        _cube(some.unsound, len(rows.d)),
-        np.where(unknown, 1.0, columns.reliability)[:, None],
-    )
-    known = np.where(unknown[:, None], 0.0, np.maximum(known, -1e290) * columns.share[:, None])
-    by_group = np.zeros((count, *rows.d.shape))
-    for claim in range(columns.count):
-        by_group[groups[claim]] += known[:, claim]
-    out = factor * _sum_of_others(by_group)
-    if unknown.any():
-        out = out + _unknown_of_others(solution, some, groups, count, factor)
-    return np.asarray(out)
-
-
-def _sum_of_others(by_group: Array) -> Array:
-    """For each group the sum over all other groups, by sums from both ends: nothing cancels."""
-    total = np.zeros_like(by_group)
-    total[1:] = np.cumsum(by_group[:-1], axis=0)
-    total[:-1] += np.cumsum(by_group[:0:-1], axis=0)[::-1]
-    return total
-
-
-def _unknown_of_others(
-    solution: Solution, some: Terms, groups: IntArray, count: int, factor: float
-) -> Array:
-    """Log of the integral over p of the unknown claims' likelihoods, without each group."""
-    columns, rule = solution.problem.columns, solution.rule
-    nodes, rows = some.sound.shape[1], len(some.starts)
-    by_group = np.zeros((count, len(rule.p), rows, nodes))
-    for group in range(count):
-        members = np.flatnonzero((groups == group) & np.isnan(columns.reliability))
-        if not len(members):
-            continue
-        index = np.flatnonzero(np.isin(some.row, members))
-        row = np.searchsorted(members, some.row[index])
-        part = Terms(some.sound[index], some.unsound[index], some.panel[index], row, some.starts)
-        by_group[group] = unknown_log_products(columns.take(members), part, rule)
-    others = factor * _sum_of_others(by_group)
-    return log_sum(others + rule.log_weight[None, :, None, None], 1)
 
 
 # ------------------------------------------------------------------ the unknown reliability

@@ -1,4 +1,4 @@
-"""From columns to a posterior: choose the closed form or the nodes, and leave origins out."""
+"""From columns to a posterior: choose the closed form or the nodes."""
 
 from __future__ import annotations
 
@@ -10,27 +10,19 @@ from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns, Form
 from reliability.engine import normal
-from reliability.engine.density import Distribution, NormalMixture, PanelDensity
+from reliability.engine.density import Distribution
 from reliability.engine.existence import Existence, existence
-from reliability.engine.explain import LeftOutLogs, claim_distribution, leave_out
-from reliability.engine.likelihoods import Claims, UnsoundKind, UnsoundLaw, distribution_of_claim
-from reliability.engine.mixture import NO_SCATTER, Problem, features, reliability_rule
-from reliability.engine.panels import WEIGHTS
-from reliability.engine.quadrature import Mesh, coefficient_error
+from reliability.engine.likelihoods import UnsoundKind, UnsoundLaw
+from reliability.engine.mixture import Problem, features, reliability_rule
 from reliability.engine.scattered import Solution, solve_mixture
 from reliability.engine.shared import blurred_prior, prior_on_panels, solve_shared
 from reliability.errors import NoPosteriorError
 from reliability.priors import Beta, PriorOnX, ScatterPrior
 
-__all__ = ["Inference", "LeftOut", "Setup", "infer", "leave_origins_out"]
+__all__ = ["Inference", "Setup", "hull", "infer", "shared_sd"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-
-#: Error of reused nodes above which leaving a claim out is computed on nodes of its own.
-REUSE_TOLERANCE = 1e-9
-#: Share of the last panel of the scatter above which the scatter reaches farther without them.
-SCATTER_REUSE_TOLERANCE = 1e-6
 
 
 @attrs.frozen(eq=False)
@@ -74,7 +66,8 @@ class Inference:
     mixture: Solution | None
 
 
-def _hull(columns: Columns) -> tuple[float, float]:
+def hull(columns: Columns) -> tuple[float, float]:
+    """Extent of the claims' stated numbers on x."""
     return float(columns.hull_low.min()), float(columns.hull_high.max())
 
 
@@ -88,15 +81,15 @@ def is_normal(columns: Columns, prior: PriorOnX) -> bool:
     )
 
 
-def infer(columns: Columns, setup: Setup) -> Inference:
-    """Posterior of one quantity.
+def infer(columns: Columns, setup: Setup, *, closed_form: bool = True) -> Inference:
+    """Posterior of one quantity, by the closed form where that applies and is wanted.
 
     Raises
     ------
     NoPosteriorError
         Where claims, prior and model define no probability distribution.
     """
-    prior = setup.prior_on(_hull(columns))
+    prior = setup.prior_on(hull(columns))
     doubtful = columns.reliability != 1.0
     if setup.law.kind is UnsoundKind.VOID and doubtful.any() and not prior.proper:
         raise NoPosteriorError(
@@ -107,12 +100,13 @@ def infer(columns: Columns, setup: Setup) -> Inference:
     exists = existence(columns, setup.law, prior, setup.scatter)
     if not exists.proper:
         raise NoPosteriorError(exists.reason)
-    if is_normal(columns, prior):
+    if closed_form and is_normal(columns, prior):
         return _infer_normal(columns, setup, prior, exists)
     return _infer_mixture(columns, setup, prior, exists)
 
 
-def _shared_sd(columns: Columns, setup: Setup) -> float:
+def shared_sd(columns: Columns, setup: Setup) -> float:
+    """Sd on x of the bias common to all claims."""
     return setup.shared * float(columns.stated_sd.min())
 
 
@@ -142,7 +136,7 @@ def normal_problem(
         basis=basis,
         prior_mean=mean,
         prior_variance=prior_sd**2,
-        shared_variance=_shared_sd(columns, setup) ** 2,
+        shared_variance=shared_sd(columns, setup) ** 2,
         heterogeneity=setup.heterogeneity,
         inflation=setup.inflation,
         scatter_power=exists.scatter_power,
@@ -170,8 +164,8 @@ def _infer_mixture(columns: Columns, setup: Setup, prior: PriorOnX, exists: Exis
         log_mass = float(prior_on_panels(prior).mesh.log_total[0])
     if setup.law.kind is UnsoundKind.VOID and np.any(columns.reliability != 1.0):
         columns = columns.with_fields(void=_void(columns, setup, prior) - log_mass)
-    shared_sd = _shared_sd(columns, setup)
-    of_z = prior if shared_sd == 0.0 else blurred_prior(prior, shared_sd)
+    bias_sd = shared_sd(columns, setup)
+    of_z = prior if bias_sd == 0.0 else blurred_prior(prior, bias_sd)
     problem = Problem(
         columns,
         setup.law,
@@ -185,9 +179,9 @@ def _infer_mixture(columns: Columns, setup: Setup, prior: PriorOnX, exists: Exis
     solution = solve_mixture(problem, rule, setup.scatter, exists.scatter_power)
     distribution, log_normaliser = solution.distribution, solution.log_normaliser - log_mass
     error = solution.error + exists.beyond_floats
-    if shared_sd > 0.0:
+    if bias_sd > 0.0:
         distribution, log_ratio, more = solve_shared(
-            distribution, prior, of_z, shared_sd, features(problem)
+            distribution, prior, of_z, bias_sd, features(problem)
         )
         log_normaliser += log_ratio
         error += more
@@ -222,220 +216,3 @@ def _void(columns: Columns, setup: Setup, prior: PriorOnX) -> Array:
         rule = reliability_rule(setup.unknown, np.zeros(0))
         out[row] = solve_mixture(problem, rule).log_normaliser
     return out
-
-
-# ------------------------------------------------------------------ leaving origins out
-
-
-@attrs.frozen
-class LeftOut:
-    """What one origin adds, and how its claims look to the others.
-
-    ``divergence`` is the Kullback-Leibler divergence of the posterior from the one without the
-    origin, ``median`` the latter's median on x; ``tail`` one probability per claim of the
-    origin. All are nan where nothing is left.
-    """
-
-    divergence: float
-    median: float
-    tail: dict[int, float]
-
-
-def leave_origins_out(inference: Inference, group: IntArray, dependence: float) -> list[LeftOut]:
-    """Leave every origin out in turn.
-
-    Parameters
-    ----------
-    inference : posterior of all claims
-    group : origin of each claim, 0..G-1
-    dependence : rho between origins
-    """
-    origins = int(group.max()) + 1
-    nothing = float("nan")
-    if origins == 1:
-        every = dict.fromkeys(range(len(group)), nothing)
-        return [LeftOut(nothing, nothing, every)]
-    factor = (1.0 + (origins - 1) * dependence) / (1.0 + (origins - 2) * dependence)
-    setup = inference.setup
-    reuse = inference.mixture is not None and setup.shared == 0.0
-    stored = leave_out(inference.mixture, group, factor) if reuse and inference.mixture else None
-    out: list[LeftOut] = []
-    for origin in range(origins):
-        members = np.flatnonzero(group == origin)
-        rest = np.flatnonzero(group != origin)
-        columns = inference.columns.take(rest)
-        columns = columns.with_fields(share=columns.share * factor)
-        try:
-            if (
-                stored is not None
-                and inference.mixture is not None
-                and not _moves_hull(inference, rest)
-            ):
-                left = _from_stored(inference, columns, stored, origin, members)
-            elif inference.normal is not None and setup.correlation is None:
-                left = _normal_without(inference, members, factor, columns)
-            else:
-                left = _solved_anew(inference, columns, members, rest)
-        except NoPosteriorError:
-            left = LeftOut(nothing, nothing, dict.fromkeys(map(int, members), nothing))
-        out.append(left)
-    return out
-
-
-def _two_sided(below: float, form: int) -> float:
-    """Probability of a claim at least as far out; a verified bound can only be broken."""
-    if form == Form.BOUND:
-        return below
-    return 2.0 * min(below, 1.0 - below)
-
-
-def _moves_hull(inference: Inference, rest: IntArray) -> bool:
-    """Whether the prior is made from the claims that are left, so that nothing can be reused."""
-    made_from = inference.prior.made_from
-    if made_from is None or not getattr(made_from[0], "needs_hull", False):
-        return False
-    return _hull(inference.columns) != _hull(inference.columns.take(rest))
-
-
-def _divergence(full: Distribution, other: Distribution) -> float:
-    """Kullback-Leibler divergence of a posterior from another, by its own nodes."""
-    panels = full if isinstance(full, PanelDensity) else _on_panels(full)
-    d, _ = panels.panels.nodes()
-    mass = panels.mesh.node_mass
-    x = panels.panels.anchor[:, None] + d
-    live = mass > 1e-15
-    own = panels.mesh.log_density - panels.mesh.log_total[0]
-    gap = own[live] - other.log_density(x[live])
-    return max(float(np.sum(mass[live] * gap)), 0.0)
-
-
-def _on_panels(distribution: Distribution) -> PanelDensity:
-    assert isinstance(distribution, NormalMixture)  # noqa: S101 - the only other kind
-    return distribution.on_panels
-
-
-def _median(distribution: Distribution) -> float:
-    half = np.array(0.5)
-    return float(distribution.quantile(half, half))
-
-
-def _check(columns: Columns, inference: Inference) -> Existence:
-    exists = existence(columns, inference.setup.law, inference.prior, inference.setup.scatter)
-    if not exists.proper:
-        raise NoPosteriorError(exists.reason)
-    return exists
-
-
-def _from_stored(
-    inference: Inference, columns: Columns, stored: LeftOutLogs, origin: int, members: IntArray
-) -> LeftOut:
-    """The others' posterior from log likelihoods summed again on the same nodes."""
-    _check(columns, inference)
-    solution = inference.mixture
-    assert solution is not None  # noqa: S101 - only called with stored nodes
-    logs = stored.log_density[origin]
-    panels = solution.mesh.panels
-    _, slope = panels.nodes()
-    g = logs + slope
-    top = float(g.max())
-    values = np.exp(g - top)
-    values[np.isnan(values)] = 0.0
-    total = float(np.sum(values @ WEIGHTS))
-    error = float(coefficient_error(values).sum()) / total
-    mass = values * WEIGHTS / total
-    beyond = float(np.sum(stored.scatter_at_end[origin] * mass))
-    if error > REUSE_TOLERANCE or beyond > SCATTER_REUSE_TOLERANCE:
-        rest = np.setdiff1d(np.arange(inference.columns.count), members)
-        return _solved_anew(inference, columns, members, rest)
-    mesh = Mesh(panels, logs, values, np.array([top]), np.array([total]), np.array([error]))
-    other = PanelDensity.from_mesh(
-        mesh, solution.distribution.evaluate, inference.prior.low, inference.prior.high
-    )
-    mass = solution.mesh.node_mass
-    gap = (solution.mesh.log_density - solution.mesh.log_total[0]) - (logs - mesh.log_total[0])
-    divergence = float(np.sum(np.where(mass > 0.0, mass * gap, 0.0)))
-    tail = {
-        int(member): _two_sided(
-            float(np.sum(stored.below[member] * mesh.node_mass)),
-            int(inference.columns.form[member]),
-        )
-        for member in members
-    }
-    return LeftOut(max(divergence, 0.0), _median(other), tail)
-
-
-def _solved_anew(
-    inference: Inference, columns: Columns, members: IntArray, rest: IntArray
-) -> LeftOut:
-    """The others' posterior on nodes of their own."""
-    setup = inference.setup
-    if setup.correlation is not None:
-        setup = attrs.evolve(setup, correlation=setup.correlation[np.ix_(rest, rest)])
-    other = infer(columns, setup)
-    tail: dict[int, float] = {}
-    for member in members:
-        one = inference.columns
-        if other.mixture is not None:
-            below = claim_distribution(one, int(member), other.mixture)
-        else:
-            assert other.normal is not None  # noqa: S101 - one of both is there
-            below = _normal_below(one, int(member), other.normal)
-        tail[int(member)] = _two_sided(below, int(one.form[member]))
-    return LeftOut(
-        _divergence(inference.distribution, other.distribution),
-        _median(other.distribution),
-        tail,
-    )
-
-
-def _normal_below(columns: Columns, member: int, others: normal.NormalSolution) -> float:
-    if columns.form[member] != Form.NORMAL or columns.sd_low[member] != columns.sd_high[member]:
-        # A claim of another form against normal ones: average its distribution over nodes.
-        return _form_below(columns, member, others.distribution)
-    return normal.claim_below(
-        others,
-        float(columns.location[member] - columns.bias[member]),
-        float((columns.overconfidence[member] * columns.sd_low[member]) ** 2),
-        float(columns.bias_variance[member]),
-    )
-
-
-def _form_below(columns: Columns, member: int, others: NormalMixture) -> float:
-    panels = others.on_panels
-    d, _ = panels.panels.nodes()
-    rows = np.full(panels.panels.count, member)
-    claims = Claims.pair(columns, rows, panels.panels.anchor, NO_SCATTER)
-    below = distribution_of_claim(claims, d, columns.knots)
-    return float(np.sum(below * panels.mesh.node_mass))
-
-
-def _normal_without(
-    inference: Inference, members: IntArray, factor: float, columns: Columns
-) -> LeftOut:
-    """The closed form again, on the scatter's nodes of all claims where these still serve."""
-    exists = _check(columns, inference)
-    full = inference.normal
-    assert full is not None  # noqa: S101 - only called with a closed form
-    leave = np.zeros(inference.columns.count, dtype=bool)
-    leave[members] = True
-    shared = _shared_sd(columns, inference.setup) ** 2
-    problem = attrs.evolve(
-        full.problem.without(leave, factor),
-        scatter_power=exists.scatter_power,
-        shared_variance=shared,
-    )
-    other = None
-    if full.mesh is not None:
-        other, error = normal.solve_on_nodes(problem, full.mesh)
-        if error > REUSE_TOLERANCE:
-            other = None
-    if other is None:
-        other = normal.solve_normal(problem)
-    tail = {
-        int(member): _two_sided(
-            _normal_below(inference.columns, int(member), other), int(Form.NORMAL)
-        )
-        for member in members
-    }
-    distribution = other.distribution
-    return LeftOut(_divergence(inference.distribution, distribution), _median(distribution), tail)
