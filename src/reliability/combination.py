@@ -16,7 +16,7 @@ from reliability.claims.columns import Columns, Form, columns_from_claims
 from reliability.engine import normal
 from reliability.engine.density import PanelDensity
 from reliability.engine.explain import ReliabilityDensity, per_claim, soundness_of
-from reliability.engine.inference import Inference, Setup, infer
+from reliability.engine.inference import Inference, Setup, infer, with_void
 from reliability.engine.leave_out import LeftOut, leave_origins_out
 from reliability.engine.predictive import predictive
 from reliability.engine.quadrature import refine
@@ -302,11 +302,15 @@ class Combination:
         reliability = float(self._columns.reliability[index])
         if reliability in {0.0, 1.0}:
             return reliability
-        solution = self._inference.mixture
+        inference = self._inference
+        solution = inference.mixture
         if solution is None:
-            return NAN
+            # The others are sound for certain; the closed form says nothing about one that is not.
+            general = infer(inference.columns, inference.setup, closed_form=False)
+            inference, solution = general, general.mixture
+        assert solution is not None  # noqa: S101 - not the closed form
         row = self._columns.take(np.array([index]))
-        return soundness_of(solution, row)
+        return soundness_of(solution, with_void(row, inference.setup, inference.prior))
 
     @cached_property
     def _place(self) -> dict[int, int]:

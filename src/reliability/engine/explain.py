@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from reliability.engine.likelihoods import (
     Claims,
     Scatter,
+    UnsoundKind,
     distribution_of_claim,
     log_point_sd,
     unsound_precision,
@@ -20,8 +21,9 @@ from reliability.engine.mixture import (
     ReliabilityRule,
     Terms,
     features,
-    log_mixture,
+    gauss_rule,
     log_sum,
+    logit_rule,
     pick,
     terms,
     unknown_log_products,
@@ -46,6 +48,10 @@ __all__ = [
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+
+#: Gauss-Jacobi nodes in p for weights.
+NODES_OF_P = 24
 
 
 @attrs.frozen(eq=False)
@@ -82,17 +88,7 @@ def per_claim(solution: Solution) -> PerClaim:
     relative = _cube(relative, rows)
     reliability = columns.reliability
     unknown = np.isnan(reliability)
-    if unknown.any():
-        products = unknown_log_products(columns, some, solution.rule)
-        logs = products + solution.rule.log_weight[:, None, None]
-        share_of_p = np.exp(logs - log_sum(logs, 0))
-        steps = [
-            (float(p), float(q), share_of_p[k] * grid.mass)
-            for k, (p, q) in enumerate(zip(solution.rule.p, solution.rule.q, strict=True))
-        ]
-        steps = [step for step in steps if step[2].sum() > 1e-12]
-    else:
-        steps = [(0.5, 0.5, grid.mass)]
+    steps = _nodes_of_p(solution, grid, some)
     sure = reliability == 1.0
     soundness, weight = np.zeros(columns.count), np.zeros(columns.count)
     for p, q, mass in steps:
@@ -113,16 +109,45 @@ def per_claim(solution: Solution) -> PerClaim:
     return PerClaim(soundness / total_mass, weight / whole if whole > 0.0 else weight)
 
 
+def _nodes_of_p(solution: Solution, grid: Grid, some: Terms) -> list[tuple[float, float, Array]]:
+    """Nodes p and q = 1 - p of the unknown reliability, with the mass of x and scatter at each.
+
+    A weight is rational in p, so that no few nodes are exact as they are for the posterior.
+    """
+    columns = solution.problem.columns
+    unknown = np.isnan(columns.reliability)
+    if not unknown.any():
+        return [(0.5, 0.5, grid.mass)]
+    prior, rule = solution.problem.unknown, solution.rule
+    if rule.coarse is None:
+        # The weights of claims that say nothing if unsound are singular at p = 0.
+        void = solution.problem.law.kind is UnsoundKind.VOID
+        rule = logit_rule(prior, columns.share[unknown]) if void else gauss_rule(prior, NODES_OF_P)
+    logs = unknown_log_products(columns, some, rule) + rule.log_weight[:, None, None]
+    share_of_p = np.exp(logs - log_sum(logs, 0))
+    steps = [
+        (float(p), float(q), share_of_p[k] * grid.mass)
+        for k, (p, q) in enumerate(zip(rule.p, rule.q, strict=True))
+    ]
+    return [step for step in steps if step[2].sum() > 1e-12]
+
+
 def soundness_of(solution: Solution, columns: Columns) -> float:
     """Posterior probability that one more claim, which does not count, is sound."""
-    grid = solution.nodes()
-    some = terms(columns, solution.problem.law, grid.panels, grid.d, grid.scatter)
-    r = columns.reliability[0]
-    r = solution.problem.unknown.mean if np.isnan(r) else r
-    _, odds = log_mixture(some.sound, some.unsound, np.asarray(r))
-    with np.errstate(over="ignore"):
-        zeta = 1.0 / (1.0 + np.exp(-odds))
-    return float(np.sum(zeta * grid.mass) / grid.mass.sum())
+    problem = solution.problem
+    grid = solution.nodes(1e-14)
+    counted = terms(problem.columns, problem.law, grid.panels, grid.d, grid.scatter)
+    some = terms(columns, problem.law, grid.panels, grid.d, grid.scatter)
+    reliability = float(columns.reliability[0])
+    known = not np.isnan(reliability)
+    total = whole = 0.0
+    for p, q, mass in _nodes_of_p(solution, grid, counted):
+        r, rest = (reliability, 1.0 - reliability) if known else (p, q)
+        with np.errstate(over="ignore", divide="ignore"):
+            odds = some.sound + np.log(r) - some.unsound - np.log(rest)
+            total += float(np.sum(mass / (1.0 + np.exp(-odds))))
+        whole += float(mass.sum())
+    return total / whole
 
 
 def _precision(solution: Solution, grid: Grid, some: Terms) -> tuple[Array, Array]:

@@ -19,7 +19,7 @@ from reliability.engine.shared import blurred_prior, prior_on_panels, solve_shar
 from reliability.errors import NoPosteriorError
 from reliability.priors import Beta, PriorOnX, ScatterPrior
 
-__all__ = ["Inference", "Setup", "hull", "infer", "shared_sd"]
+__all__ = ["Inference", "Setup", "hull", "infer", "shared_sd", "with_void"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -159,11 +159,8 @@ def _infer_normal(columns: Columns, setup: Setup, prior: PriorOnX, exists: Exist
 
 
 def _infer_mixture(columns: Columns, setup: Setup, prior: PriorOnX, exists: Existence) -> Inference:
-    log_mass = 0.0
-    if prior.proper and not prior.normalised:
-        log_mass = float(prior_on_panels(prior).mesh.log_total[0])
-    if setup.law.kind is UnsoundKind.VOID and np.any(columns.reliability != 1.0):
-        columns = columns.with_fields(void=_void(columns, setup, prior) - log_mass)
+    log_mass = _log_mass(prior)
+    columns = with_void(columns, setup, prior)
     bias_sd = shared_sd(columns, setup)
     of_z = prior if bias_sd == 0.0 else blurred_prior(prior, bias_sd)
     problem = Problem(
@@ -188,6 +185,20 @@ def _infer_mixture(columns: Columns, setup: Setup, prior: PriorOnX, exists: Exis
     return Inference(
         columns, setup, prior, exists, distribution, log_normaliser, error, None, solution
     )
+
+
+def _log_mass(prior: PriorOnX) -> float:
+    """Log integral of a prior on x; 0 where it is improper."""
+    if not prior.proper or prior.normalised:
+        return 0.0
+    return float(prior_on_panels(prior).mesh.log_total[0])
+
+
+def with_void(columns: Columns, setup: Setup, prior: PriorOnX) -> Columns:
+    """Claims with the constant densities that they have if unsound, where these are Voids."""
+    if setup.law.kind is not UnsoundKind.VOID or np.all(columns.reliability == 1.0):
+        return columns
+    return columns.with_fields(void=_void(columns, setup, prior) - _log_mass(prior))
 
 
 def _void(columns: Columns, setup: Setup, prior: PriorOnX) -> Array:
