@@ -385,7 +385,9 @@ class NormalMixture:
     def log_density(self, x: Array) -> Array:
         """Log density at coordinates of any shape."""
         z = self._z(x)
-        terms = np.log(self.weights) - 0.5 * z * z - np.log(self.sds) - 0.5 * np.log(2.0 * np.pi)
+        with np.errstate(divide="ignore"):
+            log_weights = np.log(self.weights)
+        terms = log_weights - 0.5 * z * z - np.log(self.sds) - 0.5 * np.log(2.0 * np.pi)
         top = terms.max(axis=-1)
         return np.asarray(top + np.log(np.exp(terms - top[..., None]).sum(axis=-1)))
 
@@ -418,9 +420,9 @@ class NormalMixture:
         """Mean of the log density of theta."""
         return self.on_panels.mean_of_log_density(scale)
 
-    @cached_property
-    def on_panels(self) -> PanelDensity:
-        """The same distribution as a density on panels."""
+    @property
+    def features(self) -> Features:
+        """Where the density may bend."""
         spread = np.sqrt(self.weights @ (self.sds**2 + (self.means - self.means[0]) ** 2))
         scales = np.unique(np.quantile(self.sds, [0.0, 0.5, 0.9]))
         location = np.repeat(self.weights @ self.means, len(scales) + 1)
@@ -428,7 +430,7 @@ class NormalMixture:
         count = len(location)
         empty = np.array([], dtype=np.int64)
         infinite = np.array([np.inf])
-        features = Features(
+        return Features(
             np.zeros(count, dtype=np.int64),
             location,
             scale,
@@ -440,11 +442,15 @@ class NormalMixture:
             np.array([3.5]),
         )
 
+    @cached_property
+    def on_panels(self) -> PanelDensity:
+        """The same distribution as a density on panels."""
+
         def log_density(panels: Panels) -> Array:
             d, _ = panels.nodes()
             return self.evaluate(panels.anchor[:, None], d)
 
-        mesh = refine(initial_panels(features), log_density, 1)
+        mesh = refine(initial_panels(self.features), log_density, 1)
         return PanelDensity.from_mesh(mesh, self.evaluate, -np.inf, np.inf)
 
     def evaluate(self, anchor: Array, d: Array) -> Array:

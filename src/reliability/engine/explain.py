@@ -84,8 +84,11 @@ def per_claim(solution: Solution) -> PerClaim:
     with np.errstate(invalid="ignore"):
         sound = _cube(np.exp(some.sound - top), rows)
         unsound = _cube(np.exp(some.unsound - top), rows)
-    precision = columns.share[:, None] * np.exp(-_cube(log_variance, rows))
+    log_precision = np.log(columns.share)[:, None] - _cube(log_variance, rows)
+    log_precision -= log_precision.max(axis=1, keepdims=True)
+    precision = np.exp(log_precision)
     relative = _cube(relative, rows)
+    log_odds = _cube(some.sound - some.unsound, rows) if law.kind is UnsoundKind.VOID else None
     reliability = columns.reliability
     unknown = np.isnan(reliability)
     steps = _nodes_of_p(solution, grid, some)
@@ -100,8 +103,15 @@ def per_claim(solution: Solution) -> PerClaim:
             zeta[:, sure] = 1.0
         w = precision * (relative + zeta * (1.0 - relative))
         total = w.sum(axis=1)
-        # Where every claim is surely unsound and says nothing, none has a weight.
-        scaled = np.divide(mass, total, out=np.zeros_like(mass), where=total > 1e-250 * mass)
+        if log_odds is not None and total.min() < 1e-250:
+            # Where all are nearly surely unsound and say nothing, what little they say counts.
+            with np.errstate(divide="ignore", invalid="ignore"):
+                odds = np.log(r) - np.log(np.where(unknown, q, 1.0 - reliability)[:, None])
+                log_w = log_precision - np.logaddexp(0.0, -(odds + log_odds))
+                log_w = np.nan_to_num(log_w - log_w.max(axis=1, keepdims=True), nan=-np.inf)
+            w = np.where((total < 1e-250)[:, None], np.exp(log_w), w)
+            total = w.sum(axis=1)
+        scaled = np.divide(mass, total, out=np.zeros_like(mass), where=total > 0.0)
         soundness += np.einsum("rcn,rn->c", zeta, mass)
         weight += np.einsum("rcn,rn->c", w, scaled)
     total_mass = grid.mass.sum()

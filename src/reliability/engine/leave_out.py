@@ -31,8 +31,16 @@ from reliability.engine.mixture import (
     terms,
     unknown_log_products,
 )
-from reliability.engine.panels import LEGENDRE, ORDER, WEIGHTS, Panels, initial_panels, uncovered
-from reliability.engine.quadrature import Mesh, prune, refine_together
+from reliability.engine.panels import (
+    LEGENDRE,
+    ORDER,
+    WEIGHTS,
+    Features,
+    Panels,
+    initial_panels,
+    uncovered,
+)
+from reliability.engine.quadrature import prune, refine, refine_together
 from reliability.engine.scattered import (
     Grid,
     Solution,
@@ -153,8 +161,16 @@ def _anew(inference: Inference, members: IntArray, factor: float) -> LeftOut:
             assert other.normal is not None  # noqa: S101 - one of both is there
             below, above = _normal_sides(inference, member, rest, other.normal)
         tail[member] = _two_sided(below, above, int(columns.form[member]))
+    full = inference.distribution
+    if inference.mixture is not None:
+        where = features(inference.mixture.problem)
+    else:
+        assert isinstance(full, NormalMixture)  # noqa: S101 - the closed form's
+        where = full.features
+        if isinstance(other.distribution, NormalMixture):
+            where = _joined(where, other.distribution.features)
     return LeftOut(
-        _divergence(inference.distribution, other.distribution),
+        _divergence(full, other.distribution, initial_panels(where)),
         _median(other.distribution),
         tail,
     )
@@ -191,21 +207,52 @@ def _normal_sides(
     return float(below), float(above)
 
 
-def _divergence(full: Distribution, other: Distribution) -> float:
-    """Kullback-Leibler divergence of a posterior from another, by its own nodes."""
-    panels = full if isinstance(full, PanelDensity) else _on_panels(full)
-    d, _ = panels.panels.nodes()
-    mass = panels.mesh.node_mass
-    x = panels.panels.anchor[:, None] + d
-    live = mass > 1e-15
-    own = panels.mesh.log_density - panels.mesh.log_total[0]
-    gap = own[live] - other.log_density(x[live])
-    return max(float(np.sum(mass[live] * gap)), 0.0)
+def _divergence(full: Distribution, other: Distribution, first: Panels) -> float:
+    """Kullback-Leibler divergence of a distribution from another.
+
+    Parameters
+    ----------
+    full, other : the distributions
+    first : panels that know where both of them bend
+    """
+
+    def log_of(distribution: Distribution, panels: Panels) -> Array:
+        d, _ = panels.nodes()
+        if isinstance(distribution, PanelDensity):
+            x = panels.anchor[:, None] + d
+            inside = (x >= distribution.low) & (x <= distribution.high)
+            logs = distribution.evaluate(panels.anchor[:, None], d)
+            return np.where(inside, logs - distribution.mesh.log_total[0], -np.inf)
+        return distribution.log_density(panels.anchor[:, None] + d)
+
+    def own(panels: Panels) -> Array:
+        return log_of(full, panels)
+
+    def gap(panels: Panels) -> Array:
+        with np.errstate(invalid="ignore"):
+            return np.nan_to_num(own(panels) - log_of(other, panels), nan=0.0, posinf=1e300)
+
+    def factor(panels: Panels) -> tuple[Array, Array]:
+        values = gap(panels)
+        with np.errstate(divide="ignore"):
+            return np.log(np.abs(values)), np.sign(values)
+
+    mesh = refine(first, own, 1, integrands=(factor,), tolerance=TOLERANCE, noise=1e-13)
+    mass = mesh.node_mass
+    values = gap(mesh.panels)
+    if np.any((values > 1e250) & (mass > 0.0)):
+        return np.inf
+    return max(float(np.sum(mass * values)), 0.0)
 
 
-def _on_panels(distribution: Distribution) -> PanelDensity:
-    assert isinstance(distribution, NormalMixture)  # noqa: S101 - the only other kind
-    return distribution.on_panels
+def _joined(one: Features, other: Features) -> Features:
+    """Features of both of two distributions of one quantity."""
+    return attrs.evolve(
+        one,
+        quantity=np.concatenate([one.quantity, other.quantity]),
+        location=np.concatenate([one.location, other.location]),
+        scale=np.concatenate([one.scale, other.scale]),
+    )
 
 
 def _median(distribution: Distribution) -> float:
@@ -227,19 +274,21 @@ def _normals(inference: Inference, group: IntArray, factor: float) -> dict[int, 
     chosen, power = chosen[origins], power[origins]
     if not len(origins):
         return {}
-    stated_sd = np.where(chosen, columns.stated_sd, np.inf).min(axis=1)
+    # The posterior of all claims comes last.
+    every = np.vstack([chosen, np.ones(columns.count, dtype=bool)])
+    share = np.where(chosen, columns.share * factor, 0.0)
+    stated_sd = np.where(every, columns.stated_sd, np.inf).min(axis=1)
     problem = attrs.evolve(
         full.problem,
-        share=np.where(chosen, columns.share * factor, 0.0),
+        share=np.vstack([share, columns.share]),
         shared_variance=((inference.setup.shared * stated_sd) ** 2)[:, None],
-        scatter_power=float(power.min()),
     )
-    scatter, weight, mean, variance, served = _on_scatter_nodes(full, problem, power)
-    sds = np.sqrt(variance)
+    power = np.append(power, inference.existence.scatter_power)
+    scatter, log_weight, mean, variance, served = _on_scatter_nodes(full, problem, power)
+    weight, sds = np.exp(log_weight), np.sqrt(variance)
     half = np.full(len(origins), 0.5)
-    median = quantiles_of_mixtures(weight, mean, sds, half, half)
-    assert isinstance(inference.distribution, NormalMixture)  # noqa: S101 - the closed form's
-    divergence = _divergences(inference.distribution, weight, mean, sds)
+    median = quantiles_of_mixtures(weight[:-1], mean[:-1], sds[:-1], half, half)
+    divergence = _divergences(log_weight, mean, sds)
     if inference.setup.shared > 0.0:
         of_z = normal.conditional_of_claims(problem, scatter)
         mean, variance = of_z.mean, of_z.variance
@@ -282,12 +331,17 @@ def _scatter_powers(inference: Inference, chosen: NDArray[np.bool_], factor: flo
 def _on_scatter_nodes(
     full: normal.NormalSolution, problem: normal.NormalProblem, power: Array
 ) -> tuple[Array, Array, Array, Array, NDArray[np.bool_]]:
-    """Common nodes of the scatter, their weights, means and variances of x, and what they serve."""
+    """Common nodes of the scatter for selections of claims, and which of these they serve.
+
+    Returns
+    -------
+    nodes; log weights, means and variances of x, each (G, nodes); whether nothing is missing
+    """
     count = len(problem.share)
     if full.mesh is None:
         given = normal.conditional(problem, full.scatter)
         mean, variance = (np.broadcast_to(a, (count, 1)) for a in (given.mean, given.variance))
-        return full.scatter, np.ones((count, 1)), mean, variance, np.ones(count, dtype=bool)
+        return full.scatter, np.zeros((count, 1)), mean, variance, np.ones(count, dtype=bool)
 
     def on_nodes(panels: Panels, d: Array) -> tuple[Array, normal.Conditional]:
         scatter = panels.anchor[:, None] + d
@@ -312,32 +366,32 @@ def _on_scatter_nodes(
     served = np.ones(count, dtype=bool)
     if panels.high[-1] == full.mesh.panels.high[-1]:
         served = _beyond(mass[:, -1], power) < BEYOND
-    panels = panels.take(np.flatnonzero((mass > 1e-15).any(axis=0)))
+    # Between two posteriors that live far apart, what is nothing to both still joins them.
+    live = np.flatnonzero((mass > 1e-15).any(axis=0))
+    panels = panels.take(slice(live[0], live[-1] + 1))
     # Panels on which a polynomial of degree 15 serves need half as many Gaussian nodes.
     d, slope = panels.at(np.broadcast_to(_NODES, (panels.count, len(_NODES))))
     logs, given = on_nodes(panels, d)
-    weight = np.exp(logs + (slope + np.log(_WEIGHTS)) - _log_totals(meshes)[:, None, None])
-    weight = weight.reshape(count, -1)
-    served = served & (np.abs(weight.sum(axis=1) - 1.0) < BEYOND)
-    weight /= weight.sum(axis=1, keepdims=True)
+    log_weight = (logs + (slope + np.log(_WEIGHTS))).reshape(count, -1)
+    log_weight -= np.concatenate([mesh.log_total for mesh in meshes])[:, None]
+    total = np.exp(log_weight).sum(axis=1)
+    served = served & (np.abs(total - 1.0) < BEYOND)
+    log_weight -= np.log(total)[:, None]
     scatter = (panels.anchor[:, None] + d).ravel()
-    return scatter, weight, given.mean, given.variance, served
-
-
-def _log_totals(meshes: list[Mesh]) -> Array:
-    return np.concatenate([mesh.log_total for mesh in meshes])
+    return scatter, log_weight, given.mean, given.variance, served
 
 
 #: Step of the trapezoid rule of the divergence, in the inverse hyperbolic sine of x.
 _STEP = 0.2
 
 
-def _divergences(full: NormalMixture, weight: Array, mean: Array, sd: Array) -> Array:
-    """Kullback-Leibler divergences of a mixture of normals from several others.
+def _divergences(log_weight: Array, mean: Array, sd: Array) -> Array:
+    """Kullback-Leibler divergences of the last of several mixtures of normals from the others.
 
     By the trapezoid rule in u, x = centre + s sinh(u): on a smooth function its error is
     exp(-c/step), so that halving the step squares it.
     """
+    full = NormalMixture.of(np.exp(log_weight[-1]), mean[-1], sd[-1])
     center, scale = float(full.weights @ full.means), float(full.weights @ full.sds)
     reach = 2.5
     while reach < 30.0:
@@ -349,44 +403,44 @@ def _divergences(full: NormalMixture, weight: Array, mean: Array, sd: Array) -> 
     for _ in range(4):
         pieces = 2 * int(np.ceil(reach / step))
         u = np.linspace(-reach, reach, pieces + 1)
-        x = center + scale * np.sinh(u)
-        own = full.log_density(x)
-        mass = np.exp(own) * scale * np.cosh(u) * (u[1] - u[0])
-        gap = own - _log_mixtures(weight, mean, sd, x)
-        each = np.where(mass > 0.0, mass * gap, 0.0)
+        logs = _log_mixtures(log_weight, mean, sd, center + scale * np.sinh(u))
+        mass = np.exp(logs[-1]) * scale * np.cosh(u) * (u[1] - u[0])
+        each = np.where(mass > 0.0, mass * (logs[-1] - logs[:-1]), 0.0)
         fine, coarse = each.sum(axis=1), 2.0 * each[:, ::2].sum(axis=1)
-        whole = abs(float(mass.sum()) - 1.0)
-        if whole < 1e-10 and np.all(np.abs(fine - coarse) < 2e-5 * (1.0 + fine)):
+        resolved = abs(float(mass.sum()) - 1.0) < 1e-10
+        if resolved and np.all(np.abs(fine - coarse) < 2e-5 * (1.0 + fine)):
             return np.asarray(np.maximum(fine, 0.0))
         step *= 0.5
-    panels = full.on_panels
-    x = (panels.panels.anchor[:, None] + panels.panels.nodes()[0]).ravel()
-    mass = panels.mesh.node_mass.ravel()
-    live = mass > 1e-16
-    x, mass = x[live], mass[live]
-    gap = full.log_density(x) - _log_mixtures(weight, mean, sd, x)
-    return np.asarray(np.maximum(gap @ mass, 0.0))
+    # The logarithm of a mixture far from the full one may bend where that is smooth.
+    out = []
+    for k in range(len(mean) - 1):
+        other = NormalMixture(np.exp(log_weight[k]), mean[k], sd[k])
+        first = initial_panels(_joined(full.features, other.features))
+        out.append(_divergence(full, other, first))
+    return np.array(out)
 
 
-def _log_mixtures(weight: Array, mean: Array, sd: Array, x: Array) -> Array:
+def _log_mixtures(log_weight: Array, mean: Array, sd: Array, x: Array) -> Array:
     """Log densities of mixtures of normals (rows, components) at points (points,)."""
-    out = np.empty((len(weight), len(x)))
+    out = np.empty((len(mean), len(x)))
     inverse = 1.0 / sd
-    height = weight * inverse / np.sqrt(2.0 * np.pi)
-    step = max(_AT_ONCE // (len(x) * weight.shape[1]), 1)
-    for begin in range(0, len(weight), step):
+    log_height = log_weight - np.log(sd * np.sqrt(2.0 * np.pi))
+    height = np.exp(log_height)
+    step = max(_AT_ONCE // (len(x) * mean.shape[1]), 1)
+    for begin in range(0, len(mean), step):
         part = slice(begin, begin + step)
         z = x[None, :, None] - mean[part, None, :]
         z *= inverse[part, None, :]
         z *= z
         z *= -0.5
-        with np.errstate(under="ignore", divide="ignore"):
-            sums = np.exp(z) @ height[part, :, None]
-            out[part] = np.log(sums[:, :, 0])
-            far = np.flatnonzero((sums < 1e-250).any(axis=(1, 2)))
-            if len(far):
-                logs = z[far] + np.log(height[part][far])[:, None, :]
-                out[part][far] = log_sum(logs, 2)
+        sums = (np.exp(z) @ height[part, :, None])[:, :, 0]
+        # Where that has underflowed, its logarithm all the same.
+        far = sums < 1e-250
+        row, point = np.nonzero(far)
+        sums[far] = 1.0
+        np.log(sums, out=out[part])
+        if len(row):
+            out[begin + row, point] = log_sum(z[row, point] + log_height[begin + row], 1)
     return out
 
 
