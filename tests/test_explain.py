@@ -82,11 +82,11 @@ class Grid:
         whole = np.einsum("j,pj...->p...", WEIGHTS, panels)
         scale = self.half.reshape(-1, *([1] * (values.ndim - 1)))
         before = np.cumsum(scale * whole, axis=0) - scale * whole
-        return (before[:, None] + scale[:, None] * inside).reshape(values.shape)
+        return np.asarray((before[:, None] + scale[:, None] * inside).reshape(values.shape))
 
 
 def phi(z: Array) -> Array:
-    return np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
+    return np.asarray(np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi))
 
 
 # ------------------------------------------------------------------ the reference: likelihoods
@@ -101,7 +101,7 @@ def unsound_density(residual: Array, law: Floor | Wide) -> Array:
     low = 1.0 / law.factor
     square = np.maximum(residual * residual, 1e-12)
     drop = -np.expm1(-0.5 * square * (1.0 - low * low)) * np.exp(-0.5 * square * low * low)
-    return drop / square / np.sqrt(2.0 * np.pi) / (1.0 - low)
+    return np.asarray(drop / square / np.sqrt(2.0 * np.pi) / (1.0 - low))
 
 
 def unsound_below(residual: Array, law: Floor | Wide, interest: float) -> Array:
@@ -149,25 +149,34 @@ def evaluate(
     claim: Claim, x: Array, tau: Array, inflation: Array, model: Model, void: float
 ) -> Terms:
     """A claim on the linear scale, on (x, scatter) broadcast."""
-    source, statement, law = claim.source, claim.statement, model.unsound
+    source, law = claim.source, model.unsound
+    statement = claim.statement
+    said: Any = statement
+    direction: float
+    distance: Any
+    sd: Any
+    half_width: Any
+    norm: Any
+    scale: Any
+    sound: Any
     factor = source.overconfidence * model.overconfidence * inflation
     extra = source.bias_sd**2 + tau**2
     interest = float(source.interest)
 
-    def total(sd: float) -> Array:
-        return np.sqrt((factor * sd) ** 2 + extra)
+    def total(stated: float) -> Array:
+        return np.asarray(np.sqrt((factor * stated) ** 2 + extra))
 
     is_bound = False
-    if isinstance(statement, Estimate) and (statement.sd or statement.low is not None):
-        if statement.sd is not None:
-            below = above = statement.sd
+    if isinstance(statement, Estimate) and (said.sd or said.low is not None):
+        if said.sd is not None:
+            below = above = said.sd
         else:
-            z = ndtri(0.5 + 0.5 * statement.level)
+            z = ndtri(0.5 + 0.5 * said.level)
             below, above = (
-                (statement.value - statement.low) / z,
-                (statement.high - statement.value) / z,
+                (said.value - said.low) / z,
+                (said.high - said.value) / z,
             )
-        distance = statement.value - source.bias - x
+        distance = said.value - source.bias - x
         low, high = total(below), total(above)
         scale = np.where(distance > 0.0, low, high)
         norm = 0.5 * (low + high)
@@ -177,13 +186,13 @@ def evaluate(
     elif isinstance(statement, Estimate | Range):
         if isinstance(statement, Range):
             center, half = (
-                0.5 * (statement.low + statement.high),
-                0.5 * (statement.high - statement.low),
+                0.5 * (said.low + said.high),
+                0.5 * (said.high - said.low),
             )
-            sd, half_width = total(0.5 * statement.unit), half * factor
+            sd, half_width = total(0.5 * said.unit), half * factor
             scale = np.sqrt(extra + half_width**2 / 3.0)
         else:
-            center, half_width = statement.value, 0.5 * statement.unit
+            center, half_width = said.value, 0.5 * said.unit
             sd = total(model.unstated_error * abs(center))
             scale = np.sqrt(sd**2 + half_width**2 / 3.0)
         distance = center - source.bias - x
@@ -191,8 +200,8 @@ def evaluate(
         sound = (ndtr((half_width - z) / sd) - ndtr((-half_width - z) / sd)) / (2.0 * half_width)
         norm = scale
     elif isinstance(statement, Quantiles):
-        at = np.array(statement.values)
-        score = ndtri(np.array(statement.probabilities))
+        at = np.array(said.values)
+        score = ndtri(np.array(said.probabilities))
         curve, slope, center, sd = through(at, score)
         distance = center - source.bias - x
         scale = norm = total(sd)
@@ -201,10 +210,10 @@ def evaluate(
         sound = phi(curve(where)) * slope(where) * stretch
     else:
         direction = 1.0 if isinstance(statement, AtLeast) else -1.0
-        distance = statement.value - source.bias - x
-        sd = total(model.unstated_error * abs(statement.value))
+        distance = said.value - source.bias - x
+        sd = total(model.unstated_error * abs(said.value))
         beyond = -direction * distance
-        if np.isinf(statement.excess):
+        if np.isinf(said.excess):
             is_bound = True
             scale = sd
             sound = ndtr(beyond / sd)
@@ -213,7 +222,7 @@ def evaluate(
             else:
                 unsound = unsound_below(beyond / sd, law, -direction * interest)
         else:
-            length = statement.excess
+            length = said.excess
             root = np.sqrt(2.0)
             constant = sd / np.sqrt(2.0 * np.pi) + length * (0.5 + 0.5 * erfcx(sd / length / root))
             sound = ndtr(beyond / sd) * np.exp(-np.maximum(beyond, 0.0) / length) / constant
@@ -225,8 +234,13 @@ def evaluate(
         else:
             unsound = unsound_density(residual, law) * 2.0 * ndtr(interest * residual) / norm
     shape = np.broadcast_shapes(x.shape, tau.shape)
-    every = (sound, unsound, 1.0 / scale**2, relative_precision(residual, law))
-    return Terms(*(np.broadcast_to(a, shape) for a in every), bound=is_bound)
+    return Terms(
+        np.broadcast_to(sound, shape),
+        np.broadcast_to(unsound, shape),
+        np.broadcast_to(1.0 / scale**2, shape),
+        np.broadcast_to(relative_precision(residual, law), shape),
+        is_bound,
+    )
 
 
 def through(
@@ -244,12 +258,9 @@ def through(
     derivative = spline.derivative()
 
     def score(at: Array) -> Array:
+        below, above = np.minimum(at - x[0], 0.0), np.maximum(at - x[-1], 0.0)
         inside = spline(np.clip(at, x[0], x[-1]))
-        return (
-            inside
-            + slopes[0] * np.minimum(at - x[0], 0.0)
-            + slopes[-1] * np.maximum(at - x[-1], 0.0)
-        )
+        return np.asarray(inside + slopes[0] * below + slopes[-1] * above)
 
     def slope(at: Array) -> Array:
         return np.asarray(derivative(np.clip(at, x[0], x[-1])))
@@ -259,7 +270,7 @@ def through(
         for _ in range(200):
             middle = 0.5 * (low + high)
             low, high = (middle, high) if score(np.array(middle)) < target else (low, middle)
-        return 0.5 * (low + high)
+        return float(0.5 * (low + high))
 
     return score, slope, inverse(0.0), 0.5 * (inverse(1.0) - inverse(-1.0))
 
@@ -524,7 +535,8 @@ def test_hull_moves() -> None:
         assert np.isinf(record.influence.divergence) != covers
         edges = np.unique(np.concatenate([np.linspace(low, high, 60)]))
         grid = Grid(edges)
-        value, sd = claims[i].statement.value, claims[i].statement.sd
+        statement: Any = claims[i].statement
+        value, sd = statement.value, statement.sd
         below = grid.weight @ (rest.posterior.pdf(grid.x) * ndtr((value - grid.x) / sd))
         assert record.tail == pytest.approx(2.0 * min(below, 1.0 - below), abs=1e-8)
 
@@ -589,8 +601,10 @@ def log_marginals(claims: list[Claim], x: Array, tau: Grid | None) -> list[Array
         logs = np.log(tau.weight) + np.log(2.0 / np.pi) - np.log1p(tau.x**2)
     terms = []
     for claim in claims:
-        r, sd = claim.source.reliability, np.hypot(claim.statement.sd, at)
-        residual = (claim.statement.value - x[:, None]) / sd
+        statement: Any = claim.statement
+        r: Any = claim.source.reliability
+        sd = np.hypot(statement.sd, at)
+        residual = (statement.value - x[:, None]) / sd
         sound = -0.5 * residual**2 - np.log(sd * np.sqrt(2.0 * np.pi))
         unsound = np.log(unsound_density(residual, Floor()) / sd)
         with np.errstate(divide="ignore"):
