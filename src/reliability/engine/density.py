@@ -26,7 +26,14 @@ from reliability.engine.panels import (
 from reliability.engine.quadrature import TOLERANCE, Integrand, Mesh, refine
 from reliability.scales import Scale
 
-__all__ = ["Distribution", "Evaluate", "NormalMixture", "PanelDensity", "quantiles_of_mixtures"]
+__all__ = [
+    "Distribution",
+    "Evaluate",
+    "NormalMixture",
+    "PanelDensity",
+    "medians",
+    "quantiles_of_mixtures",
+]
 
 Array = NDArray[np.float64]
 
@@ -270,7 +277,7 @@ class PanelDensity:
         target = np.where(
             from_below, p - self.lower[index], self.mass[index] - (q - self.upper[index + 1])
         )
-        t = self._solve(index, np.clip(target, 0.0, self.mass[index]))
+        t = self.solve(index, np.clip(target, 0.0, self.mass[index]))
         panel = self.panels.take(index)
         flip = np.where(panel.kind == Kind.DOWN, -t, t)
         d, _ = panel.at(flip[:, None])
@@ -278,7 +285,7 @@ class PanelDensity:
         x = np.where(p <= 0.0, self.low, np.where(q <= 0.0, self.high, x))
         return np.asarray(np.clip(x, self.low, self.high).reshape(lower.shape))
 
-    def _solve(self, index: NDArray[np.int64], target: Array) -> Array:
+    def solve(self, index: NDArray[np.int64], target: Array) -> Array:
         """Position t with the given mass to its left in its panel: Newton within a bracket."""
         integral = self.integral[index]
         density = np.zeros_like(integral)
@@ -308,6 +315,28 @@ class PanelDensity:
         t = np.linspace(-1.0, 1.0, 17)[:-1]
         d, _ = panel.at(np.broadcast_to(t, (panel.count, 16)))
         return np.sort((panel.anchor[:, None] + d).ravel())
+
+
+def _nowhere(anchor: Array, d: Array) -> Array:
+    return np.full(np.broadcast_shapes(anchor.shape, d.shape), -np.inf)
+
+
+def medians(meshes: list[Mesh]) -> Array:
+    """Medians of several densities that are known on the same panels."""
+    panels = meshes[0].panels
+    mass = np.stack([mesh.node_mass.sum(axis=1) for mesh in meshes])
+    before = np.cumsum(mass, axis=1) - mass
+    every = np.arange(len(meshes))
+    index = np.minimum((before + mass < 0.5).sum(axis=1), panels.count - 1)
+    own = panels.take(index)
+    values = np.stack([m.values[i] / m.total[0] for m, i in zip(meshes, index, strict=True)])
+    one = np.ones(1)
+    pieces = PanelDensity.from_mesh(
+        Mesh(own, values, values, 0.0 * one, one, 0.0 * one), _nowhere, 0.0, 0.0
+    )
+    t = pieces.solve(every, np.clip(0.5 - before[every, index], 0.0, pieces.mass))
+    d, _ = own.at(np.where(own.kind == Kind.DOWN, -t, t)[:, None])
+    return np.asarray(own.anchor + d[:, 0])
 
 
 # ------------------------------------------------------------------ mixtures of normals
@@ -343,7 +372,9 @@ def quantiles_of_mixtures(
         at, side, sd = x[live], sign[live], sds[own]
         z = (at[:, None] - means[own]) / sd
         tail = (ndtr(side[:, None] * z) * weights[own]).sum(axis=1)
-        slope = (np.exp(-0.5 * z * z) * (weights[own] / sd)).sum(axis=1)
+        # Exponentials that underflow are several times slower.
+        height = np.exp(np.maximum(-0.5 * z * z, -600.0))
+        slope = (height * (weights[own] / sd)).sum(axis=1)
         reached = ndtri(tail)
         excess = side * (reached - score[live])
         high[live] = np.where(excess > 0.0, at, high[live])

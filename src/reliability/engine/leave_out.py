@@ -17,6 +17,7 @@ from reliability.engine.density import (
     Distribution,
     NormalMixture,
     PanelDensity,
+    medians,
     quantiles_of_mixtures,
 )
 from reliability.engine.existence import Existence, existence
@@ -63,8 +64,8 @@ TOLERANCE = 1e-11
 BEYOND = 1e-9
 #: Gauss-Legendre nodes per panel of the scatter that serve integrals of resolved densities.
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(ORDER // 2)
-#: Numbers worked on at once: arrays of 2 MB.
-_AT_ONCE = 1 << 18
+#: Numbers worked on at once: arrays of 128 kB stay in the cache.
+_AT_ONCE = 1 << 14
 #: Groups times nodes of p, scatter and x at which likelihoods are summed at once: 32 MB.
 _POINTS_AT_ONCE = 1 << 22
 
@@ -123,10 +124,36 @@ def _two_sided(below: float, above: float, form: int) -> float:
     return below if form == Form.BOUND else min(2.0 * min(below, above), 1.0)
 
 
-def _existence_without(inference: Inference, rest: IntArray, factor: float) -> Existence:
-    columns = inference.columns.take(rest)
-    columns = columns.with_fields(share=columns.share * factor)
-    return existence(columns, inference.setup.law, inference.prior, inference.setup.scatter)
+def _existences(inference: Inference, group: IntArray, factor: float) -> list[Existence]:
+    """Tails of the posterior without each origin: the same for origins whose claims are alike."""
+    columns = inference.columns
+    r = columns.reliability
+    tails = np.column_stack(
+        [
+            columns.form,
+            columns.direction,
+            columns.excess,
+            columns.interest,
+            columns.share,
+            columns.knot_row,
+            r == 1.0,
+            r == 0.0,
+        ]
+    )
+    known: dict[tuple[bytes, ...], Existence] = {}
+    out = []
+    for origin in range(int(group.max()) + 1):
+        key = tuple(sorted(row.tobytes() for row in tails[group == origin]))
+        if key not in known:
+            rest = columns.take(np.flatnonzero(group != origin))
+            known[key] = existence(
+                rest.with_fields(share=rest.share * factor),
+                inference.setup.law,
+                inference.prior,
+                inference.setup.scatter,
+            )
+        out.append(known[key])
+    return out
 
 
 def _beyond(mass: Array, power: Array) -> Array:
@@ -269,7 +296,8 @@ def _normals(inference: Inference, group: IntArray, factor: float) -> dict[int, 
     assert full is not None  # noqa: S101 - only called with a closed form
     origins = np.arange(int(group.max()) + 1)
     chosen = group != origins[:, None]
-    power = _scatter_powers(inference, chosen, factor)
+    tails = _existences(inference, group, factor)
+    power = np.array([exists.scatter_power if exists.proper else 0.0 for exists in tails])
     origins = origins[power > 0.0]
     chosen, power = chosen[origins], power[origins]
     if not len(origins):
@@ -303,29 +331,15 @@ def _normals(inference: Inference, group: IntArray, factor: float) -> dict[int, 
         full.problem.value[rows, None],
         full.problem.variances(scatter)[rows],
     )
-    tails = np.minimum(2.0 * np.minimum(below, above), 1.0).tolist()
+    both = np.minimum(2.0 * np.minimum(below, above), 1.0).tolist()
     tail: list[dict[int, float]] = [{} for _ in origins]
-    for row, number, value in zip(rows.tolist(), at.tolist(), tails, strict=True):
+    for row, number, value in zip(rows.tolist(), at.tolist(), both, strict=True):
         tail[number][row] = value
     return {
         int(origin): LeftOut(float(divergence[k]), float(median[k]), tail[k])
         for k, origin in enumerate(origins)
         if served[k]
     }
-
-
-def _scatter_powers(inference: Inference, chosen: NDArray[np.bool_], factor: float) -> Array:
-    """Tail exponents of the scatter's posterior per selection of claims; 0 without a posterior.
-
-    For sound normal claims the tails depend on the sum of their shares alone.
-    """
-    total = np.where(chosen, inference.columns.share, 0.0).sum(axis=1)
-    _, first, back = np.unique(np.round(total, 12), return_index=True, return_inverse=True)
-    out = np.zeros(len(first))
-    for k, selection in enumerate(first):
-        exists = _existence_without(inference, np.flatnonzero(chosen[selection]), factor)
-        out[k] = exists.scatter_power if exists.proper else 0.0
-    return np.asarray(out[back])
 
 
 def _on_scatter_nodes(
@@ -433,7 +447,8 @@ def _log_mixtures(log_weight: Array, mean: Array, sd: Array, x: Array) -> Array:
         z *= inverse[part, None, :]
         z *= z
         z *= -0.5
-        sums = (np.exp(z) @ height[part, :, None])[:, :, 0]
+        # Exponentials that underflow are several times slower.
+        sums = (np.exp(np.maximum(z, -600.0)) @ height[part, :, None])[:, :, 0]
         # Where that has underflowed, its logarithm all the same.
         far = sums < 1e-250
         row, point = np.nonzero(far)
@@ -461,9 +476,8 @@ def _mixtures(
     """The general model without every origin in turn, on common nodes of x and scatter."""
     columns = inference.columns
     possible: dict[int, Existence] = {}
-    for origin in range(int(group.max()) + 1):
+    for origin, exists in enumerate(_existences(inference, group, factor)):
         rest = np.flatnonzero(group != origin)
-        exists = _existence_without(inference, rest, factor)
         if exists.proper and not _moves_hull(inference, rest):
             possible[origin] = exists
     if not possible:
@@ -480,6 +494,7 @@ def _mixtures(
     dropped = without.log_mass_on_dropped_scatter()
     own = meshes[-1]
     mass = own.node_mass
+    median = medians(meshes[:-1])
     out: dict[int, LeftOut] = {}
     for k, (origin, exists) in enumerate(possible.items()):
         mesh = meshes[k]
@@ -496,16 +511,13 @@ def _mixtures(
         with np.errstate(invalid="ignore"):
             gap = (own.log_density - own.log_total[0]) - (mesh.log_density - mesh.log_total[0])
         divergence = float(np.sum(np.where(mass > 0.0, mass * gap, 0.0)))
-        density = PanelDensity.from_mesh(
-            mesh, solution.distribution.evaluate, inference.prior.low, inference.prior.high
-        )
         tail = {}
         for member in np.flatnonzero(group == origin):
             probability = min(max(float(np.sum(below[member] * node_mass)), 0.0), 1.0)
             tail[int(member)] = _two_sided(
                 probability, 1.0 - probability, int(columns.form[member])
             )
-        out[origin] = LeftOut(max(divergence, 0.0), _median(density), tail)
+        out[origin] = LeftOut(max(divergence, 0.0), float(median[k]), tail)
     return out
 
 
