@@ -16,14 +16,8 @@ from reliability.claims.columns import Columns, Form, columns_from_claims
 from reliability.engine import normal
 from reliability.engine.density import PanelDensity
 from reliability.engine.explain import ReliabilityDensity, per_claim, soundness_of
-from reliability.engine.inference import (
-    Inference,
-    LeftOut,
-    Setup,
-    infer,
-    leave_origins_out,
-    shared_sd_of,
-)
+from reliability.engine.inference import Inference, Setup, infer, shared_sd, with_void
+from reliability.engine.leave_out import LeftOut, leave_origins_out
 from reliability.engine.predictive import predictive
 from reliability.engine.quadrature import refine
 from reliability.errors import (
@@ -224,7 +218,7 @@ class Combination:
                 exists.scatter_power,
                 inference.prior,
                 inference.distribution,
-                shared_sd_of(inference.columns, inference.setup),
+                shared_sd(inference.columns, inference.setup),
             )
         return Posterior(
             distribution,
@@ -296,7 +290,7 @@ class Combination:
             assert inference.mixture is not None  # noqa: S101 - one of both is there
             both = per_claim(inference.mixture)
             weight, soundness = both.weight, both.soundness
-        place = {int(i): k for k, i in enumerate(shares.active)}
+        place = self._place
         records = []
         for i, claim in enumerate(self._claims):
             k = place.get(i)
@@ -318,15 +312,25 @@ class Combination:
         reliability = float(self._columns.reliability[index])
         if reliability in {0.0, 1.0}:
             return reliability
-        solution = self._inference.mixture
+        inference = self._inference
+        solution = inference.mixture
         if solution is None:
-            return NAN
+            # The others are sound for certain; the closed form says nothing about one that is not.
+            general = infer(inference.columns, inference.setup, closed_form=False)
+            inference, solution = general, general.mixture
+        assert solution is not None  # noqa: S101 - not the closed form
         row = self._columns.take(np.array([index]))
-        return soundness_of(solution, row)
+        return soundness_of(
+            solution, with_void(row, inference.setup, inference.prior, inference.columns)
+        )
+
+    @cached_property
+    def _place(self) -> dict[int, int]:
+        """Rows of the claims that count."""
+        return {i: k for k, i in enumerate(self._shares.active.tolist())}
 
     def _active_index(self, index: int) -> int | None:
-        found = np.flatnonzero(self._shares.active == index)
-        return int(found[0]) if len(found) else None
+        return self._place.get(index)
 
     @cached_property
     def _left_out(self) -> list[LeftOut]:

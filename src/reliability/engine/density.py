@@ -29,7 +29,14 @@ from reliability.engine.quadrature import TOLERANCE, Integrand, Mesh, refine
 from reliability.scales import Scale
 from reliability.tails import VANISHING, Tail
 
-__all__ = ["Distribution", "Evaluate", "NormalMixture", "PanelDensity"]
+__all__ = [
+    "Distribution",
+    "Evaluate",
+    "NormalMixture",
+    "PanelDensity",
+    "medians",
+    "quantiles_of_mixtures",
+]
 
 Array = NDArray[np.float64]
 
@@ -465,7 +472,7 @@ class PanelDensity:
         target = np.where(
             from_below, p - self.lower[index], self.mass[index] - (q - self.upper[index + 1])
         )
-        t = self._solve(index, np.clip(target, 0.0, self.mass[index]))
+        t = self.solve(index, np.clip(target, 0.0, self.mass[index]))
         panel = self.panels.take(index)
         flip = np.where(panel.kind == Kind.DOWN, -t, t)
         d, _ = panel.at(flip[:, None])
@@ -480,7 +487,7 @@ class PanelDensity:
         x = np.where(p <= 0.0, self.low, np.where(q <= 0.0, self.high, x))
         return np.asarray(np.clip(x, self.low, self.high).reshape(lower.shape))
 
-    def _solve(self, index: NDArray[np.int64], target: Array) -> Array:
+    def solve(self, index: NDArray[np.int64], target: Array) -> Array:
         """Position t with the given mass to its left in its panel: Newton within a bracket."""
         integral = self.integral[index]
         density = np.zeros_like(integral)
@@ -512,7 +519,78 @@ class PanelDensity:
         return np.sort((panel.anchor[:, None] + d).ravel())
 
 
+def _nowhere(anchor: Array, d: Array) -> Array:
+    return np.full(np.broadcast_shapes(anchor.shape, d.shape), -np.inf)
+
+
+def medians(meshes: list[Mesh]) -> Array:
+    """Medians of several densities that are known on the same panels."""
+    panels = meshes[0].panels
+    mass = np.stack([mesh.node_mass.sum(axis=1) for mesh in meshes])
+    before = np.cumsum(mass, axis=1) - mass
+    every = np.arange(len(meshes))
+    index = np.minimum((before + mass < 0.5).sum(axis=1), panels.count - 1)
+    own = panels.take(index)
+    values = np.stack([m.values[i] / m.total[0] for m, i in zip(meshes, index, strict=True)])
+    one = np.ones(1)
+    pieces = PanelDensity.from_mesh(
+        Mesh(own, values, values, 0.0 * one, one, 0.0 * one), _nowhere, 0.0, 0.0
+    )
+    t = pieces.solve(every, np.clip(0.5 - before[every, index], 0.0, pieces.mass))
+    d, _ = own.at(np.where(own.kind == Kind.DOWN, -t, t)[:, None])
+    return np.asarray(own.anchor + d[:, 0])
+
+
 # ------------------------------------------------------------------ mixtures of normals
+
+
+def quantiles_of_mixtures(
+    weights: Array, means: Array, sds: Array, lower: Array, upper: Array
+) -> Array:
+    """Quantiles of mixtures of normals: Newton on the normal score, which is nearly linear.
+
+    Parameters
+    ----------
+    weights, means, sds : (rows, components), or (1, components) for one mixture; weights sum to 1
+    lower, upper : (rows,) probability below each quantile, and above it
+    """
+    sign = np.where(lower <= upper, 1.0, -1.0)
+    score = ndtri(np.minimum(lower, upper))
+    target = sign * score
+    if means.shape[1] == 1:
+        return np.asarray(means[:, 0] + sds[:, 0] * target)
+    # Every component's own quantile: the mixture's lies between the extremes.
+    with np.errstate(invalid="ignore"):
+        each = means + sds * target[:, None]
+        low, high = each.min(axis=1), each.max(axis=1)
+        x = np.where(np.isfinite(score), (each * weights).sum(axis=1), target)
+    x = np.clip(x, low, high)
+    smallest = np.broadcast_to(sds.min(axis=1), x.shape)
+    live = np.flatnonzero(np.isfinite(score))
+    for _ in range(200):
+        if not len(live):
+            break
+        own = live if len(means) > 1 else np.zeros(1, dtype=np.int64)
+        at, side, sd = x[live], sign[live], sds[own]
+        z = (at[:, None] - means[own]) / sd
+        tail = (ndtr(side[:, None] * z) * weights[own]).sum(axis=1)
+        # Exponentials that underflow are several times slower.
+        height = np.exp(np.maximum(-0.5 * z * z, -600.0))
+        slope = (height * (weights[own] / sd)).sum(axis=1)
+        reached = ndtri(tail)
+        excess = side * (reached - score[live])
+        high[live] = np.where(excess > 0.0, at, high[live])
+        low[live] = np.where(excess > 0.0, low[live], at)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            new = at - excess * (np.exp(-0.5 * reached * reached) / slope)
+        bracket = (new > low[live]) & (new < high[live])
+        new = np.where(bracket, new, 0.5 * (low[live] + high[live]))
+        moved = np.abs(new - at)
+        x[live] = new
+        # Newton squares its error: after a step of 1e-10 sds what is left is rounding.
+        resolution = 2e-16 * np.abs(new) + 1e-10 * smallest[live]
+        live = live[(moved > resolution) & (high[live] - low[live] > resolution)]
+    return np.asarray(x)
 
 
 @attrs.frozen(eq=False, slots=False)
@@ -541,7 +619,7 @@ class NormalMixture:
     def log_density(self, x: Array) -> Array:
         """Log density at coordinates of any shape."""
         z = self._z(x)
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", divide="ignore"):
             terms = np.log(self.weights) - 0.5 * z * z
         terms = terms - np.log(self.sds) - 0.5 * np.log(2.0 * np.pi)
         top = terms.max(axis=-1)
@@ -562,38 +640,8 @@ class NormalMixture:
         """Coordinate with probability ``lower`` below and ``upper`` = 1 - lower above it."""
         lower = np.asarray(lower, dtype=np.float64)
         upper = np.broadcast_to(np.asarray(upper, dtype=np.float64), lower.shape)
-        p, q = lower.ravel(), upper.ravel()
-        from_below = p <= q
-        tail = np.minimum(p, q)
-        score = np.where(from_below, ndtri(tail), -ndtri(tail))
-        if len(self.weights) == 1:
-            return np.asarray((self.means[0] + self.sds[0] * score).reshape(lower.shape))
-        # Every component's own quantile: the mixture's lies between the extremes.
-        with np.errstate(invalid="ignore"):
-            each = self.means + self.sds * score[:, None]
-        low, high = each.min(axis=1), each.max(axis=1)
-        x = np.where(np.isfinite(score), each @ self.weights, score)
-        x = np.clip(x, low, high)
-        live = np.isfinite(score)
-        for _ in range(200):
-            if not live.any():
-                break
-            z = self._z(x[live])
-            down = from_below[live]
-            value = ndtr(np.where(down[:, None], z, -z)) @ self.weights
-            slope = (np.exp(-0.5 * z * z) / self.sds) @ self.weights / np.sqrt(2.0 * np.pi)
-            excess = np.where(down, value - tail[live], tail[live] - value)
-            high[live] = np.where(excess > 0.0, x[live], high[live])
-            low[live] = np.where(excess > 0.0, low[live], x[live])
-            with np.errstate(divide="ignore", invalid="ignore"):
-                new = x[live] - excess / slope
-            bracket = (new > low[live]) & (new < high[live])
-            new = np.where(bracket, new, 0.5 * (low[live] + high[live]))
-            moved = np.abs(new - x[live])
-            x[live] = new
-            # Newton squares its error: after a step of 1e-10 sds what is left is rounding.
-            resolution = 2e-16 * np.abs(new) + 1e-10 * self.sds.min()
-            live[live] = (moved > resolution) & (high[live] - low[live] > resolution)
+        one = self.weights[None], self.means[None], self.sds[None]
+        x = quantiles_of_mixtures(*one, lower.ravel(), upper.ravel())
         return np.asarray(x.reshape(lower.shape))
 
     def moments(self, scale: Scale, orders: int) -> tuple[float, list[float]]:
@@ -609,9 +657,9 @@ class NormalMixture:
         """Mean of the log density of theta."""
         return self.on_panels.mean_of_log_density(scale)
 
-    @cached_property
-    def on_panels(self) -> PanelDensity:
-        """The same distribution as a density on panels."""
+    @property
+    def features(self) -> Features:
+        """Where the density may bend."""
         spread = np.sqrt(self.weights @ (self.sds**2 + (self.means - self.means[0]) ** 2))
         scales = np.unique(np.quantile(self.sds, [0.0, 0.5, 0.9]))
         location = np.repeat(self.weights @ self.means, len(scales) + 1)
@@ -619,7 +667,7 @@ class NormalMixture:
         count = len(location)
         empty = np.array([], dtype=np.int64)
         infinite = np.array([np.inf])
-        features = Features(
+        return Features(
             np.zeros(count, dtype=np.int64),
             location,
             scale,
@@ -631,11 +679,15 @@ class NormalMixture:
             np.array([3.5]),
         )
 
+    @cached_property
+    def on_panels(self) -> PanelDensity:
+        """The same distribution as a density on panels."""
+
         def log_density(panels: Panels) -> Array:
             d, _ = panels.nodes()
             return self.evaluate(panels.anchor[:, None], d)
 
-        mesh = refine(initial_panels(features), log_density, 1)
+        mesh = refine(initial_panels(self.features), log_density, 1)
         return PanelDensity.from_mesh(mesh, self.evaluate, -np.inf, np.inf)
 
     def evaluate(self, anchor: Array, d: Array) -> Array:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from reliability.engine.likelihoods import (
     Claims,
     Scatter,
+    UnsoundKind,
     distribution_of_claim,
     log_point_sd,
     unsound_precision,
@@ -19,14 +20,18 @@ from reliability.engine.likelihoods import (
 from reliability.engine.mixture import (
     ReliabilityRule,
     Terms,
-    log_mixture,
+    features,
+    gauss_rule,
     log_sum,
+    logit_rule,
     pick,
     terms,
     unknown_log_products,
     unknown_polynomials,
 )
-from reliability.engine.panels import ORDER, Panels
+from reliability.engine.panels import ORDER, Panels, initial_panels
+from reliability.engine.quadrature import refine
+from reliability.engine.scattered import Density
 
 if TYPE_CHECKING:
     from reliability.claims.columns import Columns
@@ -36,13 +41,17 @@ __all__ = [
     "PerClaim",
     "ReliabilityDensity",
     "claim_distribution",
-    "leave_out",
+    "paired",
     "per_claim",
     "soundness_of",
 ]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+
+#: Gauss-Jacobi nodes in p for weights.
+NODES_OF_P = 24
 
 
 @attrs.frozen(eq=False)
@@ -75,21 +84,14 @@ def per_claim(solution: Solution) -> PerClaim:
     with np.errstate(invalid="ignore"):
         sound = _cube(np.exp(some.sound - top), rows)
         unsound = _cube(np.exp(some.unsound - top), rows)
-    precision = columns.share[:, None] * np.exp(-_cube(log_variance, rows))
+    log_precision = np.log(columns.share)[:, None] - _cube(log_variance, rows)
+    log_precision -= log_precision.max(axis=1, keepdims=True)
+    precision = np.exp(log_precision)
     relative = _cube(relative, rows)
+    log_odds = _cube(some.sound - some.unsound, rows) if law.kind is UnsoundKind.VOID else None
     reliability = columns.reliability
     unknown = np.isnan(reliability)
-    if unknown.any():
-        products = unknown_log_products(columns, some, solution.rule)
-        logs = products + solution.rule.log_weight[:, None, None]
-        share_of_p = np.exp(logs - log_sum(logs, 0))
-        steps = [
-            (float(p), float(q), share_of_p[k] * grid.mass)
-            for k, (p, q) in enumerate(zip(solution.rule.p, solution.rule.q, strict=True))
-        ]
-        steps = [step for step in steps if step[2].sum() > 1e-12]
-    else:
-        steps = [(0.5, 0.5, grid.mass)]
+    steps = _nodes_of_p(solution, grid, some)
     sure = reliability == 1.0
     soundness, weight = np.zeros(columns.count), np.zeros(columns.count)
     for p, q, mass in steps:
@@ -101,8 +103,15 @@ def per_claim(solution: Solution) -> PerClaim:
             zeta[:, sure] = 1.0
         w = precision * (relative + zeta * (1.0 - relative))
         total = w.sum(axis=1)
-        # Where every claim is surely unsound and says nothing, none has a weight.
-        scaled = np.divide(mass, total, out=np.zeros_like(mass), where=total > 1e-250 * mass)
+        if log_odds is not None and total.min() < 1e-250:
+            # Where all are nearly surely unsound and say nothing, what little they say counts.
+            with np.errstate(divide="ignore", invalid="ignore"):
+                odds = np.log(r) - np.log(np.where(unknown, q, 1.0 - reliability)[:, None])
+                log_w = log_precision - np.logaddexp(0.0, -(odds + log_odds))
+                log_w = np.nan_to_num(log_w - log_w.max(axis=1, keepdims=True), nan=-np.inf)
+            w = np.where((total < 1e-250)[:, None], np.exp(log_w), w)
+            total = w.sum(axis=1)
+        scaled = np.divide(mass, total, out=np.zeros_like(mass), where=total > 0.0)
         soundness += np.einsum("rcn,rn->c", zeta, mass)
         weight += np.einsum("rcn,rn->c", w, scaled)
     total_mass = grid.mass.sum()
@@ -110,16 +119,45 @@ def per_claim(solution: Solution) -> PerClaim:
     return PerClaim(soundness / total_mass, weight / whole if whole > 0.0 else weight)
 
 
+def _nodes_of_p(solution: Solution, grid: Grid, some: Terms) -> list[tuple[float, float, Array]]:
+    """Nodes p and q = 1 - p of the unknown reliability, with the mass of x and scatter at each.
+
+    A weight is rational in p, so that no few nodes are exact as they are for the posterior.
+    """
+    columns = solution.problem.columns
+    unknown = np.isnan(columns.reliability)
+    if not unknown.any():
+        return [(0.5, 0.5, grid.mass)]
+    prior, rule = solution.problem.unknown, solution.rule
+    if rule.coarse is None:
+        # The weights of claims that say nothing if unsound are singular at p = 0.
+        void = solution.problem.law.kind is UnsoundKind.VOID
+        rule = logit_rule(prior, columns.share[unknown]) if void else gauss_rule(prior, NODES_OF_P)
+    logs = unknown_log_products(columns, some, rule) + rule.log_weight[:, None, None]
+    share_of_p = np.exp(logs - log_sum(logs, 0))
+    steps = [
+        (float(p), float(q), share_of_p[k] * grid.mass)
+        for k, (p, q) in enumerate(zip(rule.p, rule.q, strict=True))
+    ]
+    return [step for step in steps if step[2].sum() > 1e-12]
+
+
 def soundness_of(solution: Solution, columns: Columns) -> float:
     """Posterior probability that one more claim, which does not count, is sound."""
-    grid = solution.nodes()
-    some = terms(columns, solution.problem.law, grid.panels, grid.d, grid.scatter)
-    r = columns.reliability[0]
-    r = solution.problem.unknown.mean if np.isnan(r) else r
-    _, odds = log_mixture(some.sound, some.unsound, np.asarray(r))
-    with np.errstate(over="ignore"):
-        zeta = 1.0 / (1.0 + np.exp(-odds))
-    return float(np.sum(zeta * grid.mass) / grid.mass.sum())
+    problem = solution.problem
+    grid = solution.nodes(1e-14)
+    counted = terms(problem.columns, problem.law, grid.panels, grid.d, grid.scatter)
+    some = terms(columns, problem.law, grid.panels, grid.d, grid.scatter)
+    reliability = float(columns.reliability[0])
+    known = not np.isnan(reliability)
+    total = whole = 0.0
+    for p, q, mass in _nodes_of_p(solution, grid, counted):
+        r, rest = (reliability, 1.0 - reliability) if known else (p, q)
+        with np.errstate(over="ignore", divide="ignore"):
+            odds = some.sound + np.log(r) - some.unsound - np.log(rest)
+            total += float(np.sum(mass / (1.0 + np.exp(-odds))))
+        whole += float(mass.sum())
+    return total / whole
 
 
 def _precision(solution: Solution, grid: Grid, some: Terms) -> tuple[Array, Array]:
@@ -130,136 +168,59 @@ def _precision(solution: Solution, grid: Grid, some: Terms) -> tuple[Array, Arra
     for form in np.unique(columns.form):
         index = np.flatnonzero(columns.form[some.row] == form)
         panel = some.panel[index]
-        claims = _pair(columns, some.row[index], panel, grid)
+        claims = paired(columns, some.row[index], panel, grid)
         at = grid.d[panel]
         log_variance[index] = 2.0 * log_point_sd(claims, at)
         relative[index] = unsound_precision(claims.residual(at), law)
     return log_variance, relative
 
 
-def _pair(columns: Columns, row: IntArray, panel: IntArray, grid: Grid) -> Claims:
+def paired(columns: Columns, row: IntArray, panel: IntArray, grid: Grid) -> Claims:
+    """Claims of one form paired with rows of a grid."""
     scatter = Scatter(pick(grid.scatter.tau, panel), pick(grid.scatter.inflation, panel))
     return Claims.pair(columns, row, grid.anchor.ravel()[panel], scatter)
 
 
-def claim_distribution(columns: Columns, claim: int, solution: Solution) -> float:
+def claim_distribution(columns: Columns, claim: int, others: Solution) -> float:
     """Predictive probability of a sound claim below the one made, given a posterior.
-
-    ``solution`` is the posterior of the other claims; the probability is averaged over it.
-    """
-    grid = solution.nodes()
-    rows = np.arange(len(grid.d))
-    claims = _pair(columns, np.full(len(rows), claim), rows, grid)
-    values = distribution_of_claim(claims, grid.d, columns.knots)
-    return float(np.sum(values * grid.mass) / grid.mass.sum())
-
-
-# ------------------------------------------------------------------ leaving claims out
-
-
-@attrs.frozen(eq=False)
-class LeftOutLogs:
-    """The posterior of the other claims at the mesh's nodes, for each group left out.
-
-    ``log_density`` (G, panels, ORDER) is unnormalised; ``below`` (claims, panels, ORDER) the
-    probability, given x and the others, of a sound claim below the one made;
-    ``scatter_at_end`` (G, panels, ORDER) the share of the last panel of the scatter, which
-    shows whether the scatter's nodes still serve.
-    """
-
-    log_density: Array
-    below: Array
-    scatter_at_end: Array
-
-
-def leave_out(solution: Solution, groups: IntArray, factor: float) -> LeftOutLogs:
-    """Leave every group of claims out, on the nodes of all.
-
-    The log likelihoods of the others are summed again, their shares times ``factor``.
 
     Parameters
     ----------
-    solution : posterior of all claims
-    groups : (claims,) group of each claim, 0..G-1
-    factor : what the shares of the others grow by
+    columns : all claims, where panels may be needed
+    claim : row of the claim
+    others : posterior of the other claims, over which the probability is averaged
     """
-    columns, panels = solution.problem.columns, solution.mesh.panels
-    d, _ = panels.nodes()
-    count, values = int(groups.max()) + 1, 1 if solution.grid is None else len(solution.grid.values)
-    log_weight = solution.log_weights_without(groups)
-    logs = np.empty((count, *d.shape))
-    below = np.empty((columns.count, *d.shape))
-    at_end = np.zeros((count, *d.shape))
-    nodes_of_p = len(solution.rule.p) if np.isnan(columns.reliability).any() else 1
-    step = max(_POINTS_AT_ONCE // (count * nodes_of_p * values * d.shape[1]), 1)
-    for begin in range(0, panels.count, step):
-        part = slice(begin, begin + step)
-        rows = solution.rows(panels.anchor[part][:, None], d[part])
-        shape = (len(d[part]), values, d.shape[1])
-        prior = solution.problem.prior.log_density(panels.anchor[part][:, None], d[part])
-        others = _others(solution, rows, groups, count, factor).reshape(count, *shape)
-        joint = others + prior[:, None, :] + log_weight[:, None, :, None]
-        logs[:, part] = log_sum(joint, 2)
+    density = Density(others.problem, others.rule, others.grid)
+
+    def log_density(panels: Panels) -> Array:
+        d, _ = panels.nodes()
+        return density(panels.anchor[:, None], d)
+
+    def below(panels: Panels) -> Array:
+        d, _ = panels.nodes()
+        anchor = panels.anchor[:, None]
+        rows = others.rows(anchor, d)
+        every = np.arange(len(rows.d))
+        claims = paired(columns, np.full(len(every), claim), every, rows)
+        values = distribution_of_claim(claims, rows.d, columns.knots)
+        if others.grid is None:
+            return values
+        joint = density.jointly(anchor, d) + others.grid.log_weight[:, None]
         with np.errstate(invalid="ignore"):
-            given = np.nan_to_num(np.exp(joint - logs[:, part][:, :, None, :]))
-        if solution.grid is not None:
-            at_end[:, part] = given[:, :, -ORDER:, :].sum(axis=2)
-        for claim in range(columns.count):
-            paired = _pair(columns, np.full(len(rows.d), claim), np.arange(len(rows.d)), rows)
-            value = distribution_of_claim(paired, rows.d, columns.knots).reshape(shape)
-            below[claim, part] = (given[groups[claim]] * value).sum(axis=1)
-    return LeftOutLogs(logs, below, at_end)
+            given = np.nan_to_num(np.exp(joint - log_sum(joint, 1)[:, None, :]))
+        return np.asarray((given * values.reshape(joint.shape)).sum(axis=1))
+
+    def factor(panels: Panels) -> tuple[Array, Array]:
+        with np.errstate(divide="ignore"):
+            return np.log(below(panels)), np.ones((panels.count, ORDER))
+
+    first = initial_panels(features(attrs.evolve(others.problem, columns=columns)))
+    mesh = refine(first, log_density, 1, integrands=(factor,), tolerance=1e-11, noise=1e-13)
+    return float(np.sum(mesh.node_mass * below(mesh.panels)))
 
 
-#: Groups times nodes of p, scatter and x at which likelihoods are summed at once: 32 MB.
+#: Nodes of p, scatter and x times claims at which likelihoods are summed at once: 32 MB.
 _POINTS_AT_ONCE = 1 << 22
-
-
-def _others(solution: Solution, rows: Grid, groups: IntArray, count: int, factor: float) -> Array:
-    """Log likelihood of all claims but each group's, p integrated out: (G, rows, nodes)."""
-    columns = solution.problem.columns
-    some = terms(columns, solution.problem.law, rows.panels, rows.d, rows.scatter)
-    unknown = np.isnan(columns.reliability)
-    known, _ = log_mixture(
-        _cube(some.sound, len(rows.d)),
-        _cube(some.unsound, len(rows.d)),
-        np.where(unknown, 1.0, columns.reliability)[:, None],
-    )
-    known = np.where(unknown[:, None], 0.0, np.maximum(known, -1e290) * columns.share[:, None])
-    by_group = np.zeros((count, *rows.d.shape))
-    for claim in range(columns.count):
-        by_group[groups[claim]] += known[:, claim]
-    out = factor * _sum_of_others(by_group)
-    if unknown.any():
-        out = out + _unknown_of_others(solution, some, groups, count, factor)
-    return np.asarray(out)
-
-
-def _sum_of_others(by_group: Array) -> Array:
-    """For each group the sum over all other groups, by sums from both ends: nothing cancels."""
-    total = np.zeros_like(by_group)
-    total[1:] = np.cumsum(by_group[:-1], axis=0)
-    total[:-1] += np.cumsum(by_group[:0:-1], axis=0)[::-1]
-    return total
-
-
-def _unknown_of_others(
-    solution: Solution, some: Terms, groups: IntArray, count: int, factor: float
-) -> Array:
-    """Log of the integral over p of the unknown claims' likelihoods, without each group."""
-    columns, rule = solution.problem.columns, solution.rule
-    nodes, rows = some.sound.shape[1], len(some.starts)
-    by_group = np.zeros((count, len(rule.p), rows, nodes))
-    for group in range(count):
-        members = np.flatnonzero((groups == group) & np.isnan(columns.reliability))
-        if not len(members):
-            continue
-        index = np.flatnonzero(np.isin(some.row, members))
-        row = np.searchsorted(members, some.row[index])
-        part = Terms(some.sound[index], some.unsound[index], some.panel[index], row, some.starts)
-        by_group[group] = unknown_log_products(columns.take(members), part, rule)
-    others = factor * _sum_of_others(by_group)
-    return log_sum(others + rule.log_weight[None, :, None, None], 1)
 
 
 # ------------------------------------------------------------------ the unknown reliability

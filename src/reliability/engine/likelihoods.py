@@ -520,7 +520,13 @@ def distribution_of_claim(claims: Claims, d: Array, knots: Knots) -> Array:
         def antiderivative(z: Array) -> Array:
             return np.asarray(z * ndtr(z) + np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi))
 
-        return np.clip(sd * (antiderivative(up) - antiderivative(down)) / (2.0 * h), 0.0, 1.0)
+        whole = sd * (antiderivative(up) - antiderivative(down)) / (2.0 * h)
+        # As in ``box``: the Taylor series of a narrow one.
+        z, width2 = distance / sd, (h / sd) ** 2
+        narrow = h / sd * np.maximum(1.0, np.abs(z)) < 1e-2
+        density = np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
+        bend = width2 / 6.0 + width2 * width2 * (z * z - 3.0) / 120.0
+        return np.clip(np.where(narrow, ndtr(z) - z * density * bend, whole), 0.0, 1.0)
     if claims.form == Form.BOUND:
         return np.exp(bound(-claims.direction * distance, claims.sd_low))
     if claims.form == Form.BOUND_WITH_EXCESS:

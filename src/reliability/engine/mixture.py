@@ -32,9 +32,11 @@ __all__ = [
     "ReliabilityRule",
     "Terms",
     "features",
+    "gauss_rule",
     "log_likelihood",
     "log_mixture",
     "log_sum",
+    "logit_rule",
     "reliability_rule",
     "terms",
 ]
@@ -182,12 +184,21 @@ def reliability_rule(prior: Beta, shares: Array) -> ReliabilityRule:
     """
     if np.all(shares == 1.0):
         m = len(shares)
-        count = min(m // 2 + 2, int(4.5 * np.sqrt(m)) + 12)
-        t, w = roots_jacobi(count, prior.b - 1.0, prior.a - 1.0)
-        t = np.asarray(t)
-        log_w = np.log(np.asarray(w))
-        log_w = log_w - np.log(np.sum(w))
-        return ReliabilityRule(0.5 * (1.0 + t), 0.5 * (1.0 - t), log_w, None)
+        return gauss_rule(prior, min(m // 2 + 2, int(4.5 * np.sqrt(m)) + 12))
+    return logit_rule(prior, shares)
+
+
+def gauss_rule(prior: Beta, count: int) -> ReliabilityRule:
+    """Gauss-Jacobi rule, exact for polynomials in p of degree ``2 count - 1``."""
+    t, w = roots_jacobi(count, prior.b - 1.0, prior.a - 1.0)
+    t = np.asarray(t)
+    log_w = np.log(np.asarray(w))
+    log_w = log_w - np.log(np.sum(w))
+    return ReliabilityRule(0.5 * (1.0 + t), 0.5 * (1.0 - t), log_w, None)
+
+
+def logit_rule(prior: Beta, shares: Array) -> ReliabilityRule:
+    """Trapezoid rule in logit p, which does not feel what is singular at or near the ends."""
     a, b, total = prior.a, prior.b, float(shares.sum())
     # What lies beyond the ends is at most exp(-a |t|)/a and exp(-b t)/b, against an integral of
     # at least B(a, b + total) or B(a + total, b), were every claim unsound or sound.

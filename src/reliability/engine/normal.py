@@ -17,24 +17,25 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from reliability.engine.density import NormalMixture, PanelDensity
-from reliability.engine.panels import WEIGHTS, Panels, scatter_panels
-from reliability.engine.quadrature import Mesh, coefficient_error, refine
+from reliability.engine.panels import Panels, scatter_panels
+from reliability.engine.quadrature import Mesh, refine
 from reliability.priors import ScatterPrior, StatedVariances
 
 __all__ = [
     "NormalProblem",
     "NormalSolution",
-    "claim_below",
+    "ScatterDensity",
+    "claim_sides",
     "conditional",
+    "conditional_of_claims",
     "first_scatter_panels",
     "log_prior_mass",
     "predictive",
     "rotate",
+    "rounding",
     "shrunk",
     "solve_normal",
-    "solve_on_nodes",
     "weights",
-    "with_shared_bias",
 ]
 
 Array = NDArray[np.float64]
@@ -49,7 +50,8 @@ class NormalProblem:
     multiplies), ``extra`` (variance of the source's bias), ``share`` and ``design`` h, each
     (n,); ``stated`` the variances from which data-made priors are formed. Where claims are
     correlated, these are combinations of the claims, ``value = basis' y``, with
-    ``log_determinant`` the log of the basis' (n, n; rows: claims).
+    ``log_determinant`` the log of the basis' (n, n; rows: claims). ``share`` may be (G, n) for G
+    selections of the claims, 0 for those left out, with a ``shared_variance`` (G, 1).
     """
 
     value: Array
@@ -61,8 +63,8 @@ class NormalProblem:
     basis: Array | None
     log_determinant: float
     prior_mean: float
-    prior_variance: float
-    shared_variance: float
+    prior_variance: float | Array
+    shared_variance: float | Array
     heterogeneity: ScatterPrior | None
     inflation: ScatterPrior | None
     scatter_power: float
@@ -80,19 +82,6 @@ class NormalProblem:
             return self.variance[:, None] * (scatter * scatter) + self.extra[:, None]
         return np.broadcast_to(
             (self.variance + self.extra)[:, None], (len(self.value), scatter.size)
-        )
-
-    def without(self, rows: NDArray[np.bool_], factor: float) -> NormalProblem:
-        """Uncorrelated claims not in ``rows``, their shares multiplied by ``factor``."""
-        keep = ~rows
-        return attrs.evolve(
-            self,
-            value=self.value[keep],
-            variance=self.variance[keep],
-            extra=self.extra[keep],
-            share=self.share[keep] * factor,
-            design=self.design[keep],
-            stated=self.stated[keep],
         )
 
 
@@ -136,7 +125,7 @@ def rotate(correlation: Array, sd: Array, extra: Array, *, inflated: bool) -> Ro
 
 @attrs.frozen(eq=False)
 class Conditional:
-    """The posterior given the scatter: arrays over nodes.
+    """The posterior given the scatter: arrays over nodes, (G, nodes) for G selections of claims.
 
     ``log_evidence`` of the claims, ``mean`` and ``variance`` of x; ``precision`` is the
     likelihood's own.
@@ -153,28 +142,26 @@ def conditional(problem: NormalProblem, scatter: Array) -> Conditional:
     """Posterior of x, and evidence, at each value of the scatter.
 
     With ``w_i = a_i / sigma_i^2``: ``P = sum w h^2``, ``m = sum w h y / P``,
-    ``Q = sum w (y - h m)^2``; the likelihood is ``N(x; m, 1/P)`` times
+    ``Q = sum w (y - h m)^2 = sum w y^2 - P m^2``; the likelihood is ``N(x; m, 1/P)`` times
     ``prod (2 pi sigma_i^2)^(-a_i/2) sqrt(2 pi/P) exp(-Q/2)``.
     """
+    share, h = problem.share, problem.design
     variance = problem.variances(scatter)
-    h = problem.design[:, None]
-    best = int(np.argmax(problem.design**2 / (problem.variance + problem.extra)))
-    center = float(problem.value[best] / problem.design[best])
-    # Differences from a value near the answer keep the digits of far-away locations.
-    y = (
-        problem.value[:, None] - h * center
-        if problem.basis is not None
-        else (problem.value - center)[:, None]
-    )
-    weight = problem.share[:, None] / variance
-    precision = (weight * h * h).sum(axis=0)
-    mean = (weight * h * y).sum(axis=0) / precision
-    quadratic = (weight * (y - h * mean) ** 2).sum(axis=0)
-    log_constant = -0.5 * (problem.share[:, None] * (LOG_2PI + np.log(variance))).sum(axis=0)
+    inverse = 1.0 / variance
+    # Measured from the claim of the largest weight: that keeps the digits of far-away locations,
+    # and as its own term of Q is at least P m^2 / n, little cancels in Q = sum w y^2 - P m^2.
+    heavy = np.argmax(share * (h * h / (problem.variance + problem.extra)), axis=-1)
+    center = (problem.value[heavy] / h[heavy])[..., None]
+    y = problem.value - h * center
+    precision = share @ (inverse * (h * h)[:, None])
+    mean = ((share * y) @ (inverse * h[:, None])) / precision
+    square = (share * y * y) @ inverse
+    quadratic = np.maximum(square - precision * mean * mean, 0.0)
+    log_constant = -0.5 * (share @ (LOG_2PI + np.log(variance)))
     log_constant = log_constant + problem.log_determinant
     log_constant = log_constant + 0.5 * (LOG_2PI - np.log(precision)) - 0.5 * quadratic
     spread = 1.0 / precision + problem.shared_variance
-    if np.isinf(problem.prior_variance):
+    if np.all(np.isinf(problem.prior_variance)):
         return Conditional(log_constant, center + mean, spread, precision, quadratic)
     total = spread + problem.prior_variance
     gap = (problem.prior_mean - center) - mean
@@ -217,26 +204,6 @@ class NormalSolution:
         )
 
 
-def solve_on_nodes(problem: NormalProblem, mesh: Mesh) -> tuple[NormalSolution, float]:
-    """Posterior of other claims on the scatter nodes of a mesh, and the error that this makes.
-
-    Leaving a claim out needs no new nodes as long as the error stays small.
-    """
-    d, slope = mesh.panels.nodes()
-    scatter = mesh.panels.anchor[:, None] + d
-    given = conditional(problem, scatter.ravel())
-    logs = log_prior(problem, scatter) + slope + given.log_evidence.reshape(scatter.shape)
-    values = np.exp(logs - logs.max())
-    total = float(np.sum(values @ WEIGHTS))
-    error = float(coefficient_error(values).sum()) / total
-    weight = (values * WEIGHTS).ravel() / total
-    log_normaliser = float(np.log(total) + logs.max())
-    solution = NormalSolution(
-        problem, scatter.ravel(), weight, given, log_normaliser, np.nan, error, mesh
-    )
-    return solution, error
-
-
 def weights(solution: NormalSolution) -> Array:
     """Posterior mean of each claim's share of the total precision (sum 1).
 
@@ -253,22 +220,6 @@ def weights(solution: NormalSolution) -> Array:
     return np.asarray(each @ solution.weight)
 
 
-def with_shared_bias(solution: NormalSolution) -> Conditional:
-    """Posterior, given the scatter, of z = x + bias: what the claims of all sources speak of.
-
-    The bias common to all belongs to z's prior, as it does to what any source measures.
-    """
-    problem = solution.problem
-    if problem.shared_variance == 0.0:
-        return solution.conditional
-    of_z = attrs.evolve(
-        problem,
-        prior_variance=problem.prior_variance + problem.shared_variance,
-        shared_variance=0.0,
-    )
-    return conditional(of_z, solution.scatter)
-
-
 def shrunk(solution: NormalSolution, claim: int) -> NormalMixture | None:
     """Posterior of a claim's own true value: between its statement and the others.
 
@@ -279,7 +230,7 @@ def shrunk(solution: NormalSolution, claim: int) -> NormalMixture | None:
     problem = solution.problem
     if problem.heterogeneity is None or problem.basis is not None:
         return None
-    given = with_shared_bias(solution)
+    given = conditional_of_claims(problem, solution.scatter)
     own = float(problem.variance[claim] + problem.extra[claim])
     square = solution.scatter**2
     pull = own / (own + square)
@@ -296,30 +247,53 @@ def predictive(solution: NormalSolution) -> NormalMixture:
     return NormalMixture.of(solution.weight, given.mean, np.sqrt(given.variance + extra))
 
 
-def claim_below(solution: NormalSolution, value: float, variance: float, extra: float) -> float:
-    """Predictive probability, given others' posterior, of a claim below the one made."""
-    given = solution.conditional
-    problem = attrs.evolve(
-        solution.problem,
-        value=np.array([value]),
-        variance=np.array([variance]),
-        extra=np.array([extra]),
+def conditional_of_claims(problem: NormalProblem, scatter: Array) -> Conditional:
+    """Posterior of z = x + shared bias, of which the claims speak, at values of the scatter."""
+    return conditional(
+        attrs.evolve(
+            problem,
+            prior_variance=problem.prior_variance + problem.shared_variance,
+            shared_variance=0.0,
+        ),
+        scatter,
     )
-    total = problem.variances(solution.scatter)[0] + given.variance
-    return float(solution.weight @ ndtr((value - given.mean) / np.sqrt(total)))
+
+
+def claim_sides(
+    weight: Array, mean: Array, variance: Array, value: Array, own_variance: Array
+) -> tuple[Array, Array]:
+    """Predictive probabilities, given others' posterior, of claims below and above those made.
+
+    Parameters
+    ----------
+    weight : posterior probabilities of the scatter's nodes given the others, (..., nodes)
+    mean, variance : of z = x + shared bias given the others, (..., nodes)
+    value : claims, bias-corrected, (..., 1)
+    own_variance : their total variances at the nodes, (..., nodes)
+    """
+    z = (value - mean) / np.sqrt(own_variance + variance)
+    below, above = (ndtr(z) * weight).sum(axis=-1), (ndtr(-z) * weight).sum(axis=-1)
+    return np.asarray(below), np.asarray(above)
 
 
 def _stated(problem: NormalProblem, rows: int) -> StatedVariances:
-    count = len(problem.stated)
+    """Stated variances for rows of scatter nodes, for every selection of claims in turn."""
+    chosen = np.atleast_2d(problem.share > 0.0)
+    every = np.broadcast_to(chosen[:, None, :], (len(chosen), rows, chosen.shape[1]))
+    counts = np.repeat(chosen.sum(axis=1), rows)
     return StatedVariances(
-        np.tile(problem.stated, rows)[:, None], np.arange(rows, dtype=np.int64) * count
+        np.broadcast_to(problem.stated, every.shape)[every][:, None],
+        (np.cumsum(counts) - counts).astype(np.int64),
     )
 
 
 def log_prior(problem: NormalProblem, scatter: Array) -> Array:
-    """Log prior density of the scatter at nodes (rows, nodes)."""
+    """Log prior density of the scatter at nodes (rows, nodes): (..., rows, nodes)."""
     assert problem.scatter is not None  # noqa: S101 - only called with a scatter
-    return problem.scatter.log_scatter(scatter, _stated(problem, len(scatter)))
+    stated = _stated(problem, len(scatter))
+    selections = problem.share.shape[:-1]
+    every = np.tile(scatter, (*selections, 1)) if selections else scatter
+    return problem.scatter.log_scatter(every, stated).reshape(*selections, *scatter.shape)
 
 
 def first_scatter_panels(
@@ -337,15 +311,20 @@ def first_scatter_panels(
     return scatter_panels(smallest, largest, 0.0, power)
 
 
+def rounding(problem: NormalProblem) -> float:
+    """Relative rounding error of the density of the scatter."""
+    return 2e-16 * (4.0 + len(problem.value))
+
+
 def solve_normal(problem: NormalProblem) -> NormalSolution:
     """Integrate the scatter out; everything else is closed form."""
     prior = problem.scatter
     neutral = np.array([1.0 if problem.inflation is not None else 0.0])
     at_zero = conditional(problem, neutral)
-    # Rounding of the log evidence, the largest part of which is the quadratic form.
-    size = len(problem.value) + abs(float(at_zero.log_evidence[0]))
-    rounding = 2e-16 * (4.0 + (size if prior is None else len(problem.value)))
+    noise = rounding(problem)
     if prior is None:
+        # The largest part of the log evidence is the quadratic form.
+        noise += 2e-16 * abs(float(at_zero.log_evidence[0]))
         return NormalSolution(
             problem,
             neutral,
@@ -353,7 +332,7 @@ def solve_normal(problem: NormalProblem) -> NormalSolution:
             at_zero,
             float(at_zero.log_evidence[0]),
             float(at_zero.log_evidence[0]),
-            rounding,
+            noise,
             None,
         )
 
@@ -369,7 +348,7 @@ def solve_normal(problem: NormalProblem) -> NormalSolution:
         residual = problem.value - problem.design * float(at_zero.mean[0])
         spread = max(float(np.abs(residual).max()), float(sds.max()))
     panels = first_scatter_panels(sds, spread, prior, problem.scatter_power)
-    mesh = refine(panels, log_density, 1, noise=rounding)
+    mesh = refine(panels, log_density, 1, noise=noise)
     d, _ = mesh.panels.nodes()
     scatter = (mesh.panels.anchor[:, None] + d).ravel()
     weight = mesh.node_mass.ravel()
@@ -379,7 +358,7 @@ def solve_normal(problem: NormalProblem) -> NormalSolution:
         log_normaliser -= log_prior_mass(
             lambda tau: log_prior(problem, tau),
             first_scatter_panels(sds, spread, prior, prior.power),
-            rounding,
+            noise,
         )
     return NormalSolution(
         problem,
@@ -403,7 +382,8 @@ class ScatterDensity:
         """Log density at anchor + d."""
         scatter = anchor + d
         given = conditional(self.problem, scatter.ravel())
-        return log_prior(self.problem, scatter) + given.log_evidence.reshape(scatter.shape)
+        prior = log_prior(self.problem, scatter)
+        return prior + given.log_evidence.reshape(prior.shape)
 
 
 def log_prior_mass(log_density: Callable[[Array], Array], panels: Panels, rounding: float) -> float:

@@ -32,6 +32,7 @@ __all__ = [
     "initial_panels",
     "pair_up",
     "scatter_panels",
+    "uncovered",
 ]
 
 Array = NDArray[np.float64]
@@ -203,6 +204,31 @@ class Features:
     high: Array
     low_power: Array
     high_power: Array
+
+
+def uncovered(first: Panels, kept: Panels) -> Panels:
+    """Parts of the first panels of one quantity that no kept panel covers.
+
+    Every kept panel is one of the first ones or was made from one by halving.
+    """
+    inside = (
+        (kept.anchor == first.anchor[:, None])
+        & (kept.kind == first.kind[:, None])
+        & (kept.low >= first.low[:, None])
+        & (kept.high <= first.high[:, None])
+    )
+    length = first.high - first.low
+    covered = inside @ (kept.high - kept.low)
+    parts = [first.take(covered == 0.0)]
+    for row in np.flatnonzero((covered > 0.0) & (covered < (1.0 - 1e-9) * length)):
+        rows = np.flatnonzero(inside[row])
+        rows = rows[np.argsort(kept.low[rows])]
+        low = np.append(first.low[row], kept.high[rows])
+        high = np.append(kept.low[rows], first.high[row])
+        gap = high > low
+        every = first.take(np.full(int(gap.sum()), row))
+        parts.append(Panels(every.quantity, every.anchor, every.kind, low[gap], high[gap]))
+    return Panels.join(parts)
 
 
 def pair_up(left: IntArray, right: IntArray, quantities: int) -> tuple[IntArray, IntArray]:

@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 
 from reliability.engine.panels import LEGENDRE, WEIGHTS, Panels
 
-__all__ = ["Integrand", "Mesh", "coefficient_error", "prune", "refine", "segment_sum"]
+__all__ = [
+    "Integrand",
+    "Mesh",
+    "coefficient_error",
+    "prune",
+    "refine",
+    "refine_together",
+    "segment_sum",
+]
 
 Array = NDArray[np.float64]
 
@@ -106,7 +114,7 @@ def coefficient_error(values: Array) -> Array:
     last one is smaller than the last ones; two are taken because odd or even ones may vanish.
     """
     last = values @ LEGENDRE[:, -3:]
-    return np.asarray(2.0 * np.abs(last).sum(axis=1))
+    return np.asarray(2.0 * np.abs(last).sum(axis=-1))
 
 
 def refine(
@@ -170,6 +178,56 @@ def refine(
     with np.errstate(invalid="ignore", divide="ignore"):
         bound = bound / total + noise
     return Mesh(panels.take(order), logs[order], values[order], top, total, bound)
+
+
+def refine_together(
+    panels: Panels,
+    evaluate: LogDensity,
+    densities: int,
+    *,
+    tolerance: float = TOLERANCE,
+    noise: float = 0.0,
+) -> tuple[list[Mesh], Array]:
+    """Halve common panels until several densities of one quantity are resolved on all of them.
+
+    Parameters
+    ----------
+    panels : first panels
+    evaluate : (K, panels, ORDER) values at the nodes of given panels: the first ``densities`` of
+        them log densities, the others any functions that are wanted on the same nodes
+    densities : number of densities
+    tolerance : accepted error of a panel relative to each density's total
+    noise : relative rounding error of the densities; panels are not halved below it
+
+    Returns
+    -------
+    one mesh per density, on the same panels, and the other functions at the nodes
+    """
+    every = evaluate(panels)
+    for _ in range(MAX_ROUNDS):
+        logs = every[:densities] + panels.nodes()[1]
+        top = logs.max(axis=(1, 2))
+        with np.errstate(under="ignore", invalid="ignore"):
+            values = np.exp(logs - top[:, None, None])
+        values[np.isnan(values)] = 0.0
+        mass = values @ WEIGHTS
+        total = mass.sum(axis=1)
+        error = coefficient_error(values)
+        fails = _fails(error, mass, total[:, None], tolerance, noise).any(axis=0)
+        fails &= panels.splittable()
+        if not fails.any() or panels.count > MAX_PANELS:
+            break
+        halves = panels.take(fails).bisect()
+        panels = Panels.join([panels.take(~fails), halves])
+        every = np.concatenate([every[:, ~fails], evaluate(halves)], axis=1)
+    order = panels.order()
+    panels, every, values = panels.take(order), every[:, order], values[:, order]
+    bound = error.sum(axis=1) / total + noise
+    meshes = [
+        Mesh(panels, every[k], values[k], top[k : k + 1], total[k : k + 1], bound[k : k + 1])
+        for k in range(densities)
+    ]
+    return meshes, every[densities:]
 
 
 def _scaled(logs: Array, panels: Panels, quantities: int) -> tuple[Array, Array]:

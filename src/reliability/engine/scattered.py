@@ -28,7 +28,18 @@ from reliability.engine.panels import LEGENDRE, NODES, ORDER, WEIGHTS, Panels, i
 from reliability.engine.quadrature import TOLERANCE, Mesh, prune, refine
 from reliability.priors import ScatterPrior, StatedVariances
 
-__all__ = ["Density", "Grid", "ScatterGrid", "ScatterMarginal", "Solution", "solve_mixture"]
+__all__ = [
+    "Density",
+    "Grid",
+    "ScatterGrid",
+    "ScatterMarginal",
+    "Solution",
+    "peak_of",
+    "rounding",
+    "scatter_grid",
+    "scatter_start",
+    "solve_mixture",
+]
 
 Array = NDArray[np.float64]
 
@@ -187,7 +198,11 @@ class Grid:
 
 @attrs.frozen(eq=False)
 class Solution:
-    """Posterior of one quantity under the general model."""
+    """Posterior of one quantity under the general model.
+
+    ``scatter_power`` is the exponent of the scatter's tail, ``tolerance`` the accepted error of
+    a panel of x.
+    """
 
     problem: Problem
     rule: ReliabilityRule
@@ -197,6 +212,8 @@ class Solution:
     scatter_prior: ScatterPrior | None
     log_normaliser: float
     error: float
+    scatter_power: float = np.inf
+    tolerance: float = TOLERANCE
 
     def nodes(self, threshold: float = 1e-16) -> Grid:
         """Nodes that carry the posterior, but for ``threshold`` of it per panel."""
@@ -231,20 +248,6 @@ class Solution:
         every = np.repeat(d, count, axis=0)
         return Grid(np.repeat(anchor, count, axis=0), every, self.grid.scatter(len(d)), every)
 
-    def log_weights_without(self, groups: NDArray[np.int64]) -> Array:
-        """Log weights of the scatter's nodes when each group is left out: (groups, nodes).
-
-        A prior that is made from the claims' sds is made anew from those of the others.
-        """
-        count = int(groups.max()) + 1
-        if self.grid is None or self.scatter_prior is None:
-            return np.zeros((count, 1))
-        out = np.empty((count, len(self.grid.values)))
-        for group in range(count):
-            rest = self.problem.columns.take(np.flatnonzero(groups != group))
-            out[group] = _grid(rest, self.scatter_prior, self.grid.panels).log_weight
-        return out
-
     def scatter_distribution(self) -> PanelDensity | None:
         """Posterior of the scatter."""
         if self.grid is None or self.scatter_prior is None:
@@ -273,12 +276,7 @@ def solve_mixture(
         mesh = refine(first, _on_panels(density), 1, noise=rounding(problem, peak))
         return _finish(problem, rule, None, mesh, None, density, 0.0)
     columns = problem.columns
-    sds = columns.overconfidence * columns.stated_sd
-    spread = float(np.ptp(columns.location - columns.bias))
-    smallest = np.minimum(sds, columns.overconfidence * np.minimum(columns.sd_low, columns.sd_high))
-    panels = first_scatter_panels(
-        np.concatenate([sds, smallest]), spread, scatter_prior, scatter_power
-    )
+    panels = scatter_start(columns, scatter_prior, scatter_power)
     panels = _presolve(problem, rule, scatter_prior, first, panels)
     # The knots of stated quantiles move with the scatter, so no edges can be put on them.
     moving = bool(np.any(columns.form == Form.QUANTILES))
@@ -291,7 +289,7 @@ def solve_mixture(
     noise = rounding(problem, (float(first.anchor[row]), float(d[row, column])))
     error = np.inf
     for _ in range(_MAX_ROUNDS):
-        grid = _grid(problem.columns, scatter_prior, panels)
+        grid = scatter_grid(problem.columns, scatter_prior, panels)
         density = Density(problem, rule, grid)
         mesh = refine(mesh_panels, _on_panels(density), 1, noise=noise, tolerance=x_tolerance)
         each = _scatter_errors(density, mesh)
@@ -302,7 +300,22 @@ def solve_mixture(
         panels = Panels.join([panels.take(~fails), panels.take(fails).bisect()])
         panels = panels.take(panels.order())
         mesh_panels = mesh.panels
-    return _finish(problem, rule, grid, mesh, scatter_prior, density, error)
+    solution = _finish(problem, rule, grid, mesh, scatter_prior, density, error)
+    return attrs.evolve(solution, scatter_power=scatter_power, tolerance=x_tolerance)
+
+
+def scatter_start(columns: Columns, prior: ScatterPrior, power: float) -> Panels:
+    """First panels of the scatter of one quantity's claims."""
+    sds = columns.overconfidence * columns.stated_sd
+    spread = float(np.ptp(columns.location - columns.bias))
+    smallest = np.minimum(sds, columns.overconfidence * np.minimum(columns.sd_low, columns.sd_high))
+    return first_scatter_panels(np.concatenate([sds, smallest]), spread, prior, power)
+
+
+def peak_of(mesh: Mesh) -> tuple[float, float]:
+    """Anchor and distance of the node of a mesh at which the density is largest."""
+    row, column = np.unravel_index(int(np.argmax(mesh.log_density)), mesh.log_density.shape)
+    return float(mesh.panels.anchor[row]), float(mesh.panels.nodes()[0][row, column])
 
 
 def rounding(problem: Problem, peak: tuple[float, float]) -> float:
@@ -329,7 +342,8 @@ def _on_panels(density: Density):  # type: ignore[no-untyped-def]  # noqa: ANN20
     return log_density
 
 
-def _grid(columns: Columns, prior: ScatterPrior, panels: Panels) -> ScatterGrid:
+def scatter_grid(columns: Columns, prior: ScatterPrior, panels: Panels) -> ScatterGrid:
+    """Nodes of the scatter on panels, weighted by the prior."""
     d, slope = panels.nodes()
     values = panels.anchor[:, None] + d
     log_prior = prior.log_scatter(values, stated_variances(columns, len(values)))
