@@ -62,8 +62,8 @@ class UnsoundLaw:
 
 def _squared(residual: Array) -> Array:
     """R^2, of residuals that a square would take beyond the floats as well."""
-    clipped = np.clip(residual, -LARGEST_RESIDUAL, LARGEST_RESIDUAL)
-    return np.asarray(clipped * clipped)
+    size = np.minimum(np.abs(residual), LARGEST_RESIDUAL)
+    return np.asarray(size * size)
 
 
 # ------------------------------------------------------------------ sound forms
@@ -182,9 +182,8 @@ def unsound_standard(residual: Array, law: UnsoundLaw) -> Array:
     log_density = np.log(-np.expm1(-w) / w) + constant
     if not np.isinf(k):
         return np.asarray(log_density - square * (0.5 / (k * k)))
-    far = np.abs(residual) > LARGEST_RESIDUAL
-    if np.any(far):
-        ratio = np.where(far, np.abs(residual) / LARGEST_RESIDUAL, 1.0)
+    if np.max(square, initial=0.0) >= LARGEST_RESIDUAL**2:
+        ratio = np.maximum(np.abs(residual) / LARGEST_RESIDUAL, 1.0)
         log_density = log_density - 2.0 * np.log(ratio)
     return np.asarray(log_density)
 
