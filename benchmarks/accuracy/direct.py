@@ -796,10 +796,12 @@ class Density:
         for p, q, w in zip(np.exp(log_p), np.exp(log_q), np.exp(log_w), strict=True):
             logs = np.zeros_like(total)
             for share, members in pairs:
-                product = np.ones_like(total)
-                for s, u in members:
-                    product *= p * s + q * u
-                logs += share * np.log(np.maximum(product, 1e-300))
+                # A factor is at least min(p, q): so many of them stay within the floats.
+                for begin in range(0, len(members), 6):
+                    product = np.ones_like(total)
+                    for s, u in members[begin : begin + 6]:
+                        product *= p * s + q * u
+                    logs += share * np.log(product)
             total += w * np.exp(logs)
         return np.log(total).astype(Long)
 
@@ -1009,14 +1011,16 @@ def _integrate(  # noqa: C901, PLR0915 - written from top to bottom
         error = np.abs(values.astype(float) @ LAST).sum(axis=1)
         # The integral is exact to twice the degree of the coefficients looked at, so its own
         # error is about the square of theirs.
-        bad = (error > 1e-12 * total) & (error > 1e-12 * mass)
+        # Rounding of large log likelihoods is not mended by halving.
+        floor = max(Long("1e-12"), 64 * np.finfo(Long).eps * np.abs(top))
+        bad = (error > 1e-12 * total) & (error > floor * mass)
         if order:
             with np.errstate(over="ignore", invalid="ignore"):
                 weight = np.abs(deviation(panels, d)) ** order
             weighted = np.where(values > 0, values * weight, 0)
             whole = weighted @ WEIGHTS
             more = np.abs((weighted / whole.sum()).astype(float) @ LAST).sum(axis=1)
-            bad |= (more > 1e-12) & (more > 1e-12 * (whole / whole.sum()))
+            bad |= (more > 1e-12) & (more > floor * (whole / whole.sum()))
         good = ~bad
         done.append((panels.take(good), d[good], logs[good]))
         rough = rough + mass[good].sum()
