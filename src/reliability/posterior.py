@@ -153,13 +153,16 @@ class Posterior:
         p = _real("p", p)
         valid = (p >= 0.0) & (p <= 1.0)
         safe = np.where(valid, p, 0.5)
-        low, high = (1.0 - safe, safe) if upper else (safe, 1.0 - safe)
-        theta = self._scale.to_theta(self._distribution.quantile(low, high))
-        theta = np.clip(theta, *self._support)
-        theta = np.where(
-            low <= 0.0, self._support[0], np.where(high <= 0.0, self._support[1], theta)
-        )
+        theta = self._between(1.0 - safe, safe) if upper else self._between(safe, 1.0 - safe)
         return _unwrap(np.where(valid, theta, np.nan))
+
+    def _between(self, lower: Array, upper: Array) -> Array:
+        """Quantity with probability ``lower`` below and ``upper`` = 1 - lower above it."""
+        theta = self._scale.to_theta(self._distribution.quantile(lower, upper))
+        theta = np.clip(theta, *self._support)
+        return np.where(
+            lower <= 0.0, self._support[0], np.where(upper <= 0.0, self._support[1], theta)
+        )
 
     def ppf(self, p: ArrayLike) -> float | Array:
         """Quantile: the value with probability p below it; nan for p outside [0, 1]."""
@@ -268,7 +271,9 @@ class Posterior:
             raise InvalidValueError(f"level must lie in (0, 1), got {level:g}{hint}")
         if kind == "central":
             tail = 0.5 * (1.0 - level)
-            return float(self.ppf(tail)), float(self.isf(tail))
+            ends = np.array([tail, 1.0 - tail])
+            low, high = self._between(ends, ends[::-1])
+            return float(low), float(high)
         if kind != "shortest":
             raise InvalidValueError(f"kind must be 'central' or 'shortest' (got {kind!r})")
         return self._shortest(level)

@@ -583,7 +583,7 @@ def quantiles_of_mixtures(
         low[live] = np.where(excess > 0.0, low[live], at)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             new = at - excess * (np.exp(-0.5 * reached * reached) / slope)
-        bracket = (new > low[live]) & (new < high[live])
+        bracket = (new >= low[live]) & (new <= high[live])
         new = np.where(bracket, new, 0.5 * (low[live] + high[live]))
         moved = np.abs(new - at)
         x[live] = new

@@ -287,11 +287,17 @@ def _stated(problem: NormalProblem, rows: int) -> StatedVariances:
     )
 
 
+_NO_CLAIMS = StatedVariances(np.ones((0, 1)), np.zeros(0, dtype=np.int64))
+
+
 def log_prior(problem: NormalProblem, scatter: Array) -> Array:
     """Log prior density of the scatter at nodes (rows, nodes): (..., rows, nodes)."""
     assert problem.scatter is not None  # noqa: S101 - only called with a scatter
-    stated = _stated(problem, len(scatter))
     selections = problem.share.shape[:-1]
+    if not problem.scatter.needs_claims:
+        given = problem.scatter.log_scatter(scatter, _NO_CLAIMS)
+        return np.broadcast_to(given, (*selections, *scatter.shape))
+    stated = _stated(problem, len(scatter))
     every = np.tile(scatter, (*selections, 1)) if selections else scatter
     return problem.scatter.log_scatter(every, stated).reshape(*selections, *scatter.shape)
 
