@@ -223,12 +223,17 @@ class PanelDensity:
         beyond = [
             self._mass_beyond(tail.effective_power, end) for tail, end in ((lower, 0), (upper, -1))
         ]
+        whole = 1.0 + sum(beyond)
+        density = self
+        if whole > 1.0:
+            mesh = attrs.evolve(self.mesh, total=self.mesh.total * whole)
+            density = PanelDensity.from_mesh(mesh, self.evaluate, self.low, self.high)
         return attrs.evolve(
-            self,
+            density,
             tails=(lower, upper),
             reach=reach,
-            lower=self.lower + beyond[0],
-            upper=self.upper + beyond[1],
+            lower=density.lower + beyond[0] / whole,
+            upper=density.upper + beyond[1] / whole,
         )
 
     def _mass_beyond(self, power: float, end: int) -> float:
