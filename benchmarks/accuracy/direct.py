@@ -379,20 +379,20 @@ def score(knots: Array, u: Array, middle: float) -> tuple[Array, Array]:
     return value, np.maximum(rise, Long("1e-4000"))
 
 
-def at_score(knots: Array, target: float) -> Any:
-    """Coordinate with a given score, by bisection."""
+def at_score(knots: Array, target: float) -> tuple[Any, Any]:
+    """Coordinate with a given score, by bisection: a knot and the distance from it."""
     x, z, m = knots
     if target <= z[0]:
-        return x[0] + (target - z[0]) / m[0]
+        return x[0], (target - z[0]) / m[0]
     if target >= z[-1]:
-        return x[-1] + (target - z[-1]) / m[-1]
+        return x[-1], (target - z[-1]) / m[-1]
     j = int(np.searchsorted(z, target, side="right")) - 1
     low, high = Long(0), x[j + 1] - x[j]
     for _ in range(90):
         u = (low + high) / 2
         value, _ = score(knots, np.array([(x[j] - Long(float(x[0]))) + u]), float(x[0]))
         low, high = (u, high) if value[0] < target else (low, u)
-    return x[j] + (low + high) / 2
+    return x[j], (low + high) / 2
 
 
 def on_x(  # noqa: C901, PLR0911 - one return per form
@@ -454,8 +454,9 @@ def on_x(  # noqa: C901, PLR0911 - one return per form
     knot_x: Array = np.array([to_x(scale, q) for _, q in claim["quantiles"]], dtype=Long)
     z_at: Array = ndtri(np.array([p for p, _ in claim["quantiles"]])).astype(Long)
     knots: Array = np.stack([knot_x, z_at, slopes(knot_x, z_at)])
-    s = float((at_score(knots, 1.0) - at_score(knots, -1.0)) / 2)
-    y = float(at_score(knots, 0.0))
+    (high_knot, above), (low_knot, below) = at_score(knots, 1.0), at_score(knots, -1.0)
+    s = float(((high_knot - low_knot) + (above - below)) / 2)
+    y = float(sum(at_score(knots, 0.0)))
     return Claim("quantiles", y, s, s, s, (float(knot_x[0]), float(knot_x[-1])), knots=knots)
 
 
@@ -473,6 +474,8 @@ def count_claims(problem: dict[str, Any]) -> list[Claim]:
             claim["overconfidence"],
             claim["bias_sd"],
             *map(abs, (claim["bias"], claim["interest"])),
+            claim["bias"],
+            claim["interest"],
         )
 
     for i, claim in enumerate(stated):

@@ -26,6 +26,7 @@ from reliability.engine.mixture import (
 from reliability.engine.normal import first_scatter_panels, log_prior_mass
 from reliability.engine.panels import LEGENDRE, NODES, ORDER, WEIGHTS, Panels, initial_panels
 from reliability.engine.quadrature import TOLERANCE, Mesh, prune, refine
+from reliability.errors import NumericalError
 from reliability.priors import ScatterPrior, StatedVariances
 
 __all__ = [
@@ -273,6 +274,8 @@ def solve_mixture(
     if scatter_prior is None:
         density = Density(problem, rule, None)
         first, peak = prune(first, lambda some, d: density(some.anchor[:, None], d))
+        if not first.count:
+            raise NumericalError(_EXCLUDED)
         mesh = refine(first, _on_panels(density), 1, noise=rounding(problem, peak))
         return _finish(problem, rule, None, mesh, None, density, 0.0)
     columns = problem.columns
@@ -302,6 +305,12 @@ def solve_mixture(
         mesh_panels = mesh.panels
     solution = _finish(problem, rule, grid, mesh, scatter_prior, density, error)
     return attrs.evolve(solution, scatter_power=scatter_power, tolerance=x_tolerance)
+
+
+_EXCLUDED = (
+    "claims and prior exclude each other: where one has any probability, the other has less than "
+    "floats can tell from none; check units and signs, or give a wider prior"
+)
 
 
 def scatter_start(columns: Columns, prior: ScatterPrior, power: float) -> Panels:
