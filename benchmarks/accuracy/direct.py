@@ -845,11 +845,33 @@ def places_of(claims: list[Claim], prior: Prior, law: tuple[str, float]) -> list
             widest = widest + Long(c.excess)
         if law[0] != "Void" and np.isfinite(law[1]) and c.reliability != 1.0:
             out.append((y, widest * Long(law[1])))
+        out += layers_at_ends(c, y, sigmas, prior)
     if prior.kind == "LogNormal" and prior.scale == "linear":
         median, sigma = (Long(v) for v in prior.numbers)
         # Towards 0 the density bends at every scale.
         at = median * np.exp(sigma * np.arange(-16.0, 16.5, 0.5).astype(Long))
         out += [(x, x * min(1, sigma)) for x in at]
+    return out
+
+
+def layers_at_ends(c: Claim, y: Any, sigmas: set[Any], prior: Prior) -> list[tuple[Any, Any]]:
+    """Layers at the ends of the support: all that a claim beyond leaves inside."""
+    normals = [(y, s) for s in sigmas]
+    if c.form == "box":
+        half = Long(c.half) * (c.k if c.width_scales else 1)
+        normals = [(y + sign * half, s) for s in sigmas for sign in (-1, 1)]
+    if c.form == "quantiles":
+        x, z, m = c.knots
+        wider = max(sigmas) / Long(c.s_low)
+        normals = [(y + (x[j] - Long(c.y) - z[j] / m[j]) * wider, wider / m[j]) for j in (0, -1)]
+    out = []
+    for end in (prior.low, prior.high):
+        if not np.isfinite(end):
+            continue
+        depths = [s * s / abs(end - at) for at, s in normals if abs(end - at) > s]
+        out += [(Long(end), depth) for depth in depths]
+        if c.form == "excess":
+            out.append((Long(end), Long(c.excess)))
     return out
 
 
@@ -1048,7 +1070,7 @@ def _integrate(  # noqa: C901, PLR0915 - written from top to bottom
         above[i] = upward[j] if j < len(upward) else 0
     heights = np.zeros(len(points), dtype=Long)
     finite = np.isfinite(points)
-    finite &= (points > prior.low) & (points < prior.high)
+    finite &= (points >= prior.low) & (points <= prior.high)
     if finite.any():
         y = np.array([p for p, _ in places], dtype=Long)
         nearest = y[np.argmin(np.abs(points[finite][:, None] - y), axis=1)]

@@ -410,9 +410,14 @@ def features(problem: Problem, tail_scale: float = 1.0) -> Features:
     sd_high = np.sqrt((columns.overconfidence * columns.sd_high) ** 2 + extra)
     sd = np.minimum(sd_low, sd_high) * tail_scale
     is_box = columns.form == Form.BOX
+    two_sided = np.flatnonzero(sd_low != sd_high)
     half = columns.half_width * np.where(columns.width_scales > 0.0, columns.overconfidence, 1.0)
     left = np.where(is_box, location - half, location)
     lists_q, lists_x, lists_s = [quantity], [left], [sd]
+    if len(two_sided):
+        lists_q.append(quantity[two_sided])
+        lists_x.append(location[two_sided])
+        lists_s.append(np.maximum(sd_low, sd_high)[two_sided])
     if is_box.any():
         lists_q.append(quantity[is_box])
         lists_x.append((location + half)[is_box])

@@ -268,8 +268,11 @@ def _landmarks(features: Features, quantities: int) -> tuple[IntArray, Array]:
     np.maximum.at(high, features.quantity, features.location + REACH * features.scale)
     np.minimum.at(low, features.kink_quantity, features.kink)
     np.maximum.at(high, features.kink_quantity, features.kink)
-    low = np.where(np.isfinite(features.low), np.minimum(low, features.low), low)
-    high = np.where(np.isfinite(features.high), np.maximum(high, features.high), high)
+    # Tail panels see everything from the middle: a narrow claim at the outside must have faded
+    # into its own tail before they begin, at a distance comparable to that of the others.
+    margin = 0.5 * (high - low)
+    low = np.where(np.isfinite(features.low), np.minimum(low, features.low), low - margin)
+    high = np.where(np.isfinite(features.high), np.maximum(high, features.high), high + margin)
     count = len(features.location)
     near = np.tile(_LANDMARKS, count)
     lists_f, lists_s = [np.repeat(np.arange(count), len(_LANDMARKS))], [near]
