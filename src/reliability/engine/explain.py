@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from reliability.engine.features import features
 from reliability.engine.likelihoods import (
     Claims,
     Scatter,
@@ -20,7 +21,6 @@ from reliability.engine.likelihoods import (
 from reliability.engine.mixture import (
     ReliabilityRule,
     Terms,
-    features,
     gauss_rule,
     log_sum,
     logit_rule,

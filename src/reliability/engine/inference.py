@@ -12,8 +12,9 @@ from reliability.claims.columns import Columns, Form
 from reliability.engine import normal
 from reliability.engine.density import Distribution
 from reliability.engine.existence import Existence, existence
+from reliability.engine.features import features
 from reliability.engine.likelihoods import UnsoundKind, UnsoundLaw
-from reliability.engine.mixture import Problem, features, reliability_rule
+from reliability.engine.mixture import Problem, reliability_rule
 from reliability.engine.panels import LARGEST_LOG
 from reliability.engine.scattered import Solution, solve_mixture, stated_variances
 from reliability.engine.shared import blurred_prior, prior_on_panels, solve_shared

@@ -22,11 +22,11 @@ from reliability.engine.density import (
 )
 from reliability.engine.existence import Existence, existence
 from reliability.engine.explain import claim_distribution, paired
+from reliability.engine.features import features
 from reliability.engine.inference import Inference, hull, infer
 from reliability.engine.likelihoods import UnsoundKind, distribution_of_claim
 from reliability.engine.mixture import (
     Terms,
-    features,
     log_mixture,
     log_sum,
     terms,

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaln, roots_jacobi
 
-from reliability.claims.columns import Columns, Form
+from reliability.claims.columns import Columns
 from reliability.engine.likelihoods import (
     Claims,
     Scatter,
@@ -24,14 +24,13 @@ from reliability.engine.likelihoods import (
     log_sound,
     log_unsound,
 )
-from reliability.engine.panels import Features, Panels, pair_up
+from reliability.engine.panels import Panels, pair_up
 from reliability.priors import Beta, PriorOnX
 
 __all__ = [
     "Problem",
     "ReliabilityRule",
     "Terms",
-    "features",
     "gauss_rule",
     "log_likelihood",
     "log_mixture",
@@ -395,150 +394,3 @@ def _log_likelihood_of_block(
     products = unknown_log_products(columns, some, rule)
     weight = rule.coarse if coarse and rule.coarse is not None else rule.log_weight
     return known + log_sum(products + weight[:, None, None], 0)
-
-
-# ------------------------------------------------------------------ solving
-
-
-def features(problem: Problem, tail_scale: float = 1.0) -> Features:
-    """Where the density of each quantity may bend or break."""
-    columns, prior = problem.columns, problem.prior
-    quantity = columns.quantity
-    extra = columns.bias_variance
-    location = columns.location - columns.bias
-    sd_low = np.sqrt((columns.overconfidence * columns.sd_low) ** 2 + extra)
-    sd_high = np.sqrt((columns.overconfidence * columns.sd_high) ** 2 + extra)
-    sd = np.minimum(sd_low, sd_high) * tail_scale
-    is_box = columns.form == Form.BOX
-    two_sided = np.flatnonzero(sd_low != sd_high)
-    half = columns.half_width * np.where(columns.width_scales > 0.0, columns.overconfidence, 1.0)
-    left = np.where(is_box, location - half, location)
-    lists_q, lists_x, lists_s = [quantity], [left], [sd]
-    if len(two_sided):
-        lists_q.append(quantity[two_sided])
-        lists_x.append(location[two_sided])
-        lists_s.append(np.maximum(sd_low, sd_high)[two_sided])
-    if is_box.any():
-        lists_q.append(quantity[is_box])
-        lists_x.append((location + half)[is_box])
-        lists_s.append(sd[is_box])
-    wide = is_box | (columns.form == Form.BOUND_WITH_EXCESS)
-    if wide.any():
-        lists_q.append(quantity[wide])
-        lists_x.append(location[wide])
-        lists_s.append(columns.stated_sd[wide])
-    open_bound = columns.form == Form.BOUND_WITH_EXCESS
-    if open_bound.any():
-        # Beyond its kink a bound falls off over its excess, however small beside the sd.
-        lists_q.append(quantity[open_bound])
-        lists_x.append(location[open_bound])
-        lists_s.append(columns.excess[open_bound])
-    through = np.flatnonzero(columns.form == Form.QUANTILES)
-    for upper in (False, True):
-        edge, mean, slope = _tail_of_quantiles(columns, through, upper=upper)
-        lists_q.append(quantity[through])
-        lists_x.append(edge)
-        lists_s.append(1.0 / slope)
-        end = prior.high if not upper else prior.low
-        if np.isfinite(end):
-            rows, layer = _layers_at_end(columns, location, end, through, mean, slope, upper=upper)
-            lists_q.append(quantity[rows])
-            lists_x.append(np.full(len(rows), end))
-            lists_s.append(layer)
-    quantities = columns.quantities
-    if len(prior.location):
-        every = np.repeat(np.arange(quantities), len(prior.location))
-        lists_q.append(every)
-        lists_x.append(np.tile(prior.location, quantities))
-        lists_s.append(np.tile(prior.scale, quantities))
-    kink_q, kinks = _kinks(columns, location, quantity)
-    all_q = np.concatenate(lists_q)
-    order = np.argsort(all_q, kind="stable")
-    return Features(
-        all_q[order],
-        np.concatenate(lists_x)[order],
-        np.concatenate(lists_s)[order],
-        kink_q,
-        kinks,
-        np.full(quantities, prior.low),
-        np.full(quantities, prior.high),
-        np.full(quantities, problem.lower_power),
-        np.full(quantities, problem.upper_power),
-    )
-
-
-def _tail_of_quantiles(
-    columns: Columns, rows: IntArray, *, upper: bool
-) -> tuple[Array, Array, Array]:
-    """Outermost knot of claims through quantiles, and mean and 1/sd of the normal tail there."""
-    knots = columns.knots
-    row = columns.knot_row[rows]
-    piece = np.sum(np.isfinite(knots.left[row]), axis=1) if upper else np.zeros_like(row)
-    stretch = _stretch(columns, rows)
-    slope = knots.c1[row, piece] / stretch
-    edge = columns.location[rows] - columns.bias[rows] + knots.origin[row, piece] * stretch
-    return edge, edge - knots.c0[row, piece] / slope, slope
-
-
-def _layers_at_end(
-    columns: Columns,
-    location: Array,
-    end: float,
-    through: IntArray,
-    mean: Array,
-    slope: Array,
-    *,
-    upper: bool,
-) -> tuple[IntArray, Array]:
-    """Claims beyond an end of the support, and the depth to which their likelihood reaches in.
-
-    A normal tail D away from its centre falls by a factor e over sd^2/D: all that such a claim
-    leaves inside the support is a layer at the end, far thinner than its sd.
-
-    Parameters
-    ----------
-    columns, location : the claims and where they lie, their bias taken off
-    end : the end of the support
-    through, mean, slope : claims through quantiles, and mean and 1/sd of their tails
-    upper : whether upper tails are meant, of claims below the support's lower end
-    """
-    sign = 1.0 if upper else -1.0
-    sd = columns.overconfidence * (columns.sd_high if upper else columns.sd_low)
-    sd = np.sqrt(sd**2 + columns.bias_variance)
-    half = columns.half_width * np.where(columns.width_scales > 0.0, columns.overconfidence, 1.0)
-    center = location + sign * half
-    center[through], sd[through] = mean, 1.0 / slope
-    beyond = sign * (end - center)
-    with np.errstate(divide="ignore"):
-        layer = np.where(beyond > sd, sd * sd / beyond, np.inf)
-    # A bound falls off exponentially on its open side.
-    falls = (columns.form == Form.BOUND_WITH_EXCESS) & (columns.direction == sign)
-    layer = np.where(falls, np.where(beyond > 0.0, columns.excess, np.inf), layer)
-    layer[(columns.form == Form.BOUND) & (columns.direction == sign)] = np.inf
-    rows = np.flatnonzero(np.isfinite(layer))
-    return rows, layer[rows]
-
-
-def _stretch(columns: Columns, rows: IntArray) -> Array:
-    """What overconfidence and bias multiply the widths of claims through quantiles by."""
-    return np.asarray(
-        np.sqrt(
-            columns.overconfidence[rows] ** 2
-            + columns.bias_variance[rows] / columns.sd_low[rows] ** 2
-        )
-    )
-
-
-def _kinks(columns: Columns, location: Array, quantity: IntArray) -> tuple[IntArray, Array]:
-    """Where a likelihood has a jump in some derivative: these must be edges of panels."""
-    broken = (columns.form == Form.BOUND_WITH_EXCESS) | (
-        (columns.form == Form.NORMAL) & (columns.sd_low != columns.sd_high)
-    )
-    kink_q, kinks = [quantity[broken]], [location[broken]]
-    for row in np.flatnonzero(columns.form == Form.QUANTILES):
-        knots = columns.knots.left[columns.knot_row[row]]
-        knots = knots[np.isfinite(knots)]
-        stretch = _stretch(columns, np.array([row]))
-        kinks.append(columns.location[row] + knots * stretch - columns.bias[row])
-        kink_q.append(np.full(len(knots), quantity[row]))
-    return np.concatenate(kink_q), np.concatenate(kinks)

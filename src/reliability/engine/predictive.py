@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from reliability.engine.convolution import Convolution
 from reliability.engine.density import PanelDensity
-from reliability.engine.mixture import features
+from reliability.engine.features import features
 from reliability.engine.panels import LEGENDRE, NODES, ORDER, WEIGHTS, Kind, Panels, initial_panels
 from reliability.engine.quadrature import refine
 from reliability.engine.scattered import Density, Solution

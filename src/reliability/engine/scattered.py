@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns, Form
 from reliability.engine.density import PanelDensity
+from reliability.engine.features import features
 from reliability.engine.likelihoods import Scatter
 from reliability.engine.mixture import (
     NO_SCATTER,
     Problem,
     ReliabilityRule,
-    features,
     log_likelihood,
     log_mixture,
     log_sum,

@@ -1,0 +1,148 @@
+"""Where the density of a quantity bends or breaks: what its panels must resolve.
+
+A spike that no node sees cannot show in any error test, so every scale of every claim is named
+here: both sides of a two-piece normal, a bound's excess, the outermost stated quantiles, and the
+thin layer that a claim beyond an end of the support leaves inside it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reliability.claims.columns import Columns, Form
+from reliability.engine.mixture import Problem
+from reliability.engine.panels import Features
+
+__all__ = ["features"]
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+def features(problem: Problem) -> Features:
+    """Locations with scales, and kinks, of all claims and the prior."""
+    columns, prior = problem.columns, problem.prior
+    quantity, form = columns.quantity, columns.form
+    location = columns.location - columns.bias
+    sd_low = np.sqrt((columns.overconfidence * columns.sd_low) ** 2 + columns.bias_variance)
+    sd_high = np.sqrt((columns.overconfidence * columns.sd_high) ** 2 + columns.bias_variance)
+    sd = np.minimum(sd_low, sd_high)
+    half = _half_width(columns)
+    found: list[tuple[IntArray, Array, Array]] = [(quantity, location - half, sd)]
+
+    def add(chosen: NDArray[np.bool_], at: Array, scale: Array) -> None:
+        if chosen.any():
+            found.append((quantity[chosen], at[chosen], scale[chosen]))
+
+    box, open_bound = form == Form.BOX, form == Form.BOUND_WITH_EXCESS
+    add(sd_low != sd_high, location, np.maximum(sd_low, sd_high))
+    add(box, location + half, sd)
+    add(box | open_bound, location, columns.stated_sd)
+    # Beyond its kink a bound falls off over its excess, however small beside the sd.
+    add(open_bound, location, columns.excess)
+    through = np.flatnonzero(form == Form.QUANTILES)
+    for upper in (False, True):
+        edge, mean, slope = _tail_of_quantiles(columns, through, upper=upper)
+        found.append((quantity[through], edge, 1.0 / slope))
+        end = prior.low if upper else prior.high
+        if np.isfinite(end):
+            rows, layer = _layers_at_end(columns, end, through, mean, slope, upper=upper)
+            found.append((quantity[rows], np.full(len(rows), end), layer))
+    quantities = columns.quantities
+    every = np.repeat(np.arange(quantities), len(prior.location))
+    found.append((every, np.tile(prior.location, quantities), np.tile(prior.scale, quantities)))
+    kink_q, kinks = _kinks(columns, location, quantity)
+    all_q, all_x, all_s = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    order = np.argsort(all_q, kind="stable")
+    return Features(
+        all_q[order],
+        all_x[order],
+        all_s[order],
+        kink_q,
+        kinks,
+        np.full(quantities, prior.low),
+        np.full(quantities, prior.high),
+        np.full(quantities, problem.lower_power),
+        np.full(quantities, problem.upper_power),
+    )
+
+
+def _half_width(columns: Columns) -> Array:
+    """Half-widths of boxes, 0 for other forms."""
+    return columns.half_width * np.where(columns.width_scales > 0.0, columns.overconfidence, 1.0)
+
+
+def _tail_of_quantiles(
+    columns: Columns, rows: IntArray, *, upper: bool
+) -> tuple[Array, Array, Array]:
+    """Outermost knot of claims through quantiles, and mean and 1/sd of the normal tail there."""
+    knots = columns.knots
+    row = columns.knot_row[rows]
+    piece = np.sum(np.isfinite(knots.left[row]), axis=1) if upper else np.zeros_like(row)
+    stretch = _stretch(columns, rows)
+    slope = knots.c1[row, piece] / stretch
+    edge = columns.location[rows] - columns.bias[rows] + knots.origin[row, piece] * stretch
+    return edge, edge - knots.c0[row, piece] / slope, slope
+
+
+def _layers_at_end(
+    columns: Columns,
+    end: float,
+    through: IntArray,
+    mean: Array,
+    slope: Array,
+    *,
+    upper: bool,
+) -> tuple[IntArray, Array]:
+    """Claims beyond an end of the support, and the depth to which their likelihood reaches in.
+
+    A normal tail D away from its centre falls by a factor e over sd^2/D: all that such a claim
+    leaves inside the support is a layer at the end, far thinner than its sd.
+
+    Parameters
+    ----------
+    columns : the claims
+    end : the end of the support
+    through, mean, slope : claims through quantiles, and mean and 1/sd of their tails
+    upper : whether upper tails are meant, of claims below the support's lower end
+    """
+    sign = 1.0 if upper else -1.0
+    sd = columns.overconfidence * (columns.sd_high if upper else columns.sd_low)
+    sd = np.sqrt(sd**2 + columns.bias_variance)
+    center = columns.location - columns.bias + sign * _half_width(columns)
+    center[through], sd[through] = mean, 1.0 / slope
+    beyond = sign * (end - center)
+    with np.errstate(divide="ignore"):
+        layer = np.where(beyond > sd, sd * sd / beyond, np.inf)
+    # A bound falls off exponentially on its open side.
+    falls = (columns.form == Form.BOUND_WITH_EXCESS) & (columns.direction == sign)
+    layer = np.where(falls, np.where(beyond > 0.0, columns.excess, np.inf), layer)
+    layer[(columns.form == Form.BOUND) & (columns.direction == sign)] = np.inf
+    rows = np.flatnonzero(np.isfinite(layer))
+    return rows, layer[rows]
+
+
+def _stretch(columns: Columns, rows: IntArray) -> Array:
+    """What overconfidence and bias multiply the widths of claims through quantiles by."""
+    return np.asarray(
+        np.sqrt(
+            columns.overconfidence[rows] ** 2
+            + columns.bias_variance[rows] / columns.sd_low[rows] ** 2
+        )
+    )
+
+
+def _kinks(columns: Columns, location: Array, quantity: IntArray) -> tuple[IntArray, Array]:
+    """Where a likelihood has a jump in some derivative: these must be edges of panels."""
+    broken = (columns.form == Form.BOUND_WITH_EXCESS) | (
+        (columns.form == Form.NORMAL) & (columns.sd_low != columns.sd_high)
+    )
+    kink_q, kinks = [quantity[broken]], [location[broken]]
+    for row in np.flatnonzero(columns.form == Form.QUANTILES):
+        knots = columns.knots.left[columns.knot_row[row]]
+        knots = knots[np.isfinite(knots)]
+        stretch = _stretch(columns, np.array([row]))
+        kinks.append(columns.location[row] + knots * stretch - columns.bias[row])
+        kink_q.append(np.full(len(knots), quantity[row]))
+    return np.concatenate(kink_q), np.concatenate(kinks)
