@@ -428,7 +428,7 @@ def on_x(  # noqa: C901, PLR0911 - one return per form
         low, high = to_x(scale, claim["low"]), to_x(scale, claim["high"])
         units = [rounding_unit(v) for v in (claim["low"], claim["high"]) if v != 0.0]
         center, half = (low + high) / 2.0, (high - low) / 2.0
-        s = min(units) / 2.0 * slope(scale, float(to_theta(scale, Long(center))))
+        s = float(min(units) / 2.0 * slope(scale, to_theta(scale, Long(center))))
         return Claim(
             "box", center, s, s, half / 3.0**0.5, (low, high), half=half, width_scales=True
         )

@@ -238,7 +238,8 @@ def _range(statement: Range, scale: Scale, unstated_error: float) -> dict[str, f
     low = _inside(scale, "low", statement.low)
     high = _inside(scale, "high", statement.high)
     center, half = 0.5 * (low + high), 0.5 * (high - low)
-    sd = 0.5 * statement.unit * float(scale.slope(scale.to_theta(center)))
+    # The slope dx/dtheta from x itself: 1 - theta has few digits near the end of a scale.
+    sd = 0.5 * statement.unit * float(np.exp(-scale.log_jacobian(center)))
     if not half > 0.0:
         raise InvalidValueError(
             f"low={statement.low:g} and high={statement.high:g} cannot be told apart on the "
