@@ -19,11 +19,7 @@ demo: $(INSTALLED) ## how many North Korean soldiers are in Russia?
 
 .PHONY: test
 test: $(INSTALLED) ## all tests, and every example in the documentation
-	@$(BIN)/python -m pytest -m "not slow"
-
-.PHONY: test-slow
-test-slow: $(INSTALLED) ## only the long checks
-	@$(BIN)/python -m pytest -m slow
+	@$(BIN)/python -m pytest
 
 .PHONY: check
 check: $(CHECKERS) ## lint, formatting, types
@@ -34,6 +30,10 @@ check: $(CHECKERS) ## lint, formatting, types
 .PHONY: bench
 bench: $(BENCHERS) ## speed beside other packages
 	@$(BIN)/python benchmarks/speed/combine.py
+
+.PHONY: accuracy
+accuracy: $(INSTALLED) ## does the reported error bound the true one? (an hour)
+	@$(BIN)/python benchmarks/accuracy/error_bound.py --problems 10000 --seed 1
 
 .PHONY: clean
 clean: ## remove .venv and caches
