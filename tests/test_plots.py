@@ -220,8 +220,9 @@ def test_axes_follow_the_scale() -> None:
 @pytest.mark.parametrize("scale", ["linear", "log"])
 @pytest.mark.parametrize("ratio", [1.0 + 1e-9, 1.01, 3.0, 1e4, 1e40])
 def test_axes_have_readable_ticks(scale: Any, ratio: float) -> None:
+    sd = 0.1 * min(ratio - 1.0, 1.0)
     claims = [
-        ("A", Estimate(1.0, sd=0.1 * min(ratio - 1.0, 1.0))),
+        ("A", Estimate(1.0, sd=max(sd, 1e-15 * ratio) if scale == "linear" else sd)),
         ("B", Estimate(ratio, sd=ratio / 1e10)),
     ]
     ax = forest(one(claims, scale=scale, model=Model.common_effect()))

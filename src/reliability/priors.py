@@ -742,8 +742,30 @@ class Density(QuantityPrior, ScatterPrior):
         low = float(scale.to_x(max(self.support[0], scale.low)))
         high = float(scale.to_x(min(self.support[1], scale.high)))
         middle, spread = _bulk(log_density, _scan(low, high, hull), low, high)
+        upper = (
+            VANISHING
+            if np.isfinite(high)
+            else _read_tail(log_density, middle, spread, last - middle)
+        )
+        follows = scale.name == "log" and not (upper.fast or upper.smooth or np.isfinite(high))
+        # The function may leave the floats before theta does, as log(1 + theta^2) would.
+        known = middle + (last - middle) * 0.9 ** np.arange(40.0)
+        heights = log_density(np.zeros(40), known)
+        edge = int(np.argmax(np.isfinite(heights)))
+
+        def continued(anchor: Array, d: Array) -> Array:
+            # On the log scale the density goes on, as its tail, where theta has left the floats.
+            logs = log_density(anchor, d)
+            x, end = anchor + d, float(known[edge])
+            far = x > end
+            if not (follows and np.any(far)):
+                return logs
+            beyond = np.where(far, x, end)
+            tail = heights[edge] - upper.rate * (beyond - end) - upper.power * np.log(beyond / end)
+            return np.where(far, tail, logs)
+
         return PriorOnX(
-            log_density,
+            continued,
             low,
             high,
             np.array([middle]),
@@ -752,9 +774,7 @@ class Density(QuantityPrior, ScatterPrior):
             VANISHING
             if np.isfinite(low)
             else _read_tail(log_density, middle, -spread, middle - first),
-            VANISHING
-            if np.isfinite(high)
-            else _read_tail(log_density, middle, spread, last - middle),
+            upper,
             proper=True,
             normalised=False,
         )
