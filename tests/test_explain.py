@@ -13,7 +13,7 @@ import attrs
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.interpolate import CubicHermiteSpline
+from scipy.interpolate import BPoly
 from scipy.special import betaln, erfcx, expit, log_expit, logsumexp, ndtr, ndtri, owens_t
 
 import reliability
@@ -246,15 +246,16 @@ def evaluate(
 def through(
     x: Array, z: Array
 ) -> tuple[Callable[[Array], Array], Callable[[Array], Array], float, float]:
-    """Score and slope of the monotone cubic through quantiles; its median and central sd."""
+    """Score and slope of the monotone quintic through quantiles; its median and central sd."""
     secant = np.diff(z) / np.diff(x)
     slopes = np.empty(len(x))
     slopes[0], slopes[-1] = secant[0], secant[-1]
     h = np.diff(x)
     for i in range(1, len(x) - 1):
         one, two = 2.0 * h[i] + h[i - 1], h[i] + 2.0 * h[i - 1]
-        slopes[i] = (one + two) / (one / secant[i - 1] + two / secant[i])
-    spline = CubicHermiteSpline(x, z, slopes)
+        mean = (one + two) / (one / secant[i - 1] + two / secant[i])
+        slopes[i] = min(mean, 1.2 * secant[i - 1], 1.2 * secant[i])
+    spline = BPoly.from_derivatives(x, np.column_stack([z, slopes, np.zeros(len(x))]))
     derivative = spline.derivative()
 
     def score(at: Array) -> Array:

@@ -352,27 +352,31 @@ class Claim:
 
 
 def slopes(x: Array, z: Array) -> Array:
-    """Monotone slopes: weighted harmonic means inside, secants at the ends."""
+    """Monotone slopes: weighted harmonic means inside, but not too steep; secants at the ends."""
     h, secant = np.diff(x), np.diff(z) / np.diff(x)
     out = np.empty_like(x)
     out[0], out[-1] = secant[0], secant[-1]
     for j in range(1, len(x) - 1):
         w1, w2 = 2 * h[j] + h[j - 1], h[j] + 2 * h[j - 1]
-        out[j] = (w1 + w2) / (w1 / secant[j - 1] + w2 / secant[j])
+        mean = (w1 + w2) / (w1 / secant[j - 1] + w2 / secant[j])
+        out[j] = min(mean, 1.2 * secant[j - 1], 1.2 * secant[j])
     return out
 
 
 def score(knots: Array, u: Array, middle: float) -> tuple[Array, Array]:
-    """Score z and its slope at middle + u: cubic Hermite through knots (x, z, slope)."""
+    """Score z and its slope at middle + u: quintic Hermite, flat second derivative at knots."""
     x, z, m = knots[0] - Long(middle), knots[1], knots[2]
     j = np.searchsorted(x, u, side="right")
     left = np.clip(j - 1, 0, len(x) - 2)
     h = x[left + 1] - x[left]
     t = (u - x[left]) / h
     z0, z1, m0, m1 = z[left], z[left + 1], m[left] * h, m[left + 1] * h
-    a, b = 3 * (z1 - z0) - 2 * m0 - m1, 2 * (z0 - z1) + m0 + m1
-    value = z0 + t * (m0 + t * (a + t * b))
-    rise = (m0 + t * (2 * a + 3 * t * b)) / h
+    t2, t3, t4, t5 = t**2, t**3, t**4, t**5
+    value = z0 + (z1 - z0) * (10 * t3 - 15 * t4 + 6 * t5)
+    value = value + m0 * (t - 6 * t3 + 8 * t4 - 3 * t5) + m1 * (-4 * t3 + 7 * t4 - 3 * t5)
+    rise = 30 * (z1 - z0) * t2 * (1 - t) ** 2
+    rise = rise + m0 * (1 - 18 * t2 + 32 * t3 - 15 * t4) + m1 * (-12 * t2 + 28 * t3 - 15 * t4)
+    rise = rise / h
     value = np.where(j == 0, z[0] + m[0] * (u - x[0]), value)
     value = np.where(j == len(x), z[-1] + m[-1] * (u - x[-1]), value)
     rise = np.where(j == 0, m[0], np.where(j == len(x), m[-1], rise))

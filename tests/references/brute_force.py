@@ -40,6 +40,7 @@ except ImportError:
 Number = Any  # an mpf of mpmath or an mpfr of gmpy2
 Function = Callable[[Number], Number]
 LEVELS = ("0.01", "0.05", "0.5", "0.95", "0.99")
+STEEPEST = 1.2  # slope of a score at a knot over the smaller secant beside it, at the most
 CENTRAL_90 = 1.6448536269514722  # normal quantile of 0.95, as the convention for hulls states it
 
 
@@ -615,7 +616,9 @@ class QuantilesClaim(Claim):
         self.slopes = [secants[0]]
         for h0, h1, d0, d1 in zip(gaps, gaps[1:], secants, secants[1:], strict=False):
             w1, w2 = 2 * h1 + h0, h1 + 2 * h0
-            self.slopes.append((w1 + w2) / (w1 / d0 + w2 / d1))
+            mean = (w1 + w2) / (w1 / d0 + w2 / d1)
+            steepest = self.real.number(STEEPEST)
+            self.slopes.append(min(mean, steepest * d0, steepest * d1))
         self.slopes.append(secants[-1])
         self.m = self.solve(0)
         self.s = (self.solve(1) - self.solve(-1)) / 2
@@ -632,16 +635,17 @@ class QuantilesClaim(Claim):
         i = bisect_right(xs, x) - 1
         h = xs[i + 1] - xs[i]
         t = (x - xs[i]) / h
+        t3, rise = t**3, zs[i + 1] - zs[i]
         value = (
-            zs[i] * (1 + 2 * t) * (1 - t) ** 2
-            + h * slopes[i] * t * (1 - t) ** 2
-            + zs[i + 1] * t * t * (3 - 2 * t)
-            + h * slopes[i + 1] * t * t * (t - 1)
+            zs[i]
+            + rise * t3 * (10 - 15 * t + 6 * t * t)
+            + h * slopes[i] * (t - t3 * (6 - 8 * t + 3 * t * t))
+            - h * slopes[i + 1] * t3 * (4 - 7 * t + 3 * t * t)
         )
         slope = (
-            6 * t * (1 - t) * (zs[i + 1] - zs[i]) / h
-            + slopes[i] * (1 - t) * (1 - 3 * t)
-            + slopes[i + 1] * t * (3 * t - 2)
+            30 * rise / h * t * t * (1 - t) ** 2
+            + slopes[i] * (1 - t * t * (18 - 32 * t + 15 * t * t))
+            - slopes[i + 1] * t * t * (12 - 28 * t + 15 * t * t)
         )
         return value, slope
 

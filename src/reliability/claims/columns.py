@@ -56,7 +56,8 @@ class Knots:
 
     On piece j of a row, from ``left[j]`` to ``left[j + 1]`` (the first piece reaches down to
     minus infinity, the last up to infinity), the standard normal score is
-    ``z = c0 + c1 u + c2 u^2 + c3 u^3`` with ``u = x - origin[j]``. ``left``, ``origin`` and x are
+    ``z = c0 + c1 u + c3 u^3 + c4 u^4 + c5 u^5`` with ``u = x - origin[j]``: its second derivative
+    vanishes at every knot, so that the density has no corners. ``left``, ``origin`` and x are
     distances from the claim's location, so that narrow claims far from zero keep digits. Rows
     with fewer pieces are padded with copies of their last one, starting at infinity.
     """
@@ -65,8 +66,9 @@ class Knots:
     origin: Array
     c0: Array
     c1: Array
-    c2: Array
     c3: Array
+    c4: Array
+    c5: Array
 
 
 @attrs.frozen(eq=False)
@@ -298,9 +300,14 @@ def _bound(statement: AtLeast | AtMost, scale: Scale, unstated_error: float) -> 
     }
 
 
+#: Slope at a knot, in units of the smaller of the secants beside it, at the most: a quintic
+#: whose second derivative vanishes at its ends increases if its end slopes sum to less than 2.5.
+_STEEPEST = 1.2
+
+
 @attrs.frozen(eq=False)
 class _ScoreCurve:
-    """Standard normal score as a monotone cubic of x through stated quantiles."""
+    """Standard normal score as a monotone quintic spline of x through stated quantiles."""
 
     x: Array
     z: Array
@@ -308,20 +315,26 @@ class _ScoreCurve:
 
     @classmethod
     def through(cls, x: Array, z: Array) -> _ScoreCurve:
-        """Monotone slopes: Fritsch & Butland (1984), doi:10.1137/0905021; ends by the secant."""
+        """Monotone slopes: Fritsch & Butland (1984), doi:10.1137/0905021; ends by the secant.
+
+        None is steeper than ``_STEEPEST`` times the smaller secant beside it.
+        """
         width = np.diff(x)
         secant = np.diff(z) / width
         slope = np.empty_like(x)
         slope[0], slope[-1] = secant[0], secant[-1]
         left, right = 2.0 * width[1:] + width[:-1], width[1:] + 2.0 * width[:-1]
-        slope[1:-1] = (left + right) / (left / secant[:-1] + right / secant[1:])
+        mean = (left + right) / (left / secant[:-1] + right / secant[1:])
+        slope[1:-1] = np.minimum(mean, _STEEPEST * np.minimum(secant[:-1], secant[1:]))
         return cls(x, z, slope)
 
     def pieces(self) -> Array:
-        """Rows left, origin, c0..c3, one column per piece, linear pieces at both ends."""
+        """Rows left, origin, c0, c1, c3..c5, one column per piece, linear pieces at both ends."""
         width, secant = np.diff(self.x), np.diff(self.z) / np.diff(self.x)
-        c2 = (3.0 * secant - 2.0 * self.slope[:-1] - self.slope[1:]) / width
-        c3 = (self.slope[:-1] + self.slope[1:] - 2.0 * secant) / width**2
+        rise, bend = secant - self.slope[:-1], self.slope[1:] - self.slope[:-1]
+        c3 = (10.0 * rise - 4.0 * bend) / width**2
+        c4 = (7.0 * bend - 15.0 * rise) / width**3
+        c5 = (6.0 * rise - 3.0 * bend) / width**4
         zero = np.zeros(1)
         return np.vstack(
             [
@@ -329,8 +342,9 @@ class _ScoreCurve:
                 np.concatenate([self.x[:1], self.x]),
                 np.concatenate([self.z[:1], self.z]),
                 np.concatenate([self.slope[:1], self.slope]),
-                np.concatenate([zero, c2, zero]),
                 np.concatenate([zero, c3, zero]),
+                np.concatenate([zero, c4, zero]),
+                np.concatenate([zero, c5, zero]),
             ]
         )
 
@@ -344,13 +358,13 @@ class _ScoreCurve:
         if target >= self.z[-1]:
             return float(self.x[-1]), float((target - self.z[-1]) / self.slope[-1])
         piece = int(np.searchsorted(self.z, target, side="right")) - 1
-        _, origin, c0, c1, c2, c3 = self.pieces()[:, piece + 1]
+        _, origin, c0, c1, c3, c4, c5 = self.pieces()[:, piece + 1]
         low, high = 0.0, float(self.x[piece + 1] - self.x[piece])
         u = 0.5 * (low + high)
         for _ in range(200):
-            error = c0 - target + u * (c1 + u * (c2 + u * c3))
+            error = c0 - target + u * (c1 + u * u * (c3 + u * (c4 + u * c5)))
             low, high = (low, u) if error > 0.0 else (u, high)
-            slope = c1 + u * (2.0 * c2 + 3.0 * u * c3)
+            slope = c1 + u * u * (3.0 * c3 + u * (4.0 * c4 + 5.0 * u * c5))
             step = u - error / slope if slope > 0.0 else low
             new = step if low <= step <= high else 0.5 * (low + high)
             if abs(new - u) <= 1e-16 * abs(high):
@@ -495,7 +509,7 @@ def _check_ratio(rows: Sequence[dict[str, float]], names: Sequence[str]) -> None
 
 def _stack(pieces: list[Array]) -> Knots:
     width = max((piece.shape[1] for piece in pieces), default=0)
-    table = np.zeros((6, len(pieces), width))
+    table = np.zeros((7, len(pieces), width))
     for row, piece in enumerate(pieces):
         count = piece.shape[1]
         table[:, row, :count] = piece

@@ -142,16 +142,17 @@ def quantiles(x: Array, knot_row: NDArray[np.int64], knots: Knots) -> Array:
     ----------
     x : (pairs, nodes) coordinates, as distances from the claim's location
     knot_row : (pairs,) row of each pair in the knots table
-    knots : the table of cubic pieces of z
+    knots : the table of quintic pieces of z
     """
     piece = np.zeros(x.shape, dtype=np.int64)
     for j in range(1, knots.left.shape[1]):
         piece += x >= knots.left[knot_row, j, None]
     at = (knot_row[:, None], piece)
     u = x - knots.origin[at]
-    c1, c2, c3 = knots.c1[at], knots.c2[at], knots.c3[at]
-    z = knots.c0[at] + u * (c1 + u * (c2 + u * c3))
-    slope = c1 + u * (2.0 * c2 + 3.0 * u * c3)
+    c1, c3, c4, c5 = knots.c1[at], knots.c3[at], knots.c4[at], knots.c5[at]
+    square = u * u
+    z = knots.c0[at] + u * (c1 + square * (c3 + u * (c4 + u * c5)))
+    slope = c1 + square * (3.0 * c3 + u * (4.0 * c4 + 5.0 * u * c5))
     # Rounding at a piece's end may leave the slope a hair below its positive limit.
     return np.asarray(-0.5 * z * z - HALF_LOG_2PI + np.log(np.maximum(slope, _TINY)))
 
@@ -556,4 +557,5 @@ def _score(x: Array, knot_row: NDArray[np.int64], knots: Knots) -> Array:
         piece += x >= knots.left[knot_row, j, None]
     at = (knot_row[:, None], piece)
     u = x - knots.origin[at]
-    return knots.c0[at] + u * (knots.c1[at] + u * (knots.c2[at] + u * knots.c3[at]))
+    quintic = knots.c3[at] + u * (knots.c4[at] + u * knots.c5[at])
+    return knots.c0[at] + u * (knots.c1[at] + u * u * quintic)
