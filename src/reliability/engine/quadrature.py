@@ -158,6 +158,8 @@ def refine(
             size = np.abs(weighted) @ WEIGHTS
             whole = segment_sum(panels.quantity, size, quantities)[panels.quantity]
             fails |= _fails(coefficient_error(weighted), size, whole, 10.0 * tolerance, noise)
+        if not fails.any():
+            fails = _beside_narrow(panels, mass > tolerance * total[panels.quantity])
         fails &= panels.splittable()
         enough = halvings == MAX_ROUNDS or panels.count > MAX_PANELS * quantities
         if enough or not fails.any():
@@ -214,6 +216,8 @@ def refine_together(
         total = mass.sum(axis=1)
         error = coefficient_error(values)
         fails = _fails(error, mass, total[:, None], tolerance, noise).any(axis=0)
+        if not fails.any():
+            fails = _beside_narrow(panels, (mass > tolerance * total[:, None]).any(axis=0))
         fails &= panels.splittable()
         if not fails.any() or panels.count > MAX_PANELS:
             break
@@ -228,6 +232,30 @@ def refine_together(
         for k in range(densities)
     ]
     return meshes, every[densities:]
+
+
+#: A panel this many times wider than one beside it that holds something is halved.
+_WIDEST_STEP = 32.0
+
+
+def _beside_narrow(panels: Panels, holds: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Panels so much wider than a neighbour that holds something that no node may see its flank.
+
+    Halving follows a peak to the edge of a panel; where the peak goes on beyond, the panel there
+    must have a node near enough to show it. Log panels of one tail are wide by intent.
+    """
+    order = panels.order()
+    low, high = panels.edges()
+    with np.errstate(over="ignore", invalid="ignore"):
+        width, holds = (high - low)[order], holds[order]
+        quantity, kind = panels.quantity[order], panels.kind[order]
+        beside = (quantity[1:] == quantity[:-1]) & ((kind[1:] != kind[:-1]) | (kind[1:] == 0))
+        wide = np.zeros(panels.count, dtype=bool)
+        wide[1:] |= beside & holds[:-1] & (width[1:] > _WIDEST_STEP * width[:-1])
+        wide[:-1] |= beside & holds[1:] & (width[:-1] > _WIDEST_STEP * width[1:])
+    out = np.zeros(panels.count, dtype=bool)
+    out[order] = wide
+    return out
 
 
 def _scaled(logs: Array, panels: Panels, quantities: int) -> tuple[Array, Array]:
