@@ -81,7 +81,9 @@ class Columns:
     ``direction`` +1 for "at least" and -1 for "at most"; ``knots`` a row of the knots table or
     -1; ``stated_sd`` the sd of the statement as a whole; ``hull_low`` and ``hull_high`` the
     stated numbers' extent. ``reliability`` is nan where it is unknown. ``void`` is the log of a
-    Void's constant density. Rows of one quantity stand together: ``starts[q]:starts[q + 1]``.
+    Void's constant density; ``meeting`` and ``meeting_sd`` say where such a claim, were it sound,
+    and the prior meet (nan where that was not asked). Rows of one quantity stand together:
+    ``starts[q]:starts[q + 1]``.
     """
 
     form: IntArray
@@ -103,6 +105,8 @@ class Columns:
     interest: Array
     share: Array
     void: Array
+    meeting: Array
+    meeting_sd: Array
     starts: IntArray
     knots: Knots
 
@@ -457,6 +461,7 @@ def columns_from_claims(
         row["interest"] = float(source.interest)
         row["share"] = 1.0
         row["void"] = 0.0
+        row["meeting"] = row["meeting_sd"] = np.nan
         rows.append(row)
     _check_ratio(rows, names)
     fields: dict[str, Any] = {

@@ -1,8 +1,9 @@
 """Where the density of a quantity bends or breaks: what its panels must resolve.
 
 A spike that no node sees cannot show in any error test, so every scale of every claim is named
-here: both sides of a two-piece normal, a bound's excess, the outermost stated quantiles, and the
-thin layer that a claim beyond an end of the support leaves inside it.
+here: both sides of a two-piece normal, a bound's excess, the outermost stated quantiles, the
+thin layer that a claim beyond an end of the support leaves inside it, and the place where a claim
+and a prior that conflict meet.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def features(problem: Problem) -> Features:
     add(box | open_bound, location, columns.stated_sd)
     # Beyond its kink a bound falls off over its excess, however small beside the sd.
     add(open_bound, location, columns.excess)
+    add(columns.meeting_sd > 0.0, columns.meeting, columns.meeting_sd)
     through = np.flatnonzero(form == Form.QUANTILES)
     for upper in (False, True):
         edge, mean, slope = _tail_of_quantiles(columns, through, upper=upper)

@@ -240,14 +240,19 @@ def with_void(columns: Columns, setup: Setup, prior: PriorOnX, among: Columns) -
     bias_sd = shared_sd(among, setup)
     of_z = prior if bias_sd == 0.0 else blurred_prior(prior, bias_sd)
     log_mass = 0.0 if of_z.normalised else _log_mass(prior)
-    return columns.with_fields(void=_void(columns, among, setup, prior, of_z) - log_mass)
+    void, meeting, meeting_sd = _void(columns, among, setup, prior, of_z)
+    return columns.with_fields(void=void - log_mass, meeting=meeting, meeting_sd=meeting_sd)
 
 
-def _void(columns: Columns, among: Columns, setup: Setup, prior: PriorOnX, of_z: PriorOnX) -> Array:
+def _void(
+    columns: Columns, among: Columns, setup: Setup, prior: PriorOnX, of_z: PriorOnX
+) -> tuple[Array, Array, Array]:
     """Log of each claim's density under a broad background: what a Void's claim amounts to.
 
     The uniform density itself under ``IntrinsicRange``. Under any other prior it is the
     evidence of the claim alone, were it sound: scatter and shared bias are integrated out.
+    Where that evidence comes from, the claims' posterior may have a peak of its own: far from
+    claim and prior alike, and narrower than both, where these conflict.
 
     Parameters
     ----------
@@ -267,15 +272,22 @@ def _void(columns: Columns, among: Columns, setup: Setup, prior: PriorOnX, of_z:
             f"with Void() and {scatter!r}, which is improper, a doubtful claim has no density "
             "when it says nothing; give a proper prior on the scatter, such as HalfNormal(scale)"
         )
+    meeting, meeting_sd = np.full((2, columns.count), np.nan)
     for row in np.flatnonzero(alone):
-        out[row] = _log_evidence_alone(columns, int(row), among, setup, of_z)
-    return out
+        out[row], found = _evidence_alone(columns, int(row), among, setup, of_z)
+        low, meeting[row], high = found.quantile(_SIDES, _SIDES[::-1])
+        meeting_sd[row] = 0.5 * (high - low)
+    return out, meeting, meeting_sd
 
 
-def _log_evidence_alone(
+#: Probabilities below a normal's mean minus its sd, its mean, and its mean plus its sd.
+_SIDES = np.array([0.16, 0.5, 0.84])
+
+
+def _evidence_alone(
     columns: Columns, row: int, among: Columns, setup: Setup, of_z: PriorOnX
-) -> float:
-    """Log evidence of one claim, as if sound, under the prior of z and of the scatter of all."""
+) -> tuple[float, Distribution]:
+    """Log evidence and posterior of one claim, as if sound, under the priors of z and scatter."""
     one = columns.take(np.array([row])).with_fields(reliability=np.ones(1), share=np.ones(1))
     alone = attrs.evolve(
         setup,
@@ -286,12 +298,14 @@ def _log_evidence_alone(
     )
     exists = existence(one, setup.law, of_z, alone.scatter)
     if is_normal(one, of_z):
-        return normal.solve_normal(normal_problem(one, alone, of_z, exists)).log_normaliser
+        closed = normal.solve_normal(normal_problem(one, alone, of_z, exists))
+        return closed.log_normaliser, closed.distribution
     problem = Problem(
         one, setup.law, of_z, setup.unknown, exists.lower.reach_power, exists.upper.reach_power
     )
     rule = reliability_rule(setup.unknown, np.zeros(0))
-    return solve_mixture(problem, rule, alone.scatter, exists.scatter_power).log_normaliser
+    solution = solve_mixture(problem, rule, alone.scatter, exists.scatter_power)
+    return solution.log_normaliser, solution.distribution
 
 
 class _OfAllClaims(ScatterPrior):
