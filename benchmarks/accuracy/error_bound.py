@@ -60,7 +60,7 @@ def to_x(scale: str, theta: float) -> float:
 def to_theta(scale: str, x: float) -> float:
     if scale == "linear":
         return x
-    return math.exp(x) if scale == "log" else 1.0 / (1.0 + math.exp(-x))
+    return float(np.exp(x)) if scale == "log" else float(1.0 / (1.0 + np.exp(-x)))
 
 
 def digits(rng: np.random.Generator, value: float, most: int = 4) -> float:

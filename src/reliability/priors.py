@@ -543,6 +543,10 @@ class LogUniform(QuantityPrior):
         )
 
 
+#: Log distance from its median up to which a log-normal on the linear scale is followed.
+_FARTHEST_LOG = 150.0
+
+
 @attrs.frozen
 class LogNormal(QuantityPrior, ScatterPrior):
     """Log-normal: the logarithm is normal with mean log(median) and sd sigma.
@@ -580,7 +584,7 @@ class LogNormal(QuantityPrior, ScatterPrior):
         if scale.name == "logit":
             log_mass = float(log_ndtr(-np.log(self.median) / self.sigma))
         factor = float(np.exp(self.sigma))
-        return self._bind(
+        bound = self._bind(
             scale,
             log_density,
             support=(0.0, INFINITY),
@@ -588,6 +592,14 @@ class LogNormal(QuantityPrior, ScatterPrior):
             tails=(VANISHING, Tail(smooth=True) if scale.name == "linear" else Tail(rate=1.0)),
             log_mass=log_mass,
         )
+        if scale.name != "linear":
+            return bound
+        # In theta it bends at every scale; the variance comes from exp(2 sigma^2) medians on.
+        sigma = float(self.sigma)
+        start, stop = -7.0 * sigma, min(2.0 * sigma * sigma + 7.0 * sigma, _FARTHEST_LOG)
+        count = int(np.clip((stop - start) / (1.5 * min(sigma, 1.0)), 4, 40)) + 1
+        places = self.median * np.exp(np.linspace(start, stop, count))
+        return attrs.evolve(bound, location=places, scale=places * min(sigma, 1.0))
 
     def log_scatter(self, tau: Array, stated: StatedVariances) -> Array:  # noqa: ARG002
         """Log density of tau."""
