@@ -332,15 +332,9 @@ def initial_panels(features: Features) -> Panels:
     first = np.searchsorted(quantity, every)
     last = np.searchsorted(quantity, every, side="right") - 1
     edges = _edges(marks, t, first, last)
-    start = marks.anchor[first] + marks.offset[first]
-    stop = marks.anchor[last] + marks.offset[last]
-    width = (marks.anchor[last] - marks.anchor[first]) + (marks.offset[last] - marks.offset[first])
+    ends = marks.take(first), marks.take(last)
     return Panels.join(
-        [
-            _between(edges),
-            _tail(features, start, stop, width, Kind.DOWN),
-            _tail(features, start, stop, width, Kind.UP),
-        ]
+        [_between(edges), _tail(features, *ends, Kind.DOWN), _tail(features, *ends, Kind.UP)]
     )
 
 
@@ -451,26 +445,30 @@ def slowest_decay(power: Array) -> Array:
     return np.asarray(np.maximum(np.where(decays > 0.0, decays, np.inf).min(axis=1), 0.05))
 
 
-def _tail(features: Features, start: Array, stop: Array, width: Array, kind: Kind) -> Panels:
+def _tail(features: Features, start: _Marks, stop: _Marks, kind: Kind) -> Panels:
     """Panels in log distance from the middle of the bulk, out to where nothing is left.
 
     With a tail |x|^-q the mass beyond X is X^-(q-1): 40/(q-1) units of log distance reach
     1e-17 of it, and a little more does so for the moments that exist.
     """
-    middle = 0.5 * start + 0.5 * stop
+    middle = 0.5 * (start.anchor + start.offset) + 0.5 * (stop.anchor + stop.offset)
+    width = (stop.anchor - start.anchor) + (stop.offset - start.offset)
     up = kind is Kind.UP
+    end = stop if up else start
+    # Anchor and offset apart: the tail begins where the bulk ends, to the last digit of a width.
+    from_middle = np.abs((end.anchor - middle) + end.offset)
     open_end = np.isinf(features.high) if up else np.isinf(features.low)
     index = np.flatnonzero(open_end)
     # Where the floats at the middle are coarser than the bulk is wide, only the width is known.
-    distance = np.maximum(stop - middle if up else middle - start, 0.25 * width)[index]
+    distance = np.maximum(from_middle, 0.25 * width)[index]
     power = (features.high_power if up else features.low_power)[index]
     begin = np.log(distance)
     reach = np.minimum(40.0 / slowest_decay(power), FARTHEST)
-    end = np.minimum(begin + reach, LARGEST_LOG)
+    stop_at = np.minimum(begin + reach, LARGEST_LOG)
     # Panels of equal length; about as many as the integrand has e-foldings to show.
     panels = 10
     fraction = np.linspace(0.0, 1.0, panels + 1) ** _TAIL_GROWTH
-    edges = begin[:, None] + (end - begin)[:, None] * fraction
+    edges = begin[:, None] + (stop_at - begin)[:, None] * fraction
     return Panels(
         np.repeat(index, panels),
         np.repeat(middle[index], panels),
