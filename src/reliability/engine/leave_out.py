@@ -378,7 +378,7 @@ def _on_scatter_nodes(
         logs, _ = on_nodes(panels, d)
         return np.asarray((logs - logs.max(axis=(1, 2), keepdims=True)).max(axis=0))
 
-    first, _ = prune(full.mesh.panels, largest)
+    first, _, _ = prune(full.mesh.panels, largest)
     meshes, _ = refine_together(
         first,
         lambda panels: on_nodes(panels, panels.nodes()[0])[0],
@@ -661,7 +661,7 @@ class _Without:
         some = terms(columns, problem.law, rows.panels, rows.d, rows.scatter)
         unknown = np.isnan(columns.reliability)
         shape = (len(rows.d), columns.count, rows.d.shape[1])
-        known, _ = log_mixture(
+        known = log_mixture(
             some.sound.reshape(shape),
             some.unsound.reshape(shape),
             np.where(unknown, 1.0, columns.reliability)[:, None],

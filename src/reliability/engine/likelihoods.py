@@ -18,6 +18,7 @@ from scipy.special import erfcx, exp1, log_ndtr, ndtr, owens_t
 from reliability.claims.columns import Columns, Form, Knots
 
 __all__ = [
+    "BEYOND_ROUNDING",
     "Claims",
     "Scatter",
     "UnsoundKind",
@@ -39,6 +40,8 @@ Array = NDArray[np.float64]
 
 HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
 LOG_2 = np.log(2.0)
+#: exp(-this) added to 1 is rounded off. Exponentials of more are slow, for they underflow.
+BEYOND_ROUNDING = 40.0
 #: Residuals beyond this would overflow when squared; normal densities there are exp(-1e299).
 LARGEST_RESIDUAL = 1e150
 _TINY = np.finfo(np.float64).tiny
@@ -180,7 +183,11 @@ def unsound_standard(residual: Array, law: UnsoundLaw) -> Array:
     w = np.maximum(0.5 * spread * square, _TINY)
     # [exp(-R^2/(2K^2)) - exp(-R^2/2)]/R^2 = exp(-R^2/(2K^2)) (spread/2) (1 - exp(-w))/w
     constant = np.log(0.5 * spread / (1.0 - 1.0 / k)) - HALF_LOG_2PI
-    log_density = np.log(-np.expm1(-w) / w) + constant
+    fall = np.asarray(1.0 - np.exp(-np.minimum(w, BEYOND_ROUNDING)))
+    # Only where w is small does the difference cancel; expm1 is slow.
+    np.negative(np.expm1(-w, out=fall, where=w < 0.5), out=fall, where=w < 0.5)
+    fall /= w
+    log_density = np.log(fall, out=fall) + constant
     if not np.isinf(k):
         return np.asarray(log_density - square * (0.5 / (k * k)))
     if np.max(square, initial=0.0) >= LARGEST_RESIDUAL**2:

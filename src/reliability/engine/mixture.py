@@ -18,6 +18,7 @@ from scipy.special import betaln, roots_jacobi
 
 from reliability.claims.columns import Columns
 from reliability.engine.likelihoods import (
+    BEYOND_ROUNDING,
     Claims,
     Scatter,
     UnsoundLaw,
@@ -140,17 +141,16 @@ def _of_one_form(
     return sound, np.asarray(log_unsound(claims, at, law))
 
 
-def log_mixture(sound: Array, unsound: Array, reliability: Array) -> tuple[Array, Array]:
-    """Log of r S + (1 - r) U, and log odds that the claim is sound.
-
-    ``reliability`` broadcasts against the others.
-    """
+def log_mixture(sound: Array, unsound: Array, reliability: Array) -> Array:
+    """Log of r S + (1 - r) U; ``reliability`` broadcasts against the others."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        left = sound + np.log(reliability)
-        right = unsound + np.log1p(-reliability)
+        left, right = sound + np.log(reliability), unsound + np.log1p(-reliability)
         odds = left - right
-        both = np.maximum(left, right) + np.log1p(np.exp(-np.abs(odds)))
-    return np.where(np.isnan(odds), -np.inf, both), np.nan_to_num(odds, nan=0.0)
+        # Where both are -inf their difference is nan, which fmin leaves out.
+        smaller = np.exp(-np.fmin(np.abs(odds, out=odds), BEYOND_ROUNDING, out=odds), out=odds)
+    smaller += 1.0
+    # Beside the larger of the two, rounding of 1 + smaller is nothing: log1p is slow.
+    return np.asarray(np.maximum(left, right) + np.log(smaller, out=smaller))
 
 
 # ------------------------------------------------------------------ the unknown reliability
@@ -384,7 +384,7 @@ def _log_likelihood_of_block(
     if unknown.all():
         known = np.zeros(d.shape)
     else:
-        log_claim, _ = log_mixture(
+        log_claim = log_mixture(
             some.sound, some.unsound, np.where(unknown, 1.0, reliability)[:, None]
         )
         log_claim = np.where(unknown[:, None], 0.0, log_claim * share[:, None])

@@ -14,11 +14,12 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from reliability.engine.panels import LEGENDRE, WEIGHTS, Panels
+from reliability.engine.panels import LEGENDRE, WEIGHTS, Kind, Panels
 
 __all__ = [
     "Integrand",
     "Mesh",
+    "Segments",
     "coefficient_error",
     "prune",
     "refine",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 #: Accepted size of a panel's last Legendre coefficients, relative to the total.
 TOLERANCE = 1e-12
@@ -78,35 +80,70 @@ class Mesh:
         return self.values * WEIGHTS / self.total[self.panels.quantity][:, None]
 
 
+@attrs.frozen(eq=False)
+class Segments:
+    """Runs of rows that belong together: ``first`` row of each run, and the run of each row."""
+
+    first: IntArray
+    run: IntArray
+
+    @classmethod
+    def of(cls, quantity: IntArray) -> Segments:
+        """Runs of equal entries of a sorted list."""
+        first = np.flatnonzero(np.append(True, quantity[1:] != quantity[:-1])[: len(quantity)])
+        length = np.diff(np.append(first, len(quantity)))
+        return cls(first, np.repeat(np.arange(len(first)), length))
+
+    def sum(self, values: Array) -> Array:
+        """Sum over each run."""
+        return np.asarray(np.add.reduceat(values, self.first, axis=0))
+
+    def max(self, values: Array) -> Array:
+        """Largest of each run."""
+        return np.asarray(np.maximum.reduceat(values, self.first, axis=0))
+
+    def any(self, values: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Whether any of a run is true."""
+        return np.asarray(np.logical_or.reduceat(values, self.first, axis=0))
+
+
 def prune(
     panels: Panels, evaluate: Callable[[Panels, Array], Array]
-) -> tuple[Panels, tuple[float, float]]:
-    """Leave out panels of one quantity on which the density is nothing.
+) -> tuple[Panels, Array, Array]:
+    """Leave out panels on which the density of their quantity is nothing.
 
     Panels are about as wide as the density is smooth, so three points show what a panel
     holds; one is dropped where it and its neighbours hold less than exp(-80) of the largest.
+    A quantity whose density is nothing everywhere is left without panels.
 
     Returns
     -------
-    the panels that are left, and the (anchor, distance) of the point that holds most
+    the panels that are left, in order, and the anchor and distance of the point that holds most,
+    (quantities,) each
     """
     panels = panels.take(panels.order())
     d, slope = panels.at(np.broadcast_to(_PROBES, (panels.count, len(_PROBES))))
     logs = evaluate(panels, d) + slope
+    logs = np.where(np.isnan(logs), -np.inf, logs)
     size = logs.max(axis=1)
-    best = int(np.argmax(size))
-    live = size > size.max() - 80.0
-    live[1:] |= live[:-1].copy()
-    live[:-1] |= live[1:].copy()
-    peak = float(panels.anchor[best]), float(d[best, int(np.argmax(logs[best]))])
-    return panels.take(live), peak
+    segments = Segments.of(panels.quantity)
+    largest = segments.max(size)[segments.run]
+    live = size > largest - 80.0
+    beside = segments.run[1:] == segments.run[:-1]
+    live[1:] |= live[:-1] & beside
+    live[:-1] |= live[1:] & beside
+    # The first of the panels that hold most.
+    rows = np.where(size == largest, np.arange(panels.count), panels.count - 1)
+    best = np.minimum.reduceat(rows, segments.first)
+    node = np.argmax(logs[best], axis=1)
+    return panels.take(live), panels.anchor[best], d[best, node]
 
 
 _PROBES = np.array([-0.8, 0.0, 0.8])
 
 
-def segment_sum(segment: NDArray[np.int64], values: Array, count: int) -> Array:
-    """Sum of the values of each segment 0..count-1."""
+def segment_sum(segment: IntArray, values: Array, count: int) -> Array:
+    """Sum of the values of each segment 0..count-1, in whatever order they come."""
     return np.asarray(np.bincount(segment, values, minlength=count), dtype=np.float64)
 
 
@@ -125,64 +162,94 @@ def refine(
     log_density: LogDensity,
     quantities: int,
     *,
-    tolerance: float = TOLERANCE,
-    noise: float = 0.0,
+    tolerance: float | Array = TOLERANCE,
+    noise: float | Array = 0.0,
     integrands: Sequence[Integrand] = (),
     known: Mesh | None = None,
 ) -> Mesh:
-    """Evaluate a density on panels and halve them until it is resolved everywhere.
+    """Evaluate densities on panels and halve these until they are resolved everywhere.
+
+    Every quantity is refined by itself: what becomes of it does not depend on the others.
 
     Parameters
     ----------
     panels : first panels (ignored where a known mesh is refined further)
     log_density : log of the density on x at the nodes of given panels
-    quantities : number of quantities
-    tolerance : accepted error of a panel relative to its quantity's total
-    noise : relative rounding error of the density; panels are not halved below it
+    quantities : number of quantities; each has a panel
+    tolerance : accepted error of a panel relative to its quantity's total, (quantities,)
+    noise : relative rounding error of the density, (quantities,); no panel is halved below it
     integrands : further factors whose integrals with the density must be resolved
     known : an earlier mesh of the same density
     """
-    if known is None:
-        logs = log_density(panels)
-        factors = [factor(panels) for factor in integrands]
-    else:
-        panels, logs = known.panels, known.log_density
-        factors = [factor(panels) for factor in integrands]
-    slopes = panels.nodes()[1]
-    for halvings in range(MAX_ROUNDS + 1):
-        g = logs + slopes
-        values, top = _scaled(g, panels, quantities)
-        mass = values @ WEIGHTS
-        total = segment_sum(panels.quantity, mass, quantities)
-        error = coefficient_error(values)
-        fails = _fails(error, mass, total[panels.quantity], tolerance, noise)
-        for log_factor, sign in factors:
-            weighted = sign * _scaled(g + log_factor, panels, quantities)[0]
-            size = np.abs(weighted) @ WEIGHTS
-            whole = segment_sum(panels.quantity, size, quantities)[panels.quantity]
-            fails |= _fails(coefficient_error(weighted), size, whole, 10.0 * tolerance, noise)
-        if not fails.any():
-            fails = _beside_narrow(panels, mass > tolerance * total[panels.quantity])
-        fails &= panels.splittable()
-        enough = halvings == MAX_ROUNDS or panels.count > MAX_PANELS * quantities
-        if enough or not fails.any():
-            break
-        halves = panels.take(fails).bisect()
-        keep = ~fails
-        panels = Panels.join([panels.take(keep), halves])
-        logs = np.concatenate([logs[keep], log_density(halves)])
-        slopes = np.concatenate([slopes[keep], halves.nodes()[1]])
-        factors = [
-            (np.concatenate([old[keep], new]), np.concatenate([old_sign[keep], new_sign]))
-            for (old, old_sign), (new, new_sign) in zip(
-                factors, (factor(halves) for factor in integrands), strict=True
-            )
-        ]
+
+    def evaluate(some: Panels) -> Array:
+        return _stacked(log_density(some), some)
+
+    def _stacked(logs: Array, some: Panels) -> Array:
+        if not integrands:
+            return logs[None]
+        factors = [part for factor in integrands for part in factor(some)]
+        return np.stack([logs, *factors])
+
+    panels = panels if known is None else known.panels
     order = panels.order()
-    bound = segment_sum(panels.quantity, error, quantities)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        bound = _MARGIN * bound / total + 2.0 * noise
-    return Mesh(panels.take(order), logs[order], values[order], top, total, bound)
+    panels = panels.take(order)
+    every = evaluate(panels) if known is None else _stacked(known.log_density[order], panels)
+    tolerance = np.broadcast_to(np.asarray(tolerance, dtype=np.float64), (quantities,))
+    noise = np.broadcast_to(np.asarray(noise, dtype=np.float64), (quantities,))
+    resolved: list[Mesh] = []
+    for halvings in range(MAX_ROUNDS + 1):
+        segments = Segments.of(panels.quantity)
+        accepted = tolerance[panels.quantity], noise[panels.quantity]
+        slopes = panels.nodes()[1]
+        values, top, total, error, fails = _judge(every[0] + slopes, segments, *accepted)
+        mass = values @ WEIGHTS
+        for number in range(1, len(every), 2):
+            log_factor, sign = every[number : number + 2]
+            fails |= _factor_fails(every[0] + slopes + log_factor, sign, segments, *accepted)
+        fails = _or_beside(fails, panels, mass > accepted[0] * total[segments.run], segments)
+        fails &= panels.splittable()
+        few = np.diff(np.append(segments.first, panels.count)) <= MAX_PANELS
+        fails &= (few & (halvings < MAX_ROUNDS))[segments.run]
+        busy = segments.any(fails)
+        if not busy.all():
+            done = ~busy
+            rows = done[segments.run]
+            own = panels.quantity[segments.first[done]]
+            bound = segments.sum(error)[done]
+            with np.errstate(invalid="ignore", divide="ignore"):
+                bound = _MARGIN * bound / total[done] + 2.0 * noise[own]
+            resolved.append(
+                Mesh(panels.take(rows), every[0][rows], values[rows], top[done], total[done], bound)
+            )
+            rows = ~rows
+            panels, every, fails = panels.take(rows), every[:, rows], fails[rows]
+        if not panels.count:
+            break
+        panels, every = _halved(panels, every, fails, evaluate)
+    return _gathered(resolved)
+
+
+def _gathered(parts: list[Mesh]) -> Mesh:
+    """Meshes of different quantities as one, in order of quantity."""
+    if len(parts) == 1:
+        return parts[0]
+    panels = Panels.join([part.panels for part in parts])
+    order = np.argsort(panels.quantity, kind="stable")
+    own = np.concatenate([part.panels.quantity[_starts(part)] for part in parts])
+    by_quantity = np.argsort(own)
+    return Mesh(
+        panels.take(order),
+        np.concatenate([part.log_density for part in parts])[order],
+        np.concatenate([part.values for part in parts])[order],
+        np.concatenate([part.log_top for part in parts])[by_quantity],
+        np.concatenate([part.total for part in parts])[by_quantity],
+        np.concatenate([part.error for part in parts])[by_quantity],
+    )
+
+
+def _starts(mesh: Mesh) -> IntArray:
+    return Segments.of(mesh.panels.quantity).first
 
 
 def refine_together(
@@ -208,72 +275,118 @@ def refine_together(
     -------
     one mesh per density, on the same panels, and the other functions at the nodes
     """
+    panels = panels.take(panels.order())
     every = evaluate(panels)
+    segments = Segments.of(panels.quantity)
     for _ in range(MAX_ROUNDS):
-        logs = every[:densities] + panels.nodes()[1]
-        top = logs.max(axis=(1, 2))
-        with np.errstate(under="ignore", invalid="ignore"):
-            values = np.exp(logs - top[:, None, None])
-        values[np.isnan(values)] = 0.0
-        mass = values @ WEIGHTS
-        total = mass.sum(axis=1)
-        error = coefficient_error(values)
-        fails = _fails(error, mass, total[:, None], tolerance, noise).any(axis=0)
-        if not fails.any():
-            fails = _beside_narrow(panels, (mass > tolerance * total[:, None]).any(axis=0))
-        fails &= panels.splittable()
+        segments = Segments.of(panels.quantity)
+        slopes = panels.nodes()[1]
+        judged = [_judge(logs + slopes, segments, tolerance, noise) for logs in every[:densities]]
+        fails = np.any([each[-1] for each in judged], axis=0)
+        holds = np.any([v @ WEIGHTS > tolerance * t[0] for v, _, t, _, _ in judged], axis=0)
+        fails = _or_beside(fails, panels, holds, segments) & panels.splittable()
         if not fails.any() or panels.count > MAX_PANELS:
             break
-        halves = panels.take(fails).bisect()
-        panels = Panels.join([panels.take(~fails), halves])
-        every = np.concatenate([every[:, ~fails], evaluate(halves)], axis=1)
-    order = panels.order()
-    panels, every, values = panels.take(order), every[:, order], values[:, order]
-    bound = _MARGIN * error.sum(axis=1) / total + 2.0 * noise
+        panels, every = _halved(panels, every, fails, evaluate)
     meshes = [
-        Mesh(panels, every[k], values[k], top[k : k + 1], total[k : k + 1], bound[k : k + 1])
-        for k in range(densities)
+        Mesh(panels, logs, v, top, total, _MARGIN * error.sum() / total + 2.0 * noise)
+        for logs, (v, top, total, error, _) in zip(every, judged, strict=False)
     ]
     return meshes, every[densities:]
+
+
+def _judge(
+    logs: Array, segments: Segments, tolerance: float | Array, noise: float | Array
+) -> tuple[Array, Array, Array, Array, NDArray[np.bool_]]:
+    """Values, log of their unit, total, error and which panels fail, of a density.
+
+    Parameters
+    ----------
+    logs : (panels, ORDER) log of the density times dd/dt
+    segments : panels of each quantity
+    tolerance, noise : accepted error and rounding, of all panels or of each
+    """
+    values, top = _scaled(logs, segments)
+    mass = values @ WEIGHTS
+    total = segments.sum(mass)
+    error = coefficient_error(values)
+    fails = _fails(error, mass, total[segments.run], tolerance, noise)
+    return values, top, total, error, fails
+
+
+def _factor_fails(
+    logs: Array, sign: Array, segments: Segments, tolerance: Array, noise: Array
+) -> NDArray[np.bool_]:
+    """Panels on which the density times a factor is not resolved."""
+    weighted = sign * _scaled(logs, segments)[0]
+    size = np.abs(weighted) @ WEIGHTS
+    whole = segments.sum(size)[segments.run]
+    return _fails(coefficient_error(weighted), size, whole, 10.0 * tolerance, noise)
+
+
+def _halved(
+    panels: Panels, every: Array, fails: NDArray[np.bool_], evaluate: LogDensity
+) -> tuple[Panels, Array]:
+    """Panels in order with those that fail halved, and functions at their nodes."""
+    place = np.repeat(np.arange(panels.count), 1 + fails)
+    again = np.append(False, place[1:] == place[:-1])
+    new = fails[place]
+    halves = panels.take(place)
+    middle = 0.5 * (halves.low + halves.high)
+    # Downwards a panel's variable runs against x: its upper half comes first.
+    upper = again != (halves.kind == Kind.DOWN)
+    halves = attrs.evolve(
+        halves,
+        low=np.where(new & upper, middle, halves.low),
+        high=np.where(new & ~upper, middle, halves.high),
+    )
+    values = every[:, place]
+    values[:, new] = evaluate(halves.take(new))
+    return halves, values
 
 
 #: A panel this many times wider than one beside it that holds something is halved.
 _WIDEST_STEP = 32.0
 
 
-def _beside_narrow(panels: Panels, holds: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Panels so much wider than a neighbour that holds something that no node may see its flank.
+def _or_beside(
+    fails: NDArray[np.bool_], panels: Panels, holds: NDArray[np.bool_], segments: Segments
+) -> NDArray[np.bool_]:
+    """Panels that fail, or, of quantities none of whose panels does, those beside narrow ones.
 
     Halving follows a peak to the edge of a panel; where the peak goes on beyond, the panel there
-    must have a node near enough to show it. Log panels of one tail are wide by intent.
+    must have a node near enough to show it: one so much wider than a neighbour that holds
+    something that no node may see its flank is halved. Log panels of one tail are wide by intent.
     """
-    order = panels.order()
-    low, high = panels.edges()
+    rows = np.flatnonzero(~segments.any(fails)[segments.run])
+    if not len(rows):
+        return fails
+    some = panels.take(rows) if len(rows) < panels.count else panels
+    low, high = some.edges()
+    quantity, kind, holds = some.quantity, some.kind, holds[rows]
     with np.errstate(over="ignore", invalid="ignore"):
-        width, holds = (high - low)[order], holds[order]
-        quantity, kind = panels.quantity[order], panels.kind[order]
+        width = high - low
         beside = (quantity[1:] == quantity[:-1]) & ((kind[1:] != kind[:-1]) | (kind[1:] == 0))
-        wide = np.zeros(panels.count, dtype=bool)
+        wide = np.zeros(some.count, dtype=bool)
         wide[1:] |= beside & holds[:-1] & (width[1:] > _WIDEST_STEP * width[:-1])
         wide[:-1] |= beside & holds[1:] & (width[:-1] > _WIDEST_STEP * width[1:])
-    out = np.zeros(panels.count, dtype=bool)
-    out[order] = wide
+    out = fails.copy()
+    out[rows] = wide
     return out
 
 
-def _scaled(logs: Array, panels: Panels, quantities: int) -> tuple[Array, Array]:
+def _scaled(logs: Array, segments: Segments) -> tuple[Array, Array]:
     """Exponentials of logs minus each quantity's largest, and that largest."""
     # Beyond this, rounding of the exponents has eaten every digit of what is left.
     logs = np.where(np.abs(logs) < 1e15, logs, -np.inf)
-    top = np.full(quantities, -np.inf)
-    np.maximum.at(top, panels.quantity, logs.max(axis=1))
+    top = segments.max(logs.max(axis=1))
     with np.errstate(under="ignore", invalid="ignore"):
-        values = np.exp(logs - top[panels.quantity][:, None])
+        values = np.exp(logs - top[segments.run][:, None])
     values[np.isnan(values)] = 0.0
     return values, top
 
 
 def _fails(
-    error: Array, mass: Array, total: Array, tolerance: float, noise: float
+    error: Array, mass: Array, total: Array, tolerance: float | Array, noise: float | Array
 ) -> NDArray[np.bool_]:
-    return (error > tolerance * total) & (error > 4.0 * noise * mass)
+    return np.asarray((error > tolerance * total) & (error > 4.0 * noise * mass))

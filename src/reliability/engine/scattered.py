@@ -273,7 +273,8 @@ def solve_mixture(
     first = initial_panels(features(problem))
     if scatter_prior is None:
         density = Density(problem, rule, None)
-        first, peak = prune(first, lambda some, d: density(some.anchor[:, None], d))
+        first, peak_anchor, peak_d = prune(first, lambda some, d: density(some.anchor[:, None], d))
+        peak = float(peak_anchor[0]), float(peak_d[0])
         if not first.count:
             raise NumericalError(_EXCLUDED)
         mesh = refine(first, _on_panels(density), 1, noise=rounding(problem, peak))
@@ -336,9 +337,7 @@ def rounding(problem: Problem, peak: tuple[float, float]) -> float:
     anchor, d = np.array([[peak[0]]]), np.array([[peak[1]]])
     some = terms(columns, problem.law, _at(anchor), d, NO_SCATTER)
     reliability = columns.reliability[some.row][:, None]
-    logs, _ = log_mixture(
-        some.sound, some.unsound, np.where(np.isnan(reliability), 0.5, reliability)
-    )
+    logs = log_mixture(some.sound, some.unsound, np.where(np.isnan(reliability), 0.5, reliability))
     size = np.abs(logs[:, 0]) * columns.share[some.row]
     return float(2.5e-16 * (8.0 + 2.0 * columns.count + size.sum()))
 
