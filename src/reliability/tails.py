@@ -7,7 +7,10 @@ factor that falls faster than every exponential (a normal, or the end of a bound
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
+import numpy as np
 
 __all__ = ["CONSTANT", "VANISHING", "Tail"]
 
@@ -19,66 +22,52 @@ class Tail:
     """Decay of a density towards one end of x: ``|x|^-power exp(-rate |x|)``, or faster.
 
     ``fast`` marks a decay beyond every exponential; ``smooth`` one beyond every power but
-    slower than every exponential (such as exp(-|x|^(2/3))).
+    slower than every exponential (such as exp(-|x|^(2/3))). All may be arrays, one entry per
+    density; so are the answers then.
     """
 
-    power: float = 0.0
-    rate: float = 0.0
-    fast: bool = False
-    smooth: bool = False
+    power: Any = 0.0
+    rate: Any = 0.0
+    fast: Any = False
+    smooth: Any = False
 
     def times(self, other: Tail) -> Tail:
         """Tail of a product."""
         return Tail(
             self.power + other.power,
             self.rate + other.rate,
-            self.fast or other.fast,
-            self.smooth or other.smooth,
+            self.fast | other.fast,
+            self.smooth | other.smooth,
         )
 
-    def tempered(self, share: float) -> Tail:
-        """Tail of a power of the density."""
-        return Tail(self.power * share, self.rate * share, self.fast, self.smooth)
-
-    def slowest(self, other: Tail) -> Tail:
-        """Tail of a sum: the slower of two."""
-        return self if self._order() <= other._order() else other
-
-    def _order(self) -> tuple[float, ...]:
-        if self.fast:
-            return (3.0, 0.0, 0.0)
-        if self.rate > 0.0:
-            return (2.0, self.rate, self.power)
-        if self.smooth:
-            return (1.0, 0.0, self.power)
-        return (0.0, 0.0, self.power)
+    def of(self, density: int) -> Tail:
+        """Tail of one of several densities."""
+        fields = attrs.astuple(self, recurse=False)
+        return Tail(*(field.item(density) if np.ndim(field) else field for field in fields))
 
     @property
-    def effective_power(self) -> float:
+    def effective_power(self) -> Any:
         """The exponent q, infinite where the tail falls faster than every power."""
-        return INFINITY if self.fast or self.rate > 0.0 or self.smooth else self.power
+        quick = self.fast | (self.rate > 0.0) | self.smooth
+        return np.where(quick, INFINITY, self.power)[()]
 
     @property
-    def reach_power(self) -> float:
+    def reach_power(self) -> Any:
         """The power that quadrature must follow: that of a moment at an exponential's limit.
 
         Times exp(rate |x|) an exponential tail leaves its power alone.
         """
-        if self.fast or self.rate == 0.0 or self.power <= 1.0:
-            return self.effective_power
-        return self.power
+        plain = self.fast | (self.rate == 0.0) | (self.power <= 1.0)
+        return np.where(plain, self.effective_power, self.power)[()]
 
-    def integrable(self, order: float = 0.0) -> bool:
+    def integrable(self, order: float = 0.0) -> Any:
         """Whether ``|x|^order`` times the density has a finite integral."""
         return self.effective_power > order + 1.0
 
-    def integrable_exponential(self, order: float) -> bool:
+    def integrable_exponential(self, order: float) -> Any:
         """Whether ``exp(order |x|)`` times the density has a finite integral."""
-        if self.fast:
-            return True
-        if self.rate > order:
-            return True
-        return self.rate == order and self.power > 1.0
+        at_limit = (self.rate == order) & (self.power > 1.0)
+        return self.fast | (self.rate > order) | at_limit
 
 
 CONSTANT = Tail()

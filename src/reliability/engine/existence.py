@@ -9,6 +9,8 @@ exp(-sqrt(G) |x|/c), beside the exponentials of bounds.
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import numpy as np
 from numpy.typing import NDArray
@@ -20,46 +22,59 @@ from reliability.priors import PriorOnX, ScatterPrior
 from reliability.scales import Scale
 from reliability.tails import Tail
 
-__all__ = ["Existence", "existence"]
+__all__ = ["Existence", "existence", "existences"]
 
 Array = NDArray[np.float64]
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Existence:
-    """Tails of the posterior on x, and of the scatter's posterior.
+    """Tails of the posterior on x, and of the scatter's posterior: of one quantity or of many.
 
-    ``upper_ways`` are the exponential rates of the upper tail and the information of its
-    normals, for every choice of sound and unsound claims that may be the slowest. Where no
-    posterior exists ``proper`` is false, for ``reason``.
+    Of many, all but ``scatter_scale`` have one entry per quantity. ``ways`` are the exponential
+    rates of the upper tail and the information of its normals, (quantities, ways) each, for every
+    choice of sound and unsound claims that may be the slowest. Where no posterior exists
+    ``proper`` is false, for ``reason``.
     """
 
     lower: Tail
     upper: Tail
-    scatter_power: float
+    scatter_power: Any
     scatter_scale: float
-    upper_ways: tuple[tuple[float, float], ...]
-    proper: bool
-    reason: str = ""
+    ways: tuple[Array, Array]
+    proper: Any
+    reason: Any
+
+    def of(self, quantity: int) -> Existence:
+        """What is known of one of many quantities."""
+        return Existence(
+            self.lower.of(quantity),
+            self.upper.of(quantity),
+            float(self.scatter_power[quantity]),
+            self.scatter_scale,
+            (self.ways[0][quantity], self.ways[1][quantity]),
+            bool(self.proper[quantity]),
+            self.reason[quantity],
+        )
 
     @property
-    def beyond_floats(self) -> float:
+    def beyond_floats(self) -> Any:
         """Bound on the probability that lies beyond the largest floats, which no node sees."""
-        x_decay = min(self.lower.effective_power, self.upper.effective_power) - 1.0
-        scatter_decay = self.scatter_power - 1.0
+        powers = np.minimum(self.lower.effective_power, self.upper.effective_power)
         reach, scatter_reach = 0.9 * FARTHEST, 0.9 * LARGEST_LOG_SCATTER
-        return float(np.exp(-x_decay * reach) + np.exp(-scatter_decay * scatter_reach))
+        beyond = np.exp(-(powers - 1.0) * reach)
+        return beyond + np.exp(-(self.scatter_power - 1.0) * scatter_reach)
 
-    def moment(self, scale: Scale, order: int) -> bool:
+    def moment(self, scale: Scale, order: int) -> Any:
         """Whether the quantity's moment of this order exists."""
         if scale.name == "linear":
-            return self.lower.integrable(order) and self.upper.integrable(order)
+            return self.lower.integrable(order) & self.upper.integrable(order)
         if scale.name == "log":
             return self.upper.integrable_exponential(order)
-        return True
+        return np.ones(np.shape(self.proper), dtype=bool)[()]
 
     def predictive_moment(self, scale: Scale, order: int) -> bool:
-        """Whether the moment of x plus a normal of sd tau exists.
+        """Whether the moment of one quantity's x plus a normal of sd tau exists.
 
         On the log scale, with claims of total information G at a scatter tau, and exponential
         factors of total rate rho, the mean of exp(j (x + tau z)) is that of
@@ -76,37 +91,38 @@ class Existence:
             return False
         of_x = [
             0.0 if self.upper.fast or rate >= order else (order - rate) ** 2 / information
-            for rate, information in self.upper_ways
+            for rate, information in zip(*self.ways, strict=True)
         ]
-        return (order**2 + max(of_x)) * self.scatter_scale**2 < 1.0
+        return bool((order**2 + max(of_x)) * self.scatter_scale**2 < 1.0)
 
     def scatter_moment(self, order: int) -> bool:
-        """Whether the scatter's moment of this order exists."""
-        return self.scatter_power > order + 1.0
+        """Whether the moment of one quantity's scatter exists."""
+        return bool(self.scatter_power > order + 1.0)
 
 
 @attrs.frozen(eq=False)
 class _Side:
     """What the claims do towards one end of x.
 
-    ``power`` is that of the claims with algebraic tails. The others fall exponentially or like
-    a normal, some in either way according to whether they are sound: ``rate`` and ``gaussian``
-    (the information of the normals, in units of the scatter's) have one entry per way that may
-    be the slowest, from all such claims unsound to all of them sound.
+    ``power`` is that of the claims with algebraic tails, (quantities,). The others fall
+    exponentially or like a normal, some in either way according to whether they are sound:
+    ``rate`` and ``gaussian`` (the information of the normals, in units of the scatter's),
+    (quantities, ways), have one entry per way that may be the slowest, from all such claims
+    unsound to all of them sound.
     """
 
-    power: float
+    power: Array
     rate: Array
     gaussian: Array
 
     @property
-    def normal(self) -> bool:
+    def normal(self) -> NDArray[np.bool_]:
         """Whether there is a normal tail that a scatter can stretch."""
-        return bool(self.gaussian[0] > 0.0)
+        return np.asarray(self.gaussian[:, 0] > 0.0)
 
     def fixed(self) -> Tail:
         """Tail at a fixed scatter: an exponential is slower than a normal."""
-        return Tail(self.power, float(self.rate[-1]), fast=bool(self.gaussian[-1] > 0.0))
+        return Tail(self.power, self.rate[:, -1], self.gaussian[:, -1] > 0.0, smooth=False)
 
 
 def _information(
@@ -171,15 +187,39 @@ def _side(columns: Columns, law: UnsoundLaw, *, upper: bool) -> _Side:
     information = share * _information(columns, law, excluded, upper=upper)
     rate = share * np.where(by_sound, sound_rate, 0.0)
     # Of all ways to choose, the slowest under rate + mu * information for some mu.
-    order = np.flatnonzero(either)
-    order = order[np.argsort(rate[order] / information[order])]
     fixed = ~(fast | either)
+    more_rate, less_information = _ways(columns, either, rate, information)
     return _Side(
-        float(np.sum(np.where(fixed, share * power, 0.0))),
-        np.sum(rate[fixed]) + np.concatenate([[0.0], np.cumsum(rate[order])]),
-        np.sum(information[fast])
-        + np.concatenate([np.cumsum(information[order][::-1])[::-1], [0.0]]),
+        _total(columns, np.where(fixed, share * power, 0.0)),
+        _total(columns, np.where(fixed, rate, 0.0))[:, None] + more_rate,
+        _total(columns, np.where(fast, information, 0.0))[:, None] + less_information,
     )
+
+
+def _total(columns: Columns, values: Array) -> Array:
+    """Sum over the claims of each quantity."""
+    return np.asarray(np.add.reduceat(values, columns.starts[:-1]))
+
+
+def _ways(
+    columns: Columns, either: NDArray[np.bool_], rate: Array, information: Array
+) -> tuple[Array, Array]:
+    """Rates and information of claims that fall in either way, from all unsound to all sound.
+
+    (quantities, ways) each; a quantity with fewer of them repeats its last way.
+    """
+    quantities = columns.quantities
+    rows = np.flatnonzero(either)
+    owner = columns.quantity[rows]
+    order = np.lexsort((rate[rows] / information[rows], owner))
+    rows, owner = rows[order], owner[order]
+    count = np.bincount(owner, minlength=quantities)
+    place = np.arange(len(rows)) - np.repeat(np.cumsum(count) - count, count)
+    most = int(count.max(initial=0))
+    rates, left = np.zeros((2, quantities, most + 1))
+    rates[owner, place + 1] = rate[rows]
+    left[owner, place] = information[rows]
+    return np.cumsum(rates, axis=1), np.cumsum(left[:, ::-1], axis=1)[:, ::-1]
 
 
 def existence(
@@ -189,60 +229,80 @@ def existence(
     scatter: ScatterPrior | None,
 ) -> Existence:
     """Tails of the posterior of one quantity, or the reason why there is none."""
+    return existences(columns, law, prior, scatter).of(0)
+
+
+def existences(
+    columns: Columns,
+    law: UnsoundLaw,
+    prior: PriorOnX,
+    scatter: ScatterPrior | None,
+) -> Existence:
+    """Tails of the posteriors of many quantities, or the reasons why there are none."""
     sides = {upper: _side(columns, law, upper=upper) for upper in (False, True)}
     void = (columns.reliability != 1.0) & (law.kind is UnsoundKind.VOID)
     spread_out = (columns.form != Form.BOUND) & ~void
-    total = float(columns.share[spread_out].sum())
+    total = _total(columns, np.where(spread_out, columns.share, 0.0))
     power = np.inf if scatter is None else scatter.power
     scale = 0.0 if scatter is None else scatter.gaussian_scale
 
     def likelihood_tail(side: _Side) -> Tail:
         # The normals' slowest tail, with what they leave of the exponentials.
-        rate = float(side.rate[0])
+        rate = side.rate[:, 0]
         if np.isfinite(power):
             scaling = total + power - 1.0
-            return Tail(scaling if side.normal else min(side.power, scaling), rate)
+            slower = np.where(side.normal, scaling, np.minimum(side.power, scaling))
+            return Tail(slower, rate, np.zeros(len(rate), dtype=bool), smooth=False)
         # No scatter, or a bounded one, stretches nothing without limit.
-        if scale == 0.0 or not side.normal:
-            return side.fixed()
+        fixed = side.fixed()
+        if scale == 0.0:
+            return fixed
+        plain = ~side.normal
+        stretched = rate
         if np.isfinite(scale):
-            return Tail(rate=float(np.min(side.rate + np.sqrt(side.gaussian) / scale)))
-        return Tail(rate=rate, smooth=True)
+            stretched = np.min(side.rate + np.sqrt(side.gaussian) / scale, axis=1)
+        return Tail(
+            np.where(plain, fixed.power, 0.0),
+            np.where(plain, fixed.rate, stretched),
+            plain & fixed.fast,
+            ~plain & bool(np.isinf(scale)),
+        )
 
     lower = likelihood_tail(sides[False]).times(prior.lower_tail)
     upper = likelihood_tail(sides[True]).times(prior.upper_tail)
-    bounded = prior.proper or (lower.rate > 0.0 and upper.rate > 0.0)
-    scatter_power = power + total - (0.0 if bounded else 1.0)
-    reason = ""
-    if scatter is not None and not scatter_power > 1.0:
-        reason = (
-            f"{columns.count} claim{'s' if columns.count != 1 else ''} cannot determine the "
-            f"scatter under the prior {scatter!r}"
-            + ("" if prior.proper else " together with a flat prior on the quantity")
-            + "; give a proper prior on the scatter, such as HalfNormal(scale) or "
-            "HalfCauchy(scale)"
-        )
-    elif not (lower.integrable() and upper.integrable()):
-        ends = [
-            name for name, tail in (("below", lower), ("above", upper)) if not tail.integrable()
-        ]
-        reason = (
-            f"nothing bounds the quantity from {' or from '.join(ends)}: the claims"
-            + (" (every one of which may be unsound)" if _all_doubtful(columns) else "")
-            + " and the prior together have no finite integral; give a proper prior, such as "
-            "prior=Normal(mean, sd), LogNormal(median, sigma) or Uniform(low, high)"
-        )
-    ways = zip(sides[True].rate + prior.upper_tail.rate, sides[True].gaussian, strict=True)
-    return Existence(
-        lower,
-        upper,
-        scatter_power,
-        scale,
-        tuple((float(rate), float(gaussian)) for rate, gaussian in ways),
-        not reason,
-        reason,
+    bounded = prior.proper | ((lower.rate > 0.0) & (upper.rate > 0.0))
+    scatter_power = power + total - np.where(bounded, 0.0, 1.0)
+    # Without a scatter there is nothing to determine.
+    undetermined = ~(scatter_power > 1.0) & (scatter is not None)
+    open_below, open_above = ~lower.integrable(), ~upper.integrable()
+    proper = ~(undetermined | open_below | open_above)
+    reasons: list[str] = [""] * columns.quantities
+    for q in np.flatnonzero(~proper).tolist():
+        rows = slice(columns.starts[q], columns.starts[q + 1])
+        if undetermined[q]:
+            reasons[q] = _undetermined(len(columns.form[rows]), prior, scatter)
+        else:
+            doubtful = bool(np.all(columns.reliability[rows] != 1.0))
+            reasons[q] = _unbounded(bool(open_below[q]), bool(open_above[q]), doubtful)
+    ways = sides[True].rate + prior.upper_tail.rate, sides[True].gaussian
+    return Existence(lower, upper, scatter_power, scale, ways, proper, reasons)
+
+
+def _undetermined(count: int, prior: PriorOnX, scatter: ScatterPrior | None) -> str:
+    return (
+        f"{count} claim{'s' if count != 1 else ''} cannot determine the "
+        f"scatter under the prior {scatter!r}"
+        + ("" if prior.proper else " together with a flat prior on the quantity")
+        + "; give a proper prior on the scatter, such as HalfNormal(scale) or "
+        "HalfCauchy(scale)"
     )
 
 
-def _all_doubtful(columns: Columns) -> bool:
-    return bool(np.all(columns.reliability != 1.0))
+def _unbounded(below: bool, above: bool, doubtful: bool) -> str:
+    ends = [name for name, is_open in (("below", below), ("above", above)) if is_open]
+    return (
+        f"nothing bounds the quantity from {' or from '.join(ends)}: the claims"
+        + (" (every one of which may be unsound)" if doubtful else "")
+        + " and the prior together have no finite integral; give a proper prior, such as "
+        "prior=Normal(mean, sd), LogNormal(median, sigma) or Uniform(low, high)"
+    )
