@@ -81,7 +81,7 @@ class Scale:
             return x
         return np.asarray(-np.abs(x) - 2.0 * np.log1p(np.exp(-np.abs(x))))
 
-    def log_deviation(self, shift: ArrayLike, origin: float) -> tuple[Array, Array]:
+    def log_deviation(self, shift: ArrayLike, origin: float | Array) -> tuple[Array, Array]:
         """Log size and sign of theta(origin + shift) - theta(origin).
 
         Small shifts do not cancel and large ones do not overflow.

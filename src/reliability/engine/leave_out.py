@@ -13,13 +13,7 @@ from numpy.typing import NDArray
 
 from reliability.claims.columns import Form
 from reliability.engine import normal
-from reliability.engine.density import (
-    Distribution,
-    NormalMixture,
-    PanelDensity,
-    medians,
-    quantiles_of_mixtures,
-)
+from reliability.engine.density import Distribution, PanelDensity, medians
 from reliability.engine.existence import Existence, existence
 from reliability.engine.explain import claim_distribution, paired
 from reliability.engine.features import features
@@ -32,6 +26,7 @@ from reliability.engine.mixture import (
     terms,
     unknown_log_products,
 )
+from reliability.engine.normal_mixtures import NormalMixture, quantiles_of_mixtures
 from reliability.engine.panels import (
     LEGENDRE,
     ORDER,

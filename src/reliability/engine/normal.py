@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from reliability.engine.density import NormalMixture, PanelDensity
+from reliability.engine.density import PanelDensity
+from reliability.engine.normal_mixtures import NormalMixture
 from reliability.engine.panels import Panels, scatter_panels
 from reliability.engine.quadrature import Mesh, refine
 from reliability.priors import ScatterPrior, StatedVariances

@@ -9,6 +9,7 @@ a panel, so the bound holds for quantiles as well as for integrals.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import attrs
 import numpy as np
@@ -74,13 +75,28 @@ class Mesh:
         """Log of the integral, per quantity."""
         return np.log(self.total) + self.log_top
 
+    def take(self, quantities: IntArray) -> Mesh:
+        """The panels of some quantities, given in increasing order and numbered anew."""
+        number = np.full(len(self.total), -1)
+        number[quantities] = np.arange(len(quantities))
+        number = number[self.panels.quantity]
+        rows = np.flatnonzero(number >= 0)
+        return Mesh(
+            attrs.evolve(self.panels.take(rows), quantity=number[rows]),
+            self.log_density[rows],
+            self.values[rows],
+            self.log_top[quantities],
+            self.total[quantities],
+            self.error[quantities],
+        )
+
     @property
     def node_mass(self) -> Array:
         """Probability that each node stands for: (panels, ORDER), sums to 1 per quantity."""
         return self.values * WEIGHTS / self.total[self.panels.quantity][:, None]
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, slots=False)
 class Segments:
     """Runs of rows that belong together: ``first`` row of each run, and the run of each row."""
 
@@ -101,6 +117,38 @@ class Segments:
     def max(self, values: Array) -> Array:
         """Largest of each run."""
         return np.asarray(np.maximum.reduceat(values, self.first, axis=0))
+
+    @cached_property
+    def _place(self) -> tuple[IntArray, IntArray]:
+        """Row and column of each entry in a table of one row per run."""
+        return self.run, np.arange(len(self.run)) - self.first[self.run]
+
+    def _table(self, values: Array, fill: float) -> Array:
+        longest = int(self._place[1].max(initial=0)) + 1
+        table = np.full((len(self.first), longest), fill)
+        table[self._place] = values
+        return table
+
+    def before(self, values: Array) -> Array:
+        """Sum of the earlier entries of the same run."""
+        table = np.zeros((len(self.first), int(self._place[1].max(initial=0)) + 2))
+        table[self._place[0], self._place[1] + 1] = values
+        return np.asarray(np.cumsum(table, axis=1)[self._place])
+
+    def after(self, values: Array) -> Array:
+        """Sum of the later entries of the same run."""
+        table = self._table(values, 0.0)
+        later = np.zeros_like(table)
+        later[:, :-1] = np.cumsum(table[:, :0:-1], axis=1)[:, ::-1]
+        return np.asarray(later[self._place])
+
+    def count_at_most(self, values: Array, run: IntArray, limit: Array) -> IntArray:
+        """How many entries of given runs are at most given limits; entries of a run are sorted."""
+        if len(self.first) == 1:
+            if len(values) > 1 and values[0] > values[-1]:
+                return len(values) - np.searchsorted(-values, -limit, side="left")
+            return np.searchsorted(values, limit, side="right")
+        return np.asarray((self._table(values, np.inf)[run] <= limit[:, None]).sum(axis=1))
 
     def any(self, values: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Whether any of a run is true."""
