@@ -42,6 +42,7 @@ __all__ = [
     "OverallJeffreys",
     "Pareto",
     "PriorOnX",
+    "PriorsOnX",
     "QuantityPrior",
     "Rayleigh",
     "ScatterPrior",
@@ -54,6 +55,8 @@ __all__ = [
 
 Array = NDArray[np.float64]
 INFINITY = float("inf")
+#: Why an ``IntrinsicRange`` cannot be made.
+NO_RANGE = "IntrinsicRange: the claims span no range on x; give a proper prior instead"
 LOG_2PI = float(np.log(2.0 * np.pi))
 
 
@@ -131,6 +134,51 @@ def _rebuild(prior: QuantityPrior, scale: Scale, hull: tuple[float, float] | Non
     return prior.on(scale, hull)
 
 
+@attrs.frozen(eq=False)
+class PriorsOnX:
+    """Priors of many quantities on x: one that all share, or uniform ones with limits of their own.
+
+    ``low`` and ``high`` are (quantities,), ``location`` and ``scale`` (quantities, bends);
+    ``heights`` the logs of the uniform ones' densities, or None.
+    """
+
+    shared: PriorOnX
+    low: Array
+    high: Array
+    location: Array
+    scale: Array
+    heights: Array | None = None
+
+    @classmethod
+    def common(cls, prior: PriorOnX, quantities: int) -> PriorsOnX:
+        """One prior for all."""
+        shape = (quantities, len(prior.location))
+        return cls(
+            prior,
+            np.full(quantities, prior.low),
+            np.full(quantities, prior.high),
+            np.broadcast_to(prior.location, shape),
+            np.broadcast_to(prior.scale, shape),
+        )
+
+    def take(self, quantities: NDArray[Any]) -> PriorsOnX:
+        """Those of some quantities."""
+        return PriorsOnX(
+            self.shared,
+            self.low[quantities],
+            self.high[quantities],
+            self.location[quantities],
+            self.scale[quantities],
+            None if self.heights is None else self.heights[quantities],
+        )
+
+    def log_density(self, quantity: NDArray[np.int64], anchor: Array, d: Array) -> Array:
+        """Log density at anchor + d: (rows,), (rows, 1), (rows, points) -> (rows, points)."""
+        if self.heights is None:
+            return self.shared.log_density(anchor, d)
+        return np.broadcast_to(self.heights[quantity][:, None], d.shape)
+
+
 class QuantityPrior:
     """Base of the priors on a quantity."""
 
@@ -149,6 +197,17 @@ class QuantityPrior:
 
     def _on(self, scale: Scale, hull: tuple[float, float] | None) -> PriorOnX:
         raise NotImplementedError
+
+    def on_many(self, scale: Scale, hull_low: Array, hull_high: Array) -> PriorsOnX:
+        """Turn the prior into densities on x, one for each of many quantities.
+
+        Parameters
+        ----------
+        scale : the quantities' scale
+        hull_low, hull_high : (quantities,) extents of their claims on x
+        """
+        prior = self.on(scale, (float(hull_low[0]), float(hull_high[0])))
+        return PriorsOnX.common(prior, len(hull_low))
 
     def _bind(
         self,
@@ -669,12 +728,9 @@ class IntrinsicRange(QuantityPrior):
         """Uniform density over the extended hull."""
         if hull is None:
             raise InvalidValueError("IntrinsicRange needs the claims that it is made from")
-        width = hull[1] - hull[0]
-        if not width > 0.0:
-            raise InvalidValueError(
-                "IntrinsicRange: the claims span no range on x; give a proper prior instead"
-            )
-        low, high = hull[0] - self.overshoot * width, hull[1] + self.overshoot * width
+        if not hull[0] < hull[1]:
+            raise InvalidValueError(NO_RANGE)
+        low, high = (float(end) for end in self._extended(*hull))
         height = -np.log(high - low)
 
         def log_density(anchor: Array, d: Array) -> Array:  # noqa: ARG001
@@ -691,6 +747,22 @@ class IntrinsicRange(QuantityPrior):
             VANISHING,
             proper=True,
             uniform=True,
+        )
+
+    def _extended(self, low: Any, high: Any) -> tuple[Any, Any]:
+        width = high - low
+        return low - self.overshoot * width, high + self.overshoot * width
+
+    def on_many(self, scale: Scale, hull_low: Array, hull_high: Array) -> PriorsOnX:
+        """Uniform densities over the extended hulls, none of which may be empty."""
+        low, high = self._extended(hull_low, hull_high)
+        return PriorsOnX(
+            self.on(scale, (float(hull_low[0]), float(hull_high[0]))),
+            low,
+            high,
+            (0.5 * (low + high))[:, None],
+            (0.25 * (high - low))[:, None],
+            -np.log(high - low),
         )
 
 

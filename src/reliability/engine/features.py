@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns, Form
-from reliability.engine.mixture import Problem
+from reliability.engine.mixture import Problem, Problems
 from reliability.engine.panels import Features
 
 __all__ = ["features"]
@@ -21,9 +21,10 @@ Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
-def features(problem: Problem) -> Features:
-    """Locations with scales, and kinks, of all claims and the prior."""
-    columns, prior = problem.columns, problem.prior
+def features(problem: Problem | Problems) -> Features:
+    """Locations with scales, and kinks, of all claims and the priors."""
+    many = problem.as_many if isinstance(problem, Problem) else problem
+    columns, prior = many.columns, many.prior
     quantity, form = columns.quantity, columns.form
     location = columns.location - columns.bias
     sd_low = np.sqrt((columns.overconfidence * columns.sd_low) ** 2 + columns.bias_variance)
@@ -47,13 +48,13 @@ def features(problem: Problem) -> Features:
     for upper in (False, True):
         edge, mean, slope = _tail_of_quantiles(columns, through, upper=upper)
         found.append((quantity[through], edge, 1.0 / slope))
-        end = prior.low if upper else prior.high
-        if np.isfinite(end):
+        end = (prior.low if upper else prior.high)[quantity]
+        if np.isfinite(end).any():
             rows, layer = _layers_at_end(columns, end, through, mean, slope, upper=upper)
-            found.append((quantity[rows], np.full(len(rows), end), layer))
-    quantities = columns.quantities
-    every = np.repeat(np.arange(quantities), len(prior.location))
-    found.append((every, np.tile(prior.location, quantities), np.tile(prior.scale, quantities)))
+            found.append((quantity[rows], end[rows], layer))
+    quantities, bends = prior.location.shape
+    every = np.repeat(np.arange(quantities), bends)
+    found.append((every, prior.location.ravel(), prior.scale.ravel()))
     kink_q, kinks = _kinks(columns, location, quantity)
     all_q, all_x, all_s = (np.concatenate(parts) for parts in zip(*found, strict=True))
     order = np.argsort(all_q, kind="stable")
@@ -63,10 +64,10 @@ def features(problem: Problem) -> Features:
         all_s[order],
         kink_q,
         kinks,
-        np.full(quantities, prior.low),
-        np.full(quantities, prior.high),
-        np.full(quantities, problem.lower_power),
-        np.full(quantities, problem.upper_power),
+        prior.low,
+        prior.high,
+        many.lower_power,
+        many.upper_power,
     )
 
 
@@ -90,7 +91,7 @@ def _tail_of_quantiles(
 
 def _layers_at_end(
     columns: Columns,
-    end: float,
+    end: Array,
     through: IntArray,
     mean: Array,
     slope: Array,
@@ -105,7 +106,7 @@ def _layers_at_end(
     Parameters
     ----------
     columns : the claims
-    end : the end of the support
+    end : the end of the support of each claim's quantity
     through, mean, slope : claims through quantiles, and mean and 1/sd of their tails
     upper : whether upper tails are meant, of claims below the support's lower end
     """
@@ -115,13 +116,13 @@ def _layers_at_end(
     center = columns.location - columns.bias + sign * _half_width(columns)
     center[through], sd[through] = mean, 1.0 / slope
     beyond = sign * (end - center)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         layer = np.where(beyond > sd, sd * sd / beyond, np.inf)
     # A bound falls off exponentially on its open side.
     falls = (columns.form == Form.BOUND_WITH_EXCESS) & (columns.direction == sign)
     layer = np.where(falls, np.where(beyond > 0.0, columns.excess, np.inf), layer)
     layer[(columns.form == Form.BOUND) & (columns.direction == sign)] = np.inf
-    rows = np.flatnonzero(np.isfinite(layer))
+    rows = np.flatnonzero(np.isfinite(layer) & np.isfinite(end))
     return rows, layer[rows]
 
 
@@ -140,11 +141,12 @@ def _kinks(columns: Columns, location: Array, quantity: IntArray) -> tuple[IntAr
     broken = (columns.form == Form.BOUND_WITH_EXCESS) | (
         (columns.form == Form.NORMAL) & (columns.sd_low != columns.sd_high)
     )
-    kink_q, kinks = [quantity[broken]], [location[broken]]
-    for row in np.flatnonzero(columns.form == Form.QUANTILES):
-        knots = columns.knots.left[columns.knot_row[row]]
-        knots = knots[np.isfinite(knots)]
-        stretch = _stretch(columns, np.array([row]))
-        kinks.append(columns.location[row] + knots * stretch - columns.bias[row])
-        kink_q.append(np.full(len(knots), quantity[row]))
-    return np.concatenate(kink_q), np.concatenate(kinks)
+    rows = np.flatnonzero(columns.form == Form.QUANTILES)
+    knots = columns.knots.left[columns.knot_row[rows]] * _stretch(columns, rows)[:, None]
+    there, at = np.nonzero(np.isfinite(knots))
+    rows = rows[there]
+    through = columns.location[rows] + knots[there, at] - columns.bias[rows]
+    return (
+        np.concatenate([quantity[broken], quantity[rows]]),
+        np.concatenate([location[broken], through]),
+    )

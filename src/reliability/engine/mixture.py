@@ -26,10 +26,11 @@ from reliability.engine.likelihoods import (
     log_unsound,
 )
 from reliability.engine.panels import Panels, pair_up
-from reliability.priors import Beta, PriorOnX
+from reliability.priors import Beta, PriorOnX, PriorsOnX
 
 __all__ = [
     "Problem",
+    "Problems",
     "ReliabilityRule",
     "Terms",
     "gauss_rule",
@@ -66,6 +67,31 @@ class Problem:
     unknown: Beta
     lower_power: float
     upper_power: float
+
+    @property
+    def as_many(self) -> Problems:
+        """The same as one of many."""
+        return Problems(
+            self.columns,
+            self.law,
+            PriorsOnX.common(self.prior, 1),
+            np.array([self.lower_power]),
+            np.array([self.upper_power]),
+        )
+
+
+@attrs.frozen(eq=False)
+class Problems:
+    """Claims about many quantities, unsound law, priors on x.
+
+    ``lower_power`` and ``upper_power`` (quantities,) are the exponents of the posteriors' tails.
+    """
+
+    columns: Columns
+    law: UnsoundLaw
+    prior: PriorsOnX
+    lower_power: Array
+    upper_power: Array
 
 
 # ------------------------------------------------------------------ claims at nodes
@@ -331,7 +357,7 @@ NO_SCATTER = Scatter(np.zeros((1, 1)), np.ones((1, 1)))
 
 
 def log_likelihood(
-    problem: Problem,
+    problem: Problem | Problems,
     rule: ReliabilityRule,
     panels: Panels,
     d: Array,
@@ -368,7 +394,7 @@ def _blocks(columns: Columns, panels: Panels, nodes: int) -> Iterator[slice]:
 
 
 def _log_likelihood_of_block(
-    problem: Problem,
+    problem: Problem | Problems,
     rule: ReliabilityRule,
     panels: Panels,
     d: Array,
