@@ -122,12 +122,12 @@ def normal_problem(
     value = columns.location - columns.bias
     sd = columns.overconfidence * columns.sd_low
     extra = columns.bias_variance
-    design = np.ones(columns.count)
+    design = None
     variance, rotation = sd**2, None
     if setup.correlation is not None:
         rotation = normal.rotate(setup.correlation, sd, extra, inflated=setup.inflation is not None)
         variance, extra = rotation.variance, rotation.extra
-        value, design = rotation.basis.T @ value, rotation.basis.T @ design
+        value, design = rotation.basis.T @ value, rotation.basis.sum(axis=0)
     mean, prior_sd = prior.normal if prior.normal is not None else (0.0, np.inf)
     return normal.NormalProblem(
         value=value,

@@ -9,7 +9,7 @@ formulae hold in a basis in which the claims are independent measurements
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import attrs
 import numpy as np
@@ -19,13 +19,14 @@ from scipy.special import ndtr
 from reliability.engine.density import PanelDensity
 from reliability.engine.normal_mixtures import NormalMixture
 from reliability.engine.panels import Panels, scatter_panels
-from reliability.engine.quadrature import Mesh, refine
+from reliability.engine.quadrature import LogDensity, Mesh, refine
 from reliability.priors import ScatterPrior, StatedVariances
 
 __all__ = [
     "NormalProblem",
     "NormalSolution",
     "ScatterDensity",
+    "ScatterSolution",
     "claim_sides",
     "conditional",
     "conditional_of_claims",
@@ -36,30 +37,34 @@ __all__ = [
     "rounding",
     "shrunk",
     "solve_normal",
+    "solve_scatter",
     "weights",
 ]
 
 Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 LOG_2PI = float(np.log(2.0 * np.pi))
 
 
 @attrs.frozen(eq=False)
 class NormalProblem:
-    """Sound normal claims about one quantity.
+    """Sound normal claims about one quantity, or about many with equally many claims.
 
     ``value`` (bias-corrected), ``variance`` (of the statement, the part that an inflation
-    multiplies), ``extra`` (variance of the source's bias), ``share`` and ``design`` h, each
-    (n,); ``stated`` the variances from which data-made priors are formed. Where claims are
-    correlated, these are combinations of the claims, ``value = basis' y``, with
-    ``log_determinant`` the log of the basis' (n, n; rows: claims). ``share`` may be (G, n) for G
-    selections of the claims, 0 for those left out, with a ``shared_variance`` (G, 1).
+    multiplies), ``extra`` (variance of the source's bias), ``share`` and ``design`` h (None
+    where all are 1), each (n,), or (n, quantities) for many; ``stated`` the variances from which
+    data-made priors are formed. Where claims are correlated, these are combinations of the
+    claims, ``value = basis' y``, with ``log_determinant`` the log of the basis' (n, n; rows:
+    claims). For one quantity ``share`` may be (G, n) for G selections of the claims, 0 for those
+    left out, with a ``shared_variance`` (G, 1). For many, ``shared_variance`` and
+    ``scatter_power`` are (quantities,).
     """
 
     value: Array
     variance: Array
     extra: Array
     share: Array
-    design: Array
+    design: Array | None
     stated: Array
     basis: Array | None
     log_determinant: float
@@ -68,22 +73,46 @@ class NormalProblem:
     shared_variance: float | Array
     heterogeneity: ScatterPrior | None
     inflation: ScatterPrior | None
-    scatter_power: float
+    scatter_power: float | Array
 
     @property
     def scatter(self) -> ScatterPrior | None:
         """The prior on the scatter, of whichever kind."""
         return self.heterogeneity if self.heterogeneity is not None else self.inflation
 
-    def variances(self, scatter: Array) -> Array:
-        """Total variance of each claim at each value of the scatter: (n, nodes)."""
-        if self.heterogeneity is not None:
-            return (self.variance + self.extra)[:, None] + scatter * scatter
-        if self.inflation is not None:
-            return self.variance[:, None] * (scatter * scatter) + self.extra[:, None]
-        return np.broadcast_to(
-            (self.variance + self.extra)[:, None], (len(self.value), scatter.size)
+    @property
+    def neutral(self) -> float:
+        """The value that means no scatter."""
+        return 1.0 if self.inflation is not None else 0.0
+
+    @property
+    def many(self) -> bool:
+        """Whether these are many quantities."""
+        return self.value.ndim == 2
+
+    def at(self, quantity: IntArray) -> NormalProblem:
+        """Of many quantities those of given rows; the only one as it is."""
+        if not self.many:
+            return self
+        return attrs.evolve(
+            self,
+            value=self.value[:, quantity],
+            variance=self.variance[:, quantity],
+            extra=self.extra[:, quantity],
+            share=self.share[:, quantity],
+            stated=self.stated[:, quantity],
+            shared_variance=np.asarray(self.shared_variance)[quantity],
+            scatter_power=np.asarray(self.scatter_power)[quantity],
         )
+
+    def variances(self, scatter: Array) -> Array:
+        """Total variance of each claim at each value of the scatter: (n, [quantities,] nodes)."""
+        if self.heterogeneity is not None:
+            return (self.variance + self.extra)[..., None] + scatter * scatter
+        if self.inflation is not None:
+            return self.variance[..., None] * (scatter * scatter) + self.extra[..., None]
+        total = (self.variance + self.extra)[..., None]
+        return np.broadcast_to(total, (len(self.value), *scatter.shape))
 
 
 @attrs.frozen(eq=False)
@@ -129,7 +158,7 @@ class Conditional:
     """The posterior given the scatter: arrays over nodes, (G, nodes) for G selections of claims.
 
     ``log_evidence`` of the claims, ``mean`` and ``variance`` of x; ``precision`` is the
-    likelihood's own.
+    likelihood's own. For many quantities all are (quantities, nodes).
     """
 
     log_evidence: Array
@@ -139,29 +168,54 @@ class Conditional:
     quadratic: Array
 
 
+def _over_claims(factor: Array, values: Array) -> Array:
+    """Sum over the claims of a factor, (n,), (G, n) or (n, quantities), times values at nodes."""
+    if values.ndim == 2:
+        return np.asarray(factor @ values)
+    return np.asarray(np.einsum("nq,nqt->qt", factor, values))
+
+
 def conditional(problem: NormalProblem, scatter: Array) -> Conditional:
     """Posterior of x, and evidence, at each value of the scatter.
 
     With ``w_i = a_i / sigma_i^2``: ``P = sum w h^2``, ``m = sum w h y / P``,
     ``Q = sum w (y - h m)^2 = sum w y^2 - P m^2``; the likelihood is ``N(x; m, 1/P)`` times
     ``prod (2 pi sigma_i^2)^(-a_i/2) sqrt(2 pi/P) exp(-Q/2)``.
+
+    Parameters
+    ----------
+    problem : one quantity, or many
+    scatter : (nodes,), or (quantities, nodes) for many
     """
     share, h = problem.share, problem.design
     variance = problem.variances(scatter)
     inverse = 1.0 / variance
     # Measured from the claim of the largest weight: that keeps the digits of far-away locations,
     # and as its own term of Q is at least P m^2 / n, little cancels in Q = sum w y^2 - P m^2.
-    heavy = np.argmax(share * (h * h / (problem.variance + problem.extra)), axis=-1)
-    center = (problem.value[heavy] / h[heavy])[..., None]
-    y = problem.value - h * center
-    precision = share @ (inverse * (h * h)[:, None])
-    mean = ((share * y) @ (inverse * h[:, None])) / precision
-    square = (share * y * y) @ inverse
+    weight = share / (problem.variance + problem.extra)
+    if problem.many:
+        heavy = np.argmax(weight, axis=0)
+        center = problem.value[heavy, np.arange(len(heavy))]
+        y, center = problem.value - center, center[:, None]
+    elif h is None:
+        center = problem.value[np.argmax(weight, axis=-1)][..., None]
+        y = problem.value - center
+    else:
+        heavy = np.argmax(weight * (h * h), axis=-1)
+        center = (problem.value[heavy] / h[heavy])[..., None]
+        y = problem.value - h * center
+    once = inverse if h is None else inverse * h[:, None]
+    precision = _over_claims(share, inverse if h is None else once * h[:, None])
+    mean = _over_claims(share * y, once) / precision
+    square = _over_claims(share * y * y, inverse)
     quadratic = np.maximum(square - precision * mean * mean, 0.0)
-    log_constant = -0.5 * (share @ (LOG_2PI + np.log(variance)))
+    log_variance = np.log(variance)
+    log_variance += LOG_2PI
+    log_constant = -0.5 * _over_claims(share, log_variance)
     log_constant = log_constant + problem.log_determinant
     log_constant = log_constant + 0.5 * (LOG_2PI - np.log(precision)) - 0.5 * quadratic
-    spread = 1.0 / precision + problem.shared_variance
+    shared = problem.shared_variance
+    spread = 1.0 / precision + (np.asarray(shared)[:, None] if problem.many else shared)
     if np.all(np.isinf(problem.prior_variance)):
         return Conditional(log_constant, center + mean, spread, precision, quadratic)
     total = spread + problem.prior_variance
@@ -216,6 +270,7 @@ def weights(solution: NormalSolution) -> Array:
     if problem.basis is None:
         each = precision / precision.sum(axis=0)
     else:
+        assert problem.design is not None  # noqa: S101 - correlated claims have one
         h = problem.design[:, None]
         each = problem.basis @ (precision * h) / (precision * h * h).sum(axis=0)
     return np.asarray(each @ solution.weight)
@@ -279,6 +334,11 @@ def claim_sides(
 
 def _stated(problem: NormalProblem, rows: int) -> StatedVariances:
     """Stated variances for rows of scatter nodes, for every selection of claims in turn."""
+    if problem.many:
+        count = len(problem.value)
+        return StatedVariances(
+            problem.stated.T.reshape(-1, 1), np.arange(rows, dtype=np.int64) * count
+        )
     chosen = np.atleast_2d(problem.share > 0.0)
     every = np.broadcast_to(chosen[:, None, :], (len(chosen), rows, chosen.shape[1]))
     counts = np.repeat(chosen.sum(axis=1), rows)
@@ -294,7 +354,7 @@ _NO_CLAIMS = StatedVariances(np.ones((0, 1)), np.zeros(0, dtype=np.int64))
 def log_prior(problem: NormalProblem, scatter: Array) -> Array:
     """Log prior density of the scatter at nodes (rows, nodes): (..., rows, nodes)."""
     assert problem.scatter is not None  # noqa: S101 - only called with a scatter
-    selections = problem.share.shape[:-1]
+    selections = () if problem.many else problem.share.shape[:-1]
     if not problem.scatter.needs_claims:
         given = problem.scatter.log_scatter(scatter, _NO_CLAIMS)
         return np.broadcast_to(given, (*selections, *scatter.shape))
@@ -304,17 +364,24 @@ def log_prior(problem: NormalProblem, scatter: Array) -> Array:
 
 
 def first_scatter_panels(
-    stated_sd: Array, spread: float, prior: ScatterPrior, power: float
+    smallest: Array, largest: Array, spread: Array, prior: ScatterPrior, power: Array
 ) -> Panels:
-    """First panels of the scatter from the scales at which the integrand may bend."""
+    """First panels of the scatter from the scales at which the integrand may bend.
+
+    Parameters
+    ----------
+    smallest, largest : (quantities,) range of the claims' sds
+    spread : (quantities,) of their values
+    prior : on the scatter
+    power : (quantities,) exponent of the posterior's tail
+    """
     location = prior.location()
     if prior.low > 0.0:
-        ratio = max(spread / float(stated_sd.min()), 1.0)
-        return scatter_panels(0.2, 2.0 * ratio, prior.low, power)
-    smallest = float(stated_sd.min())
-    largest = max(float(stated_sd.max()), spread)
+        ratio = np.maximum(spread / smallest, 1.0)
+        return scatter_panels(np.full(len(ratio), 0.2), 2.0 * ratio, prior.low, power)
+    largest = np.maximum(largest, spread)
     if location is not None:
-        smallest, largest = min(smallest, location), max(largest, location)
+        smallest, largest = np.minimum(smallest, location), np.maximum(largest, location)
     return scatter_panels(smallest, largest, 0.0, power)
 
 
@@ -324,80 +391,109 @@ def rounding(problem: NormalProblem) -> float:
 
 
 def solve_normal(problem: NormalProblem) -> NormalSolution:
-    """Integrate the scatter out; everything else is closed form."""
-    prior = problem.scatter
-    neutral = np.array([1.0 if problem.inflation is not None else 0.0])
-    at_zero = conditional(problem, neutral)
-    noise = rounding(problem)
-    if prior is None:
-        # The largest part of the log evidence is the quadratic form.
-        noise += 2e-16 * abs(float(at_zero.log_evidence[0]))
+    """Integrate the scatter of one quantity out; everything else is closed form."""
+    at_zero = conditional(problem, np.array([problem.neutral]))
+    without = float(at_zero.log_evidence[0])
+    if problem.scatter is None:
+        noise = rounding(problem) + _noise_of_sum(without)
         return NormalSolution(
             problem,
-            neutral,
+            np.array([problem.neutral]),
             np.ones(1),
             at_zero,
-            float(at_zero.log_evidence[0]),
-            float(at_zero.log_evidence[0]),
+            without,
+            without,
             noise,
             None,
         )
-
-    density = ScatterDensity(problem)
-
-    def log_density(panels: Panels) -> Array:
-        d, _ = panels.nodes()
-        return density(panels.anchor[:, None], d)
-
-    sds = np.sqrt(problem.variance)
-    spread = float(np.ptp(problem.value))
-    if problem.basis is not None:
-        residual = problem.value - problem.design * float(at_zero.mean[0])
-        spread = max(float(np.abs(residual).max()), float(sds.max()))
-    panels = first_scatter_panels(sds, spread, prior, problem.scatter_power)
-    mesh = refine(panels, log_density, 1, noise=noise)
+    residual = problem.value - (1.0 if problem.design is None else problem.design) * float(
+        at_zero.mean[0]
+    )
+    spread = np.ptp(problem.value) if problem.basis is None else np.abs(residual).max()
+    scatter = solve_scatter(problem, np.atleast_1d(spread))
+    mesh = scatter.mesh
     d, _ = mesh.panels.nodes()
-    scatter = (mesh.panels.anchor[:, None] + d).ravel()
-    weight = mesh.node_mass.ravel()
-    given = conditional(problem, scatter)
-    log_normaliser = float(mesh.log_total[0])
-    if prior.proper and not prior.normalised:
-        log_normaliser -= log_prior_mass(
-            lambda tau: log_prior(problem, tau),
-            first_scatter_panels(sds, spread, prior, prior.power),
-            noise,
-        )
+    nodes = (mesh.panels.anchor[:, None] + d).ravel()
     return NormalSolution(
         problem,
-        scatter,
-        weight,
-        given,
-        log_normaliser,
-        float(at_zero.log_evidence[0]),
+        nodes,
+        mesh.node_mass.ravel(),
+        conditional(problem, nodes),
+        float(scatter.log_normaliser[0]),
+        without,
         float(mesh.error[0]),
         mesh,
     )
 
 
+def _noise_of_sum(log_evidence: Any) -> Any:
+    """Rounding of a log evidence, the largest part of which is the quadratic form."""
+    return 2e-16 * np.abs(log_evidence)
+
+
+@attrs.frozen(eq=False)
+class ScatterSolution:
+    """Posteriors of the scatter of one or many quantities."""
+
+    mesh: Mesh
+    log_normaliser: Array
+
+
+def solve_scatter(problem: NormalProblem, spread: Array) -> ScatterSolution:
+    """Posterior of the scatter: on panels.
+
+    Parameters
+    ----------
+    problem : one quantity, or many
+    spread : (quantities,) range of the claims' values
+    """
+    prior = problem.scatter
+    assert prior is not None  # noqa: S101 - only called with a scatter
+    density = ScatterDensity(problem)
+    noise = rounding(problem)
+    variance = problem.variance if problem.many else problem.variance[:, None]
+    sds = np.sqrt(variance.min(axis=0)), np.sqrt(variance.max(axis=0))
+    power = np.atleast_1d(np.asarray(problem.scatter_power, dtype=np.float64))
+    panels = first_scatter_panels(*sds, spread, prior, power)
+    mesh = refine(panels, density.on_panels, len(power), noise=noise)
+    log_normaliser = mesh.log_total
+    if prior.proper and not prior.normalised:
+        start = first_scatter_panels(*sds, spread, prior, np.full(len(power), prior.power))
+        log_normaliser = log_normaliser - log_prior_mass(density.log_prior, start, noise)
+    return ScatterSolution(mesh, log_normaliser)
+
+
 @attrs.frozen(eq=False)
 class ScatterDensity:
-    """Unnormalised log posterior density of the scatter."""
+    """Unnormalised log posterior density of the scatter of one or many quantities."""
 
     problem: NormalProblem
 
     def __call__(self, anchor: Array, d: Array) -> Array:
-        """Log density at anchor + d."""
+        """Log density at anchor + d, of one quantity."""
         scatter = anchor + d
         given = conditional(self.problem, scatter.ravel())
         prior = log_prior(self.problem, scatter)
         return prior + given.log_evidence.reshape(prior.shape)
 
+    def on_panels(self, panels: Panels) -> Array:
+        """Log density at the nodes of panels."""
+        if not self.problem.many:
+            return self(panels.anchor[:, None], panels.nodes()[0])
+        problem = self.problem.at(panels.quantity)
+        scatter = panels.anchor[:, None] + panels.nodes()[0]
+        return log_prior(problem, scatter) + conditional(problem, scatter).log_evidence
 
-def log_prior_mass(log_density: Callable[[Array], Array], panels: Panels, rounding: float) -> float:
-    """Log integral of a proper prior that is not normalised, on panels for the scatter."""
+    def log_prior(self, panels: Panels) -> Array:
+        """Log prior density at the nodes of panels."""
+        scatter = panels.anchor[:, None] + panels.nodes()[0]
+        return log_prior(self.problem.at(panels.quantity), scatter)
 
-    def on_panels(some: Panels) -> Array:
-        d, _ = some.nodes()
-        return log_density(some.anchor[:, None] + d)
 
-    return float(refine(panels, on_panels, 1, noise=rounding).log_total[0])
+def log_prior_mass(log_density: LogDensity, panels: Panels, rounding: float) -> Array:
+    """Log integral of a proper prior that is not normalised, on panels for the scatter.
+
+    One for every quantity that the panels are of.
+    """
+    quantities = int(panels.quantity.max()) + 1
+    return refine(panels, log_density, quantities, noise=rounding).log_total

@@ -59,6 +59,8 @@ REACH = 9.0
 #: Lengths in log distance of successive tail panels, before scaling; see ``_tail``.
 _TAIL_GROWTH = 1.5
 LARGEST_LOG = 690.0
+#: Length in log distance of the panels of the scatter, and how many follow its tail.
+_SCATTER_STEP, _SCATTER_TAIL = 0.9, 8
 #: Tails are followed for this many units of log distance: out there residuals can still be
 #: squared.
 FARTHEST = 300.0
@@ -478,28 +480,34 @@ def _tail(features: Features, start: _Marks, stop: _Marks, kind: Kind) -> Panels
     )
 
 
-def scatter_panels(smallest: float, largest: float, low: float, power: float) -> Panels:
-    """First panels for the scatter of one quantity.
+def scatter_panels(smallest: Array, largest: Array, low: float, power: Array) -> Panels:
+    """First panels for the scatter, in order.
 
     Parameters
     ----------
-    smallest, largest : range of scales at which the integrand may bend
+    smallest, largest : (quantities,) range of scales at which the integrand may bend
     low : lower end of the scatter's support (0 for tau, 1 for an inflation)
-    power : the posterior's tail is tau^-power (infinite if it falls faster)
+    power : (quantities,) the posterior's tail is tau^-power (infinite if it falls faster)
     """
     first = 0.5 * smallest
-    core = max(int(np.ceil(np.log(4.0 * largest / first) / 0.9)), 2)
-    core_edges = np.linspace(np.log(first), np.log(4.0 * largest), core + 1)
-    reach = 40.0 / float(slowest_decay(np.array([power]))[0])
-    tail = 8
-    tail_edges = core_edges[-1] + reach * np.linspace(0.0, 1.0, tail + 1) ** _TAIL_GROWTH
-    edges = np.minimum(np.concatenate([core_edges, tail_edges[1:]]), LARGEST_LOG_SCATTER)
-    edges = np.unique(edges)
-    count = len(edges)
-    return Panels(
-        np.zeros(count, dtype=np.int64),
-        np.full(count, low),
-        np.array([Kind.SQUARE] + [Kind.UP] * (count - 1), dtype=np.int64),
-        np.concatenate([[0.0], edges[:-1]]),
-        np.concatenate([[np.sqrt(first)], edges[1:]]),
-    )
+    begin, middle = np.log(first), np.log(4.0 * largest)
+    core = np.maximum(np.ceil((middle - begin) / _SCATTER_STEP), 2).astype(np.int64)
+    count = core + _SCATTER_TAIL + 1
+    row = np.repeat(np.arange(len(first)), count)
+    number = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    # Number 0 reaches from the lower end to the first edge; those of the core are equally long.
+    step = ((middle - begin) / core)[row]
+    reach = 40.0 / slowest_decay(power)
+    fraction = np.linspace(0.0, 1.0, _SCATTER_TAIL + 1) ** _TAIL_GROWTH
+
+    def edge(after: IntArray) -> Array:
+        beyond = np.clip(after - 1 - core[row], 0, _SCATTER_TAIL)
+        inside = np.where(after - 1 >= core[row], middle[row], begin[row] + (after - 1) * step)
+        return np.minimum(inside + reach[row] * fraction[beyond], LARGEST_LOG_SCATTER)
+
+    start = number == 0
+    lower = np.where(start, 0.0, edge(number))
+    upper = np.where(start, np.sqrt(first)[row], edge(number + 1))
+    keep = upper > lower
+    kind = np.where(start, int(Kind.SQUARE), int(Kind.UP))
+    return Panels(row[keep], np.full(int(keep.sum()), low), kind[keep], lower[keep], upper[keep])

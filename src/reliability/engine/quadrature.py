@@ -19,6 +19,7 @@ from reliability.engine.panels import LEGENDRE, WEIGHTS, Kind, Panels
 
 __all__ = [
     "Integrand",
+    "LogDensity",
     "Mesh",
     "Segments",
     "coefficient_error",

@@ -319,7 +319,14 @@ def scatter_start(columns: Columns, prior: ScatterPrior, power: float) -> Panels
     sds = columns.overconfidence * columns.stated_sd
     spread = float(np.ptp(columns.location - columns.bias))
     smallest = np.minimum(sds, columns.overconfidence * np.minimum(columns.sd_low, columns.sd_high))
-    return first_scatter_panels(np.concatenate([sds, smallest]), spread, prior, power)
+    every = np.concatenate([sds, smallest])
+    return _scatter_panels(every, spread, prior, power)
+
+
+def _scatter_panels(sds: Array, spread: float, prior: ScatterPrior, power: float) -> Panels:
+    """First panels of the scatter of one quantity from sds and spread of its claims."""
+    ends = np.array([[sds.min()], [sds.max()], [spread]])
+    return first_scatter_panels(*ends, prior, np.array([power]))
 
 
 def peak_of(mesh: Mesh) -> tuple[float, float]:
@@ -422,11 +429,13 @@ def _finish(
     log_normaliser = float(mesh.log_total[0])
     if prior is not None and prior.proper and not prior.normalised:
         sds = problem.columns.overconfidence * problem.columns.stated_sd
-        log_normaliser -= log_prior_mass(
-            lambda tau: prior.log_scatter(tau, stated_variances(problem.columns, len(tau))),
-            first_scatter_panels(sds, float(sds.max()), prior, prior.power),
-            1e-14,
-        )
+
+        def log_prior(panels: Panels) -> Array:
+            tau = panels.anchor[:, None] + panels.nodes()[0]
+            return prior.log_scatter(tau, stated_variances(problem.columns, len(tau)))
+
+        start = _scatter_panels(sds, float(sds.max()), prior, prior.power)
+        log_normaliser -= float(log_prior_mass(log_prior, start, 1e-14)[0])
     error = float(mesh.error[0]) + scatter_error
     if rule.coarse is not None:
         error += _reliability_error(density, mesh)
