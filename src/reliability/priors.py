@@ -881,7 +881,7 @@ class Density(QuantityPrior, ScatterPrior):
         with np.errstate(all="ignore"):
             logs = np.asarray(self.logpdf(tau), dtype=np.float64) + np.log(tau)
         bulk = tau[int(np.argmax(np.where(np.isfinite(logs), logs, -INFINITY)))]
-        return _read_tail(log_density, 0.0, float(bulk), INFINITY).effective_power
+        return float(_read_tail(log_density, 0.0, float(bulk), INFINITY).effective_power)
 
     def log_scatter(self, tau: Array, stated: StatedVariances) -> Array:  # noqa: ARG002
         """Log density of tau."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,6 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from reliability import (
-    AtLeast,
     Claim,
     Combination,
     Estimate,
@@ -151,30 +149,6 @@ def test_nearly_sound_claims_have_the_predictive_of_sound_ones(prior: Any) -> No
     assert nearly.ppf(p) == pytest.approx(sound.ppf(p), rel=1e-8)
     if prior is None:
         assert sound.std() == pytest.approx(2.804, abs=5e-4)
-
-
-@pytest.mark.parametrize(
-    ("some", "scale"),
-    [
-        ([Claim(f"s{i}", Estimate(10 + 0.7 * i, sd=0.3 + 0.2 * i)) for i in range(10)], "linear"),
-        (
-            [
-                Claim("a", Estimate(2500, low=2000, high=3000, level=0.9)),
-                Claim("b", AtLeast(12_000)),
-                Claim("c", Estimate(20_000, sd=3000)),
-            ],
-            "log",
-        ),
-    ],
-    ids=["ten-estimates", "bound"],
-)
-def test_predictive_costs_no_more_than_a_few_posteriors(some: list[Claim], scale: Any) -> None:
-    start = time.process_time()
-    result = one(some, scale=scale, model=Model(heterogeneity=priors.HalfNormal(0.5)))
-    result.posterior.median()
-    middle = time.process_time()
-    result.predictive.median()
-    assert time.process_time() - middle < 8.0 * (middle - start)
 
 
 def test_predictive_through_quantiles() -> None:

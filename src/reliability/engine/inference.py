@@ -213,7 +213,7 @@ def _reach(solution: Solution, scatter: ScatterPrior | None, exists: Existence) 
     """
     if solution.grid is None or scatter is None or np.isinf(scatter.power):
         return LARGEST_LOG
-    power = min(exists.lower.effective_power, exists.upper.effective_power)
+    power = float(min(exists.lower.effective_power, exists.upper.effective_power))
     last = float(np.log(solution.grid.values.max()))
     if solution.grid.inflation:
         columns = solution.problem.columns

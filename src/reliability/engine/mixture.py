@@ -93,6 +93,16 @@ class Problems:
     lower_power: Array
     upper_power: Array
 
+    def take(self, quantities: IntArray) -> Problems:
+        """Some of the quantities."""
+        return Problems(
+            self.columns.take_quantities(quantities),
+            self.law,
+            self.prior.take(quantities),
+            self.lower_power[quantities],
+            self.upper_power[quantities],
+        )
+
 
 # ------------------------------------------------------------------ claims at nodes
 

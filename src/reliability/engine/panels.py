@@ -503,7 +503,8 @@ def scatter_panels(smallest: Array, largest: Array, low: float, power: Array) ->
     def edge(after: IntArray) -> Array:
         beyond = np.clip(after - 1 - core[row], 0, _SCATTER_TAIL)
         inside = np.where(after - 1 >= core[row], middle[row], begin[row] + (after - 1) * step)
-        return np.minimum(inside + reach[row] * fraction[beyond], LARGEST_LOG_SCATTER)
+        out = np.minimum(inside + reach[row] * fraction[beyond], LARGEST_LOG_SCATTER)
+        return np.asarray(out)
 
     start = number == 0
     lower = np.where(start, 0.0, edge(number))

@@ -19,17 +19,22 @@ from reliability.engine.mixture import (
     Problem,
     ReliabilityRule,
     log_likelihood,
-    log_mixture,
     log_sum,
-    terms,
 )
 from reliability.engine.normal import first_scatter_panels, log_prior_mass
 from reliability.engine.panels import LEGENDRE, NODES, ORDER, WEIGHTS, Panels, initial_panels
-from reliability.engine.quadrature import TOLERANCE, Mesh, prune, refine
+from reliability.engine.quadrature import TOLERANCE, Mesh, refine
+from reliability.engine.without_scatter import (
+    SOME_NODES,
+    reliability_errors,
+    rounding_at,
+    solve_without_scatter,
+)
 from reliability.errors import NumericalError
 from reliability.priors import ScatterPrior, StatedVariances
 
 __all__ = [
+    "EXCLUDED",
     "Density",
     "Grid",
     "ScatterGrid",
@@ -43,6 +48,7 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 #: Accepted size of a scatter panel's last Legendre coefficients, relative to the total.
 SCATTER_TOLERANCE = 1e-10
@@ -270,15 +276,13 @@ def solve_mixture(
     scatter_power: float = np.inf,
 ) -> Solution:
     """Posterior of one quantity on panels."""
-    first = initial_panels(features(problem))
     if scatter_prior is None:
+        _, found, errors = solve_without_scatter(problem.as_many, rule)
+        if found is None:
+            raise NumericalError(EXCLUDED)
         density = Density(problem, rule, None)
-        first, peak_anchor, peak_d = prune(first, lambda some, d: density(some.anchor[:, None], d))
-        peak = float(peak_anchor[0]), float(peak_d[0])
-        if not first.count:
-            raise NumericalError(_EXCLUDED)
-        mesh = refine(first, _on_panels(density), 1, noise=rounding(problem, peak))
-        return _finish(problem, rule, None, mesh, None, density, 0.0)
+        return _finish(problem, rule, None, found, None, density, float(errors[0]))
+    first = initial_panels(features(problem))
     columns = problem.columns
     panels = scatter_start(columns, scatter_prior, scatter_power)
     panels = _presolve(problem, rule, scatter_prior, first, panels)
@@ -304,11 +308,19 @@ def solve_mixture(
         panels = Panels.join([panels.take(~fails), panels.take(fails).bisect()])
         panels = panels.take(panels.order())
         mesh_panels = mesh.panels
+    error += float(mesh.error[0])
+    if rule.coarse is not None:
+        few = attrs.evolve(density, grid=grid.every(5))
+
+        def likelihood(_: IntArray, anchor: Array, d: Array, *, coarse: bool) -> Array:
+            return few.likelihood(anchor, d, coarse=coarse)
+
+        error += float(reliability_errors(likelihood, mesh)[0])
     solution = _finish(problem, rule, grid, mesh, scatter_prior, density, error)
     return attrs.evolve(solution, scatter_power=scatter_power, tolerance=x_tolerance)
 
 
-_EXCLUDED = (
+EXCLUDED = (
     "claims and prior exclude each other: where one has any probability, the other has less than "
     "floats can tell from none; check units and signs, or give a wider prior"
 )
@@ -325,8 +337,8 @@ def scatter_start(columns: Columns, prior: ScatterPrior, power: float) -> Panels
 
 def _scatter_panels(sds: Array, spread: float, prior: ScatterPrior, power: float) -> Panels:
     """First panels of the scatter of one quantity from sds and spread of its claims."""
-    ends = np.array([[sds.min()], [sds.max()], [spread]])
-    return first_scatter_panels(*ends, prior, np.array([power]))
+    least, most, span = np.array([[sds.min()], [sds.max()], [spread]])
+    return first_scatter_panels(least, most, span, prior, np.array([power]))
 
 
 def peak_of(mesh: Mesh) -> tuple[float, float]:
@@ -340,13 +352,7 @@ def rounding(problem: Problem, peak: tuple[float, float]) -> float:
 
     Where sound claims conflict by many sds these are large, and so is their rounding.
     """
-    columns = problem.columns
-    anchor, d = np.array([[peak[0]]]), np.array([[peak[1]]])
-    some = terms(columns, problem.law, _at(anchor), d, NO_SCATTER)
-    reliability = columns.reliability[some.row][:, None]
-    logs = log_mixture(some.sound, some.unsound, np.where(np.isnan(reliability), 0.5, reliability))
-    size = np.abs(logs[:, 0]) * columns.share[some.row]
-    return float(2.5e-16 * (8.0 + 2.0 * columns.count + size.sum()))
+    return float(rounding_at(problem.as_many, *np.array(peak)[:, None])[0])
 
 
 def _on_panels(density: Density):  # type: ignore[no-untyped-def]  # noqa: ANN202
@@ -395,7 +401,7 @@ def _scatter_errors(density: Density, mesh: Mesh) -> Array:
     mass = mesh.node_mass.sum(axis=1)
     # Panels of x that hold less than the tolerance cannot add to the error.
     keep = mass > 0.01 * SCATTER_TOLERANCE
-    d, slope = (each[keep][:, _SOME] for each in mesh.panels.nodes())
+    d, slope = (each[keep][:, SOME_NODES] for each in mesh.panels.nodes())
     anchor = mesh.panels.anchor[keep][:, None]
     prior = density.problem.prior.log_density(anchor, d)
     total = mesh.log_total[0]
@@ -412,9 +418,8 @@ def _scatter_errors(density: Density, mesh: Mesh) -> Array:
     return out
 
 
-#: Nodes of a panel of x at which errors of the inner integrals are looked at, and their weights.
-_SOME = np.array([1, 6, 9, 14])
-_SOME_WEIGHTS = 2.0 * WEIGHTS[_SOME] / WEIGHTS[_SOME].sum()
+#: Weights of the nodes of a panel of x at which errors of the inner integrals are looked at.
+_SOME_WEIGHTS = 2.0 * WEIGHTS[SOME_NODES] / WEIGHTS[SOME_NODES].sum()
 
 
 def _finish(
@@ -424,7 +429,7 @@ def _finish(
     mesh: Mesh,
     prior: ScatterPrior | None,
     density: Density,
-    scatter_error: float,
+    error: float,
 ) -> Solution:
     log_normaliser = float(mesh.log_total[0])
     if prior is not None and prior.proper and not prior.normalised:
@@ -436,26 +441,5 @@ def _finish(
 
         start = _scatter_panels(sds, float(sds.max()), prior, prior.power)
         log_normaliser -= float(log_prior_mass(log_prior, start, 1e-14)[0])
-    error = float(mesh.error[0]) + scatter_error
-    if rule.coarse is not None:
-        error += _reliability_error(density, mesh)
     distribution = PanelDensity.from_mesh(mesh, density, problem.prior.low, problem.prior.high)
     return Solution(problem, rule, grid, mesh, distribution, prior, log_normaliser, error)
-
-
-def _reliability_error(density: Density, mesh: Mesh) -> float:
-    """Error of the trapezoid rule over logit p.
-
-    On an analytic function it is C exp(-c/step): halving the step squares it but for C. Ten
-    times the square of what both rules disagree by leaves a margin.
-    """
-    mass = mesh.node_mass
-    keep = mass.sum(axis=1) > 1e-12
-    some = mass[keep][:, _SOME]
-    anchor, d = mesh.panels.anchor[keep][:, None], mesh.panels.nodes()[0][keep][:, _SOME]
-    density = attrs.evolve(density, grid=density.grid and density.grid.every(5))
-    fine = density.likelihood(anchor, d)
-    coarse = density.likelihood(anchor, d, coarse=True)
-    gap = np.abs(np.expm1(coarse - fine))
-    difference = float(np.sum(some * gap) / np.sum(some))
-    return float(min(difference, 10.0 * difference**2))
