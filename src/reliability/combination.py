@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
@@ -662,7 +662,8 @@ def _combine_one(
         )
     setup = Setup(
         law=model.law,
-        prior_on=partial(_prior_on, prior, scale),
+        prior=prior,
+        scale=scale,
         unknown=unknown,
         heterogeneity=model.heterogeneity,
         inflation=model.inflation,
@@ -682,7 +683,3 @@ def _combine_one(
         inference=infer(active, setup),
         correlation=matrix,
     )
-
-
-def _prior_on(prior: QuantityPrior, scale: Scale, hull: tuple[float, float]) -> PriorOnX:
-    return prior.on(scale, hull)

@@ -74,10 +74,15 @@ class PanelDensity:
     def from_mesh(cls, mesh: Mesh, evaluate: Evaluate, low: float, high: float) -> PanelDensity:
         """Normalise a mesh of one quantity."""
         ends = np.array([low]), np.array([high])
-        alone = PanelDensities.from_mesh(mesh, _OfOne(evaluate), *ends)
-        start, stop = mesh.panels.edges()
+        return cls.only(PanelDensities.from_mesh(mesh, _OfOne(evaluate), *ends), evaluate)
+
+    @classmethod
+    def only(cls, alone: PanelDensities, evaluate: Evaluate) -> PanelDensity:
+        """The only one of "many" densities."""
+        panels = alone.panels
+        start, stop = panels.edges()
         with np.errstate(over="ignore"):
-            edges = mesh.panels.anchor + start, [mesh.panels.anchor[-1] + stop[-1]]
+            edges = panels.anchor + start, [panels.anchor[-1] + stop[-1]]
         return cls(alone, evaluate, np.concatenate(edges))
 
     def with_tails(self, lower: Tail, upper: Tail, reach: float = LARGEST_LOG) -> PanelDensity:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import attrs
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +17,8 @@ from reliability.engine.panels import LARGEST_LOG
 from reliability.engine.scattered import Solution, solve_mixture, stated_variances
 from reliability.engine.shared import blurred_prior, prior_on_panels, solve_shared
 from reliability.errors import NoPosteriorError, NumericalError
-from reliability.priors import Beta, PriorOnX, ScatterPrior, StatedVariances
+from reliability.priors import Beta, PriorOnX, QuantityPrior, ScatterPrior, StatedVariances
+from reliability.scales import Scale
 
 __all__ = ["Inference", "Setup", "hull", "infer", "shared_sd", "with_void"]
 
@@ -34,12 +33,12 @@ COARSEST = 1e-2
 class Setup:
     """Everything but the claims: what leaving some of them out keeps.
 
-    ``prior_on`` makes the prior on x from the claims' hull; ``covariance`` is the claims'
-    covariance matrix of stated errors on x, where they are correlated.
+    ``correlation`` is that of the claims' stated errors, where they are correlated.
     """
 
     law: UnsoundLaw
-    prior_on: Callable[[tuple[float, float]], PriorOnX]
+    prior: QuantityPrior
+    scale: Scale
     unknown: Beta
     heterogeneity: ScatterPrior | None
     inflation: ScatterPrior | None
@@ -94,7 +93,7 @@ def infer(columns: Columns, setup: Setup, *, closed_form: bool = True) -> Infere
     NoPosteriorError
         Where claims, prior and model define no probability distribution.
     """
-    prior = setup.prior_on(hull(columns))
+    prior = setup.prior.on(setup.scale, hull(columns))
     doubtful = columns.reliability != 1.0
     if setup.law.kind is UnsoundKind.VOID and doubtful.any() and not prior.proper:
         raise NoPosteriorError(

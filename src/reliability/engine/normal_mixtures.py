@@ -9,14 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from reliability.engine.densities import PanelDensities
 from reliability.engine.density import PanelDensity
 from reliability.engine.panels import Features, Panels, initial_panels
 from reliability.engine.quadrature import refine
 from reliability.scales import Scale
 
-__all__ = ["NormalMixture", "quantiles_of_mixtures"]
+__all__ = ["NormalMixture", "NormalMixtures", "quantiles_of_mixtures"]
 
 Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 
 def quantiles_of_mixtures(
@@ -68,6 +70,111 @@ def quantiles_of_mixtures(
     return np.asarray(x)
 
 
+def _log_density(z: Array, weights: Array, sds: Array) -> Array:
+    """Log density of mixtures from standardised coordinates (..., components)."""
+    with np.errstate(over="ignore", divide="ignore"):
+        terms = np.log(weights) - 0.5 * z * z
+    terms = terms - np.log(sds) - 0.5 * np.log(2.0 * np.pi)
+    top = terms.max(axis=-1)
+    # Where even the widest component has run out of floats, the log density is -inf.
+    finite = np.where(np.isfinite(top), top, 0.0)
+    with np.errstate(divide="ignore"):
+        return np.asarray(finite + np.log(np.exp(terms - finite[..., None]).sum(axis=-1)))
+
+
+#: Components that weigh less do not move a quantile.
+_NOTHING = 1e-17
+
+
+@attrs.frozen(eq=False, slots=False)
+class NormalMixtures:
+    """Mixtures of normals of many quantities: weights, means and sds (quantities, components).
+
+    The weights of a quantity sum to 1; components that it lacks have weight 0.
+    """
+
+    weights: Array
+    means: Array
+    sds: Array
+
+    @cached_property
+    def _central(self) -> tuple[Array, Array, Array]:
+        """The components that weigh something, before the others in every row."""
+        heavy = self.weights > _NOTHING
+        most = int(heavy.sum(axis=1).max())
+        if most == self.weights.shape[1]:
+            return self.weights, self.means, self.sds
+        order = np.argsort(~heavy, axis=1, kind="stable")[:, :most]
+        rows = np.arange(len(order))[:, None]
+        return self.weights[rows, order], self.means[rows, order], self.sds[rows, order]
+
+    def quantile(self, quantity: IntArray, lower: Array, upper: Array) -> Array:
+        """Coordinates with given probability below and above them; see ``PanelDensities``."""
+        weights, means, sds = self._central
+        if len(weights) > 1:
+            weights, means, sds = weights[quantity], means[quantity], sds[quantity]
+        return quantiles_of_mixtures(weights, means, sds, lower, upper)
+
+    @cached_property
+    def medians(self) -> Array:
+        """Median of each."""
+        half = np.full(len(self.weights), 0.5)
+        return self.quantile(np.arange(len(half)), half, half)
+
+    def moments(self, scale: Scale, orders: IntArray) -> Array:
+        """Means of (theta - theta(m))^j about the medians m; see ``PanelDensities``."""
+        if scale.name != "linear":
+            return self.on_panels.moments(scale, orders)
+        gap = self.means - self.medians[:, None]
+        out = np.empty((len(gap), 2))
+        out[:, 0] = (self.weights * gap).sum(axis=1)
+        out[:, 1] = (self.weights * (gap * gap + self.sds**2)).sum(axis=1)
+        out[orders[:, None] < np.array([1, 2])] = np.nan
+        return out
+
+    @property
+    def features(self) -> Features:
+        """Where the densities may bend."""
+        quantities = len(self.weights)
+        center = self.means[:, :1]
+        spread = np.sqrt((self.weights * (self.sds**2 + (self.means - center) ** 2)).sum(axis=1))
+        scales = np.quantile(self.sds, [0.0, 0.5, 0.9], axis=1)
+        every = np.arange(quantities)
+        infinite, power = np.full(quantities, np.inf), np.full(quantities, 3.5)
+        return Features(
+            np.repeat(every, 4),
+            np.repeat((self.weights * self.means).sum(axis=1), 4),
+            np.vstack([scales, spread]).T.ravel(),
+            np.array([], dtype=np.int64),
+            np.array([]),
+            -infinite,
+            infinite,
+            power,
+            power,
+        )
+
+    @cached_property
+    def on_panels(self) -> PanelDensities:
+        """The same distributions as densities on panels."""
+
+        def log_density(panels: Panels) -> Array:
+            d, _ = panels.nodes()
+            return self.evaluate(panels.quantity, panels.anchor[:, None], d)
+
+        features = self.features
+        mesh = refine(initial_panels(features), log_density, len(self.weights))
+        return PanelDensities.from_mesh(mesh, self.evaluate, features.low, features.high)
+
+    def evaluate(self, quantity: IntArray, anchor: Array, d: Array) -> Array:
+        """Log densities at anchor + d."""
+        if len(self.weights) == 1:
+            quantity = np.zeros(1, dtype=np.int64)
+        means, sds = self.means[quantity][:, None], self.sds[quantity][:, None]
+        with np.errstate(over="ignore"):
+            z = ((anchor + d)[..., None] - means) / sds
+        return _log_density(z, self.weights[quantity][:, None], sds)
+
+
 @attrs.frozen(eq=False, slots=False)
 class NormalMixture:
     """Normals with given weights (sum 1), means and sds, one per node of the scatter."""
@@ -93,15 +200,7 @@ class NormalMixture:
 
     def log_density(self, x: Array) -> Array:
         """Log density at coordinates of any shape."""
-        z = self._z(x)
-        with np.errstate(over="ignore", divide="ignore"):
-            terms = np.log(self.weights) - 0.5 * z * z
-        terms = terms - np.log(self.sds) - 0.5 * np.log(2.0 * np.pi)
-        top = terms.max(axis=-1)
-        # Where even the widest component has run out of floats, the log density is -inf.
-        finite = np.where(np.isfinite(top), top, 0.0)
-        with np.errstate(divide="ignore"):
-            return np.asarray(finite + np.log(np.exp(terms - finite[..., None]).sum(axis=-1)))
+        return _log_density(self._z(x), self.weights, self.sds)
 
     def below(self, x: Array) -> Array:
         """Probability below x."""
@@ -121,49 +220,25 @@ class NormalMixture:
 
     def moments(self, scale: Scale, orders: int) -> tuple[float, list[float]]:
         """Median m of x, and means of (theta - theta(m))^j for j = 1..orders."""
-        if scale.name != "linear":
-            return self.on_panels.moments(scale, orders)
-        origin = float(self.quantile(np.array(0.5), np.array(0.5)))
-        gap = self.means - origin
-        means = [float(self.weights @ gap), float(self.weights @ (gap * gap + self.sds**2))]
-        return origin, means[:orders]
+        if orders == 0:
+            return float("nan"), []
+        means = self.alone.moments(scale, np.array([orders]))[0, :orders]
+        return float(self.alone.medians[0]), means.tolist()
 
     def mean_of_log_density(self, scale: Scale) -> float:
         """Mean of the log density of theta."""
-        return self.on_panels.mean_of_log_density(scale)
+        alone = self.alone.on_panels
+        return PanelDensity.only(alone, self.evaluate).mean_of_log_density(scale)
+
+    @cached_property
+    def alone(self) -> NormalMixtures:
+        """The same as one of many."""
+        return NormalMixtures(self.weights[None], self.means[None], self.sds[None])
 
     @property
     def features(self) -> Features:
         """Where the density may bend."""
-        spread = np.sqrt(self.weights @ (self.sds**2 + (self.means - self.means[0]) ** 2))
-        scales = np.unique(np.quantile(self.sds, [0.0, 0.5, 0.9]))
-        location = np.repeat(self.weights @ self.means, len(scales) + 1)
-        scale = np.append(scales, spread)
-        count = len(location)
-        empty = np.array([], dtype=np.int64)
-        infinite = np.array([np.inf])
-        return Features(
-            np.zeros(count, dtype=np.int64),
-            location,
-            scale,
-            empty,
-            np.array([]),
-            -infinite,
-            infinite,
-            np.array([3.5]),
-            np.array([3.5]),
-        )
-
-    @cached_property
-    def on_panels(self) -> PanelDensity:
-        """The same distribution as a density on panels."""
-
-        def log_density(panels: Panels) -> Array:
-            d, _ = panels.nodes()
-            return self.evaluate(panels.anchor[:, None], d)
-
-        mesh = refine(initial_panels(self.features), log_density, 1)
-        return PanelDensity.from_mesh(mesh, self.evaluate, -np.inf, np.inf)
+        return self.alone.features
 
     def evaluate(self, anchor: Array, d: Array) -> Array:
         """Log density at anchor + d."""
