@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gammaincc
 
 from reliability.claims.claim import Claim
-from reliability.claims.columns import Columns, Form, columns_from_claims
+from reliability.claims.columns import Columns, columns_from_claims
 from reliability.engine import normal
+from reliability.engine.conflict import cochran, tail_of_cochran
 from reliability.engine.density import PanelDensity
 from reliability.engine.explain import ReliabilityDensity, per_claim, soundness_of
-from reliability.engine.inference import Inference, Setup, infer, shared_sd, with_void
+from reliability.engine.inference import Inference, infer
 from reliability.engine.leave_out import LeftOut, leave_origins_out
 from reliability.engine.predictive import predictive
 from reliability.engine.quadrature import refine
+from reliability.engine.setup import Setup, shared_sds
+from reliability.engine.voids import with_voids
 from reliability.errors import (
     InvalidValueError,
     NoPosteriorError,
@@ -38,7 +40,7 @@ from reliability.preparation import (
     effective_reliability,
     name_of,
 )
-from reliability.priors import Beta, Flat, PriorOnX, QuantityPrior
+from reliability.priors import Beta, Flat, PriorOnX, PriorsOnX, QuantityPrior
 from reliability.scales import SCALES, Scale, ScaleName, get_scale
 from reliability.settings import settings_from_dict, settings_to_dict
 from reliability.shares import Shares, origin_of, share_out
@@ -218,7 +220,7 @@ class Combination:
                 exists.scatter_power,
                 inference.prior,
                 inference.distribution,
-                shared_sd(inference.columns, inference.setup),
+                float(shared_sds(inference.columns, inference.setup)[0]),
             )
         return Posterior(
             distribution,
@@ -320,9 +322,8 @@ class Combination:
             inference, solution = general, general.mixture
         assert solution is not None  # noqa: S101 - not the closed form
         row = self._columns.take(np.array([index]))
-        return soundness_of(
-            solution, with_void(row, inference.setup, inference.prior, inference.columns)
-        )
+        prior = PriorsOnX.common(inference.prior, 1)
+        return soundness_of(solution, with_voids(row, inference.setup, prior, inference.columns))
 
     @cached_property
     def _place(self) -> dict[int, int]:
@@ -365,19 +366,12 @@ class Combination:
     def conflict(self) -> Conflict:
         """How much the claims disagree, beyond what they state."""
         columns = self._inference.columns
-        points = (columns.form != Form.BOUND) & (columns.form != Form.BOUND_WITH_EXCESS)
-        value = (columns.location - columns.bias)[points]
-        variance = (columns.overconfidence * columns.stated_sd) ** 2 + columns.bias_variance
-        df = int(points.sum()) - 1
+        every_q, every_df = cochran(columns)
+        q, df = float(every_q[0]), int(every_df[0])
         log_bayes_factor = self._log_bayes_factor()
         if df < 1:
             return Conflict(NAN, max(df, 0), NAN, NAN, NAN, NAN, log_bayes_factor)
-        if self._inference.setup.correlation is None:
-            weight = 1.0 / variance[points]
-            centered = value - value[np.argmax(weight)]
-            mean = np.sum(weight * centered) / np.sum(weight)
-            q = float(np.sum(weight * (centered - mean) ** 2))
-        else:
+        if self._inference.setup.correlation is not None:
             assert self._inference.normal is not None  # noqa: S101 - correlated claims
             problem = attrs.evolve(
                 self._inference.normal.problem,
@@ -390,7 +384,7 @@ class Combination:
         return Conflict(
             q,
             df,
-            float(gammaincc(0.5 * df, 0.5 * q)),
+            float(tail_of_cochran(np.array([q]), np.array([df]))[0]),
             i2,
             q / df,
             float(np.sqrt(q / df)),

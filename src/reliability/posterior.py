@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 import numpy as np
@@ -14,9 +14,10 @@ from reliability.engine.density import Distribution
 from reliability.errors import InvalidValueError, WrongTypeError
 from reliability.scales import SCALES, Scale
 
-__all__ = ["Posterior"]
+__all__ = ["Posterior", "mean_and_variance", "orders_that_exist"]
 
 Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 
 def bisect_root(function: Callable[[float], float], low: float, high: float) -> float:
@@ -78,6 +79,31 @@ def _generator(rng: np.random.Generator | int | None) -> np.random.Generator:
 
 def _unwrap(values: Array) -> float | Array:
     return float(values) if np.ndim(values) == 0 else values
+
+
+def orders_that_exist(has_mean: Any, has_variance: Any) -> Any:
+    """Highest moment that exists, up to the second."""
+    return np.where(has_mean, np.where(has_variance, 2, 1), 0)
+
+
+def mean_and_variance(
+    scale: Scale, medians: Array, about: Array, orders: IntArray, low: ArrayLike
+) -> tuple[Array, Array]:
+    """Means and variances of quantities; inf or nan where these do not exist.
+
+    Parameters
+    ----------
+    scale : their scale
+    medians : (quantities,) on x
+    about : (quantities, 2) means of (theta - median)^j for j = 1, 2
+    orders : (quantities,) highest moment that exists of each
+    low : (quantities,) lower ends of their supports: with one, what is missing is infinite
+    """
+    one_sided = (scale.name == "log") | np.isfinite(low)
+    missing = np.where(one_sided, np.inf, np.nan)
+    mean = np.where(orders > 0, scale.to_theta(medians) + about[:, 0], missing)
+    variance = np.maximum(about[:, 1] - about[:, 0] ** 2, 0.0)
+    return mean, np.where(orders > 1, variance, np.where(orders > 0, np.inf, missing))
 
 
 @attrs.frozen(eq=False, slots=False, repr=False)
@@ -180,16 +206,14 @@ class Posterior:
 
     @cached_property
     def _moments(self) -> tuple[float, float]:
-        orders = 0 if not self._has_mean else 2 if self._has_variance else 1
-        origin, means = self._distribution.moments(self._scale, orders)
-        one_sided = self._scale.name == "log" or np.isfinite(self._support[0])
-        missing = np.inf if one_sided else np.nan
-        if not means:
-            return missing, missing
-        mean = float(self._scale.to_theta(origin)) + means[0]
-        if orders == 1:
-            return mean, np.inf
-        return mean, max(means[1] - means[0] * means[0], 0.0)
+        orders = orders_that_exist(self._has_mean, self._has_variance)
+        origin, means = self._distribution.moments(self._scale, int(orders))
+        about = np.full((1, 2), np.nan)
+        about[0, : len(means)] = means
+        mean, variance = mean_and_variance(
+            self._scale, np.array([origin]), about, np.array([orders]), self._support[0]
+        )
+        return float(mean[0]), float(variance[0])
 
     def mean(self) -> float:
         """Mean; inf or nan where it does not exist."""

@@ -11,9 +11,11 @@ from typing import Any
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["CONSTANT", "VANISHING", "Tail"]
 
+Indices = NDArray[np.int64]
 INFINITY = float("inf")
 
 
@@ -39,6 +41,11 @@ class Tail:
             self.fast | other.fast,
             self.smooth | other.smooth,
         )
+
+    def take(self, densities: Indices) -> Tail:
+        """Tails of some of several densities."""
+        fields = attrs.astuple(self, recurse=False)
+        return Tail(*(field[densities] if np.ndim(field) else field for field in fields))
 
     def of(self, density: int) -> Tail:
         """Tail of one of several densities."""

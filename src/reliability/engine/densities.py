@@ -245,17 +245,7 @@ class PanelDensities:
             mesh, of_some, self.low[quantities], self.high[quantities]
         )
         beyond = self.beyond[:, quantities]
-        every = np.arange(self.count)
-        lower, upper = (
-            attrs.evolve(
-                tail,
-                **{
-                    name: np.broadcast_to(value, every.shape)[quantities]
-                    for name, value in attrs.asdict(tail, recurse=False).items()
-                },
-            )
-            for tail in self.tails
-        )
+        lower, upper = (tail.take(quantities) for tail in self.tails)
         return attrs.evolve(
             chosen,
             tails=(lower, upper),

@@ -45,6 +45,18 @@ class Existence:
     proper: Any
     reason: Any
 
+    def take(self, quantities: NDArray[Any]) -> Existence:
+        """What is known of some of many quantities."""
+        return Existence(
+            self.lower.take(quantities),
+            self.upper.take(quantities),
+            self.scatter_power[quantities],
+            self.scatter_scale,
+            (self.ways[0][quantities], self.ways[1][quantities]),
+            self.proper[quantities],
+            [self.reason[q] for q in quantities.tolist()],
+        )
+
     def of(self, quantity: int) -> Existence:
         """What is known of one of many quantities."""
         return Existence(

@@ -17,7 +17,7 @@ from reliability.engine.density import Distribution, PanelDensity, medians
 from reliability.engine.existence import Existence, existence
 from reliability.engine.explain import claim_distribution, paired
 from reliability.engine.features import features
-from reliability.engine.inference import Inference, hull, infer
+from reliability.engine.inference import Inference, infer
 from reliability.engine.likelihoods import UnsoundKind, distribution_of_claim
 from reliability.engine.mixture import (
     Terms,
@@ -45,6 +45,7 @@ from reliability.engine.scattered import (
     scatter_grid,
     scatter_start,
 )
+from reliability.engine.setup import hulls
 from reliability.errors import ReliabilityError
 
 __all__ = ["LeftOut", "leave_origins_out"]
@@ -473,7 +474,7 @@ def _moves_hull(inference: Inference, rest: IntArray) -> bool:
     made_from = inference.prior.made_from
     if made_from is None or not getattr(made_from[0], "needs_hull", False):
         return False
-    return hull(inference.columns) != hull(inference.columns.take(rest))
+    return hulls(inference.columns) != hulls(inference.columns.take(rest))
 
 
 def _mixtures(

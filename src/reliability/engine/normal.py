@@ -16,11 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from reliability.claims.columns import Columns
 from reliability.engine.density import PanelDensity
 from reliability.engine.normal_mixtures import NormalMixture
 from reliability.engine.panels import Panels, scatter_panels
 from reliability.engine.quadrature import LogDensity, Mesh, refine
-from reliability.priors import ScatterPrior, StatedVariances
+from reliability.engine.setup import Setup, shared_sds
+from reliability.priors import PriorOnX, ScatterPrior, StatedVariances
 
 __all__ = [
     "NormalProblem",
@@ -32,7 +34,9 @@ __all__ = [
     "conditional_of_claims",
     "first_scatter_panels",
     "log_prior_mass",
+    "noise_of_sum",
     "predictive",
+    "problem_of",
     "rotate",
     "rounding",
     "shrunk",
@@ -113,6 +117,56 @@ class NormalProblem:
             return self.variance[..., None] * (scatter * scatter) + self.extra[..., None]
         total = (self.variance + self.extra)[..., None]
         return np.broadcast_to(total, (len(self.value), *scatter.shape))
+
+
+def problem_of(
+    columns: Columns,
+    setup: Setup,
+    prior: PriorOnX,
+    scatter_power: float | Array,
+    *,
+    many: bool = False,
+) -> NormalProblem:
+    """The closed form's arrays.
+
+    Parameters
+    ----------
+    columns : claims about one quantity, or about many with equally many claims
+    setup : everything else
+    prior : on x
+    scatter_power : exponent of the tail of the scatter's posterior, of every quantity
+    many : whether the arrays are those of many quantities
+    """
+
+    def by_claim(values: Array) -> Array:
+        return values.reshape(columns.quantities, -1).T if many else values
+
+    value = by_claim(columns.location - columns.bias)
+    sd = by_claim(columns.overconfidence * columns.sd_low)
+    extra = by_claim(columns.bias_variance)
+    variance, stated, design, rotation = sd**2, sd**2 + extra, None, None
+    if setup.correlation is not None:
+        rotation = rotate(setup.correlation, sd, extra, inflated=setup.inflation is not None)
+        variance, extra = rotation.variance, rotation.extra
+        value, design = rotation.basis.T @ value, rotation.basis.sum(axis=0)
+    mean, prior_sd = prior.normal if prior.normal is not None else (0.0, np.inf)
+    shared = shared_sds(columns, setup) ** 2
+    return NormalProblem(
+        value=value,
+        variance=variance,
+        extra=extra,
+        share=by_claim(columns.share),
+        design=design,
+        stated=stated,
+        basis=None if rotation is None else rotation.basis,
+        log_determinant=0.0 if rotation is None else rotation.log_determinant,
+        prior_mean=mean,
+        prior_variance=prior_sd**2,
+        shared_variance=shared if many else float(shared[0]),
+        heterogeneity=setup.heterogeneity,
+        inflation=setup.inflation,
+        scatter_power=scatter_power,
+    )
 
 
 @attrs.frozen(eq=False)
@@ -395,7 +449,7 @@ def solve_normal(problem: NormalProblem) -> NormalSolution:
     at_zero = conditional(problem, np.array([problem.neutral]))
     without = float(at_zero.log_evidence[0])
     if problem.scatter is None:
-        noise = rounding(problem) + _noise_of_sum(without)
+        noise = rounding(problem) + noise_of_sum(without)
         return NormalSolution(
             problem,
             np.array([problem.neutral]),
@@ -426,7 +480,7 @@ def solve_normal(problem: NormalProblem) -> NormalSolution:
     )
 
 
-def _noise_of_sum(log_evidence: Any) -> Any:
+def noise_of_sum(log_evidence: Any) -> Any:
     """Rounding of a log evidence, the largest part of which is the quadratic form."""
     return 2e-16 * np.abs(log_evidence)
 

@@ -120,28 +120,28 @@ class Segments:
         return np.asarray(np.maximum.reduceat(values, self.first, axis=0))
 
     @cached_property
-    def _place(self) -> tuple[IntArray, IntArray]:
+    def place(self) -> tuple[IntArray, IntArray]:
         """Row and column of each entry in a table of one row per run."""
         return self.run, np.arange(len(self.run)) - self.first[self.run]
 
     def _table(self, values: Array, fill: float) -> Array:
-        longest = int(self._place[1].max(initial=0)) + 1
+        longest = int(self.place[1].max(initial=0)) + 1
         table = np.full((len(self.first), longest), fill)
-        table[self._place] = values
+        table[self.place] = values
         return table
 
     def before(self, values: Array) -> Array:
         """Sum of the earlier entries of the same run."""
-        table = np.zeros((len(self.first), int(self._place[1].max(initial=0)) + 2))
-        table[self._place[0], self._place[1] + 1] = values
-        return np.asarray(np.cumsum(table, axis=1)[self._place])
+        table = np.zeros((len(self.first), int(self.place[1].max(initial=0)) + 2))
+        table[self.place[0], self.place[1] + 1] = values
+        return np.asarray(np.cumsum(table, axis=1)[self.place])
 
     def after(self, values: Array) -> Array:
         """Sum of the later entries of the same run."""
         table = self._table(values, 0.0)
         later = np.zeros_like(table)
         later[:, :-1] = np.cumsum(table[:, :0:-1], axis=1)[:, ::-1]
-        return np.asarray(later[self._place])
+        return np.asarray(later[self.place])
 
     def count_at_most(self, values: Array, run: IntArray, limit: Array) -> IntArray:
         """How many entries of given runs are at most given limits; entries of a run are sorted."""

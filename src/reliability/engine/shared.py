@@ -19,10 +19,11 @@ from reliability.engine.panels import (
     Panels,
     initial_panels,
 )
+from reliability.engine.prior_panels import prior_on_panels
 from reliability.engine.quadrature import Mesh, refine, segment_sum
 from reliability.priors import PriorOnX
 
-__all__ = ["Blurred", "blur", "blurred_prior", "prior_on_panels", "solve_shared"]
+__all__ = ["Blurred", "blur", "blurred_prior", "solve_shared"]
 
 Array = NDArray[np.float64]
 
@@ -81,43 +82,6 @@ class Blurred:
         blurred = blur(self.likelihood, self.sd, x.ravel()).reshape(x.shape)
         with np.errstate(divide="ignore"):
             return self.prior.log_density(anchor, d) + np.log(blurred)
-
-
-def prior_features(prior: PriorOnX, extra: float = 0.0) -> Features:
-    """Where a prior alone bends or breaks, blurred by ``extra``."""
-    zero = np.zeros(len(prior.location), dtype=np.int64)
-    one = np.array([1.0])
-    return Features(
-        zero,
-        prior.location,
-        np.hypot(prior.scale, extra),
-        np.zeros(0, dtype=np.int64),
-        np.zeros(0),
-        prior.low * one,
-        prior.high * one,
-        prior.lower_tail.effective_power * one,
-        prior.upper_tail.effective_power * one,
-    )
-
-
-@attrs.frozen(eq=False)
-class _PriorDensity:
-    prior: PriorOnX
-
-    def __call__(self, anchor: Array, d: Array) -> Array:
-        return self.prior.log_density(anchor, d)
-
-
-def prior_on_panels(prior: PriorOnX) -> PanelDensity:
-    """A proper prior as a density on panels, normalised."""
-    density = _PriorDensity(prior)
-
-    def log_density(panels: Panels) -> Array:
-        d, _ = panels.nodes()
-        return density(panels.anchor[:, None], d)
-
-    mesh = refine(initial_panels(prior_features(prior)), log_density, 1)
-    return PanelDensity.from_mesh(mesh, density, prior.low, prior.high)
 
 
 @attrs.frozen(eq=False)

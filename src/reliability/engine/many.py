@@ -1,0 +1,311 @@
+"""From columns to the posteriors of many quantities that have equally many claims.
+
+The closed form where claims and prior are normal, panels where there is no scatter: all
+quantities at once. What neither serves is solved quantity by quantity.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Protocol
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from reliability.claims.columns import Columns
+from reliability.engine import normal
+from reliability.engine.densities import PanelDensities
+from reliability.engine.density import Distribution
+from reliability.engine.existence import Existence, existences
+from reliability.engine.inference import infer
+from reliability.engine.likelihoods import UnsoundKind
+from reliability.engine.mixture import Problems, reliability_rule
+from reliability.engine.normal_mixtures import NormalMixtures
+from reliability.engine.panels import LARGEST_LOG
+from reliability.engine.prior_panels import log_mass
+from reliability.engine.quadrature import Mesh, Segments
+from reliability.engine.scattered import EXCLUDED
+from reliability.engine.setup import COARSEST, Setup, closed_form, hulls, unresolved
+from reliability.engine.voids import VOID_NEEDS_PRIOR, with_voids
+from reliability.engine.without_scatter import LogDensities, solve_without_scatter
+from reliability.errors import InvalidValueError, NoPosteriorError, NumericalError, ReliabilityError
+from reliability.priors import NO_RANGE, PriorsOnX
+from reliability.scales import Scale
+
+__all__ = ["Part", "Posteriors", "infer_many"]
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+class Posteriors(Protocol):
+    """Probability distributions of many quantities on x."""
+
+    def quantile(self, quantity: IntArray, lower: Array, upper: Array) -> Array:
+        """Coordinates with given probability below and above them: (points,) each."""
+
+    @property
+    def medians(self) -> Array:
+        """Median of each."""
+
+    def moments(self, scale: Scale, orders: IntArray) -> Array:
+        """Means of (theta - theta(median))^j, j = 1, 2, up to ``orders``: (quantities, 2)."""
+
+
+@attrs.frozen(eq=False)
+class Part:
+    """Posteriors of some quantities of those that were asked for.
+
+    ``quantities`` says which; everything else has one entry for each of them, and ``low`` and
+    ``high`` are the ends of the supports on x.
+    """
+
+    quantities: IntArray
+    posteriors: Posteriors
+    existence: Existence
+    low: Array
+    high: Array
+    log_normaliser: Array
+    error: Array
+    proper_prior: bool
+
+
+class _Failures:
+    """Quantities that have no posterior, and why."""
+
+    def __init__(self) -> None:
+        self.found: dict[int, ReliabilityError] = {}
+
+    def add(self, quantities: IntArray, error: ReliabilityError) -> None:
+        self.found.update(dict.fromkeys(quantities.tolist(), error))
+
+
+def infer_many(columns: Columns, setup: Setup) -> tuple[list[Part], dict[int, ReliabilityError]]:
+    """Posteriors of quantities with equally many claims, without correlation.
+
+    Returns
+    -------
+    the posteriors, and the reasons of those quantities that have none
+    """
+    failures = _Failures()
+    every = np.arange(columns.quantities)
+    hull_low, hull_high = hulls(columns)
+    if setup.prior.needs_hull:
+        empty = ~(hull_low < hull_high)
+        failures.add(every[empty], InvalidValueError(NO_RANGE))
+        every, columns = every[~empty], columns.take_quantities(every[~empty])
+        hull_low, hull_high = hull_low[~empty], hull_high[~empty]
+    if not len(every):
+        return [], failures.found
+    priors = setup.prior.on_many(setup.scale, hull_low, hull_high)
+    if setup.law.kind is UnsoundKind.VOID and not priors.shared.proper:
+        doubtful = np.logical_or.reduceat(columns.reliability != 1.0, columns.starts[:-1])
+        failures.add(every[doubtful], NoPosteriorError(VOID_NEEDS_PRIOR))
+        every, columns = every[~doubtful], columns.take_quantities(np.flatnonzero(~doubtful))
+        priors = priors.take(~doubtful)
+        if not len(every):
+            return [], failures.found
+    exists = existences(columns, setup.law, priors.shared, setup.scatter)
+    for q in np.flatnonzero(~exists.proper).tolist():
+        failures.found[int(every[q])] = NoPosteriorError(exists.reason[q])
+    parts = []
+    closed = exists.proper & closed_form(columns, priors)
+    at_once = setup.scatter is None and setup.shared == 0.0
+    for chosen, solve in ((closed, _closed), (exists.proper & ~closed, _mixtures)):
+        index = np.flatnonzero(chosen)
+        if not len(index):
+            continue
+        some = columns.take_quantities(index)
+        if solve is _mixtures and not at_once:
+            parts += _one_by_one(every[index], some, setup, failures)
+            continue
+        parts += solve(every[index], some, setup, priors.take(index), exists.take(index), failures)
+    return parts, failures.found
+
+
+def _one_by_one(
+    quantities: IntArray, columns: Columns, setup: Setup, failures: _Failures
+) -> list[Part]:
+    """What only the engine of one quantity serves: scatter or a shared bias with mixtures."""
+    parts = []
+    for k, quantity in enumerate(quantities.tolist()):
+        try:
+            found = infer(columns.take_quantities(np.array([k])), setup)
+        except ReliabilityError as error:
+            failures.found[quantity] = error
+            continue
+        parts.append(
+            Part(
+                np.array([quantity]),
+                _Alone(found.distribution),
+                found.existence,
+                np.array([found.prior.low]),
+                np.array([found.prior.high]),
+                np.array([found.log_normaliser]),
+                np.array([found.error]),
+                found.prior.proper,
+            )
+        )
+    return parts
+
+
+@attrs.frozen(eq=False, slots=False)
+class _Alone:
+    """One distribution as one of many."""
+
+    distribution: Distribution
+
+    def quantile(self, quantity: IntArray, lower: Array, upper: Array) -> Array:  # noqa: ARG002
+        return self.distribution.quantile(lower, upper)
+
+    @cached_property
+    def medians(self) -> Array:
+        half = np.array([0.5])
+        return self.distribution.quantile(half, half)
+
+    def moments(self, scale: Scale, orders: IntArray) -> Array:
+        out = np.full((1, 2), np.nan)
+        most = int(orders[0])
+        out[0, :most] = self.distribution.moments(scale, most)[1]
+        return out
+
+
+# ------------------------------------------------------------------ the closed form
+
+
+def _closed(
+    quantities: IntArray,
+    columns: Columns,
+    setup: Setup,
+    priors: PriorsOnX,
+    exists: Existence,
+    failures: _Failures,  # noqa: ARG001 - the closed form always has an answer
+) -> list[Part]:
+    """Sound normal claims under a normal or flat prior."""
+    problem = normal.problem_of(columns, setup, priors.shared, exists.scatter_power, many=True)
+    count = len(quantities)
+    noise = normal.rounding(problem)
+    if problem.scatter is None:
+        given = normal.conditional(problem, np.full((count, 1), problem.neutral))
+        log_normaliser = given.log_evidence[:, 0]
+        error = noise + normal.noise_of_sum(log_normaliser)
+        mixtures = NormalMixtures(np.ones((count, 1)), given.mean, np.sqrt(given.variance))
+    else:
+        solution = normal.solve_scatter(problem, np.ptp(problem.value, axis=0))
+        log_normaliser = solution.log_normaliser
+        weights, given, more = _on_few_nodes(problem, solution.mesh)
+        error = solution.mesh.error + more
+        mixtures = NormalMixtures(weights, given.mean, np.sqrt(given.variance))
+    error = error + exists.beyond_floats
+    return [
+        Part(
+            quantities,
+            mixtures,
+            exists,
+            priors.low,
+            priors.high,
+            log_normaliser,
+            error,
+            priors.shared.proper,
+        )
+    ]
+
+
+#: Gauss-Legendre nodes per panel of the scatter that serve integrals of resolved densities.
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
+
+
+def _on_few_nodes(
+    problem: normal.NormalProblem, mesh: Mesh
+) -> tuple[Array, normal.Conditional, Array]:
+    """Half as many nodes of the scatter: enough for integrals of what is resolved on all.
+
+    Returns
+    -------
+    weights (quantities, nodes), the posterior of x at the nodes, and the weights' errors
+    """
+    panels = mesh.panels
+    segments = Segments.of(panels.quantity)
+    columns = segments.place[1]
+    longest = int(columns.max()) + 1
+    shape = (len(segments.first), longest, len(_NODES))
+    d, slope = panels.at(np.broadcast_to(_NODES, (panels.count, len(_NODES))))
+    scatter = panels.anchor[:, None] + d
+    log_weight = slope + np.log(_WEIGHTS) - mesh.log_total[panels.quantity][:, None]
+    log_weight += normal.log_prior(problem.at(panels.quantity), scatter)
+    # A quantity with fewer panels repeats its first node, at weight 0.
+    nodes, logs = np.full((2, *shape), -np.inf)
+    nodes[:] = scatter[segments.first, :1][:, None]
+    nodes[segments.run, columns], logs[segments.run, columns] = scatter, log_weight
+    given = normal.conditional(problem, nodes.reshape(shape[0], -1))
+    weights = np.exp(logs.reshape(shape[0], -1) + given.log_evidence)
+    total = weights.sum(axis=1)
+    return weights / total[:, None], given, np.abs(total - 1.0)
+
+
+# ------------------------------------------------------------------ panels of x
+
+
+def _mixtures(
+    quantities: IntArray,
+    columns: Columns,
+    setup: Setup,
+    priors: PriorsOnX,
+    exists: Existence,
+    failures: _Failures,
+) -> list[Part]:
+    """The general model without scatter, quantities with one rule over p at a time."""
+    if setup.law.kind is UnsoundKind.VOID:
+        try:
+            columns = with_voids(columns, setup, priors, columns)
+        except ReliabilityError:
+            # Some claim and its prior exclude each other: find out which.
+            return _one_by_one(quantities, columns, setup, failures)
+    unknown = np.isnan(columns.reliability)
+    starts = columns.starts[:-1]
+    count = np.add.reduceat(unknown.astype(np.int64), starts)
+    total = np.add.reduceat(np.where(unknown, columns.share, 0.0), starts)
+    whole = np.logical_and.reduceat(~unknown | (columns.share == 1.0), starts)
+    _, first, kind = np.unique(
+        np.stack([count, np.where(whole, 0.0, total), whole]),
+        axis=1,
+        return_index=True,
+        return_inverse=True,
+    )
+    parts = []
+    for number, example in enumerate(first.tolist()):
+        index = np.flatnonzero(kind == number)
+        some = columns.take_quantities(index)
+        rows = slice(starts[example], columns.starts[example + 1])
+        rule = reliability_rule(setup.unknown, columns.share[rows][unknown[rows]])
+        prior, there = priors.take(index), exists.take(index)
+        problem = Problems(some, setup.law, prior, there.lower.reach_power, there.upper.reach_power)
+        alive, mesh, error = solve_without_scatter(problem, rule)
+        failures.add(np.delete(quantities[index], alive), NumericalError(EXCLUDED))
+        if mesh is None:
+            continue
+        index, there, prior = index[alive], there.take(alive), prior.take(alive)
+        error = error + there.beyond_floats
+        coarse = ~(error <= COARSEST)
+        for q in np.flatnonzero(coarse).tolist():
+            failures.found[int(quantities[index[q]])] = unresolved(error[q], "the posterior")
+        densities = PanelDensities.from_mesh(
+            mesh, LogDensities(problem.take(alive), rule), prior.low, prior.high
+        ).with_tails(there.lower, there.upper, np.full(len(alive), LARGEST_LOG))
+        fine = np.flatnonzero(~coarse)
+        if not len(fine):
+            continue
+        parts.append(
+            Part(
+                quantities[index[fine]],
+                densities.take(fine),
+                there.take(fine),
+                prior.low[fine],
+                prior.high[fine],
+                mesh.log_total[fine] - log_mass(prior.shared),
+                error[fine],
+                prior.shared.proper,
+            )
+        )
+    return parts
