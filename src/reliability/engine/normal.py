@@ -48,6 +48,8 @@ __all__ = [
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 LOG_2PI = float(np.log(2.0 * np.pi))
+#: Claims times nodes worked on at once: arrays of 128 kB, some of which fit the cache.
+_AT_ONCE = 1 << 14
 
 
 @attrs.frozen(eq=False)
@@ -222,11 +224,34 @@ class Conditional:
     quadratic: Array
 
 
-def _over_claims(factor: Array, values: Array) -> Array:
-    """Sum over the claims of a factor, (n,), (G, n) or (n, quantities), times values at nodes."""
+def _over_claims(factor: Array | None, values: Array) -> Array:
+    """Sum over the claims of a factor (None: 1) times values at nodes.
+
+    The factor is (n,), (G, n) or (n, quantities).
+    """
+    if factor is None:
+        return np.asarray(values.sum(axis=0))
     if values.ndim == 2:
         return np.asarray(factor @ values)
     return np.asarray(np.einsum("nq,nqt->qt", factor, values))
+
+
+#: Products between this and its inverse keep their digits.
+_LARGEST_PRODUCT = 1e280
+
+
+def _log_precisions(share: Array | None, inverse: Array) -> Array:
+    """Sum over the claims of the logs of inverse variances, times their shares."""
+    if share is None:
+        # One logarithm for all claims, where the floats hold the product.
+        with np.errstate(over="ignore", under="ignore"):
+            product = inverse.prod(axis=0)
+        if (
+            product.size
+            and 1.0 / _LARGEST_PRODUCT < product.min() <= product.max() < _LARGEST_PRODUCT
+        ):
+            return np.asarray(np.log(product))
+    return _over_claims(share, np.log(inverse))
 
 
 def conditional(problem: NormalProblem, scatter: Array) -> Conditional:
@@ -258,16 +283,15 @@ def conditional(problem: NormalProblem, scatter: Array) -> Conditional:
         heavy = np.argmax(weight * (h * h), axis=-1)
         center = (problem.value[heavy] / h[heavy])[..., None]
         y = problem.value - h * center
+    whole = None if np.all(share == 1.0) else share
     once = inverse if h is None else inverse * h[:, None]
-    precision = _over_claims(share, inverse if h is None else once * h[:, None])
+    precision = _over_claims(whole, inverse if h is None else once * h[:, None])
     mean = _over_claims(share * y, once) / precision
     square = _over_claims(share * y * y, inverse)
     quadratic = np.maximum(square - precision * mean * mean, 0.0)
-    log_variance = np.log(variance)
-    log_variance += LOG_2PI
-    log_constant = -0.5 * _over_claims(share, log_variance)
-    log_constant = log_constant + problem.log_determinant
-    log_constant = log_constant + 0.5 * (LOG_2PI - np.log(precision)) - 0.5 * quadratic
+    total = share.sum(axis=0 if problem.many else -1)[..., None]
+    log_constant = _log_precisions(whole, inverse) - np.log(precision) - quadratic
+    log_constant = 0.5 * (log_constant + (1.0 - total) * LOG_2PI) + problem.log_determinant
     shared = problem.shared_variance
     spread = 1.0 / precision + (np.asarray(shared)[:, None] if problem.many else shared)
     if np.all(np.isinf(problem.prior_variance)):
@@ -534,9 +558,15 @@ class ScatterDensity:
         """Log density at the nodes of panels."""
         if not self.problem.many:
             return self(panels.anchor[:, None], panels.nodes()[0])
-        problem = self.problem.at(panels.quantity)
         scatter = panels.anchor[:, None] + panels.nodes()[0]
-        return log_prior(problem, scatter) + conditional(problem, scatter).log_evidence
+        out = np.empty_like(scatter)
+        step = max(_AT_ONCE // (len(self.problem.value) * scatter.shape[1]), 1)
+        for begin in range(0, panels.count, step):
+            part = slice(begin, begin + step)
+            problem = self.problem.at(panels.quantity[part])
+            out[part] = conditional(problem, scatter[part]).log_evidence
+            out[part] += log_prior(problem, scatter[part])
+        return out
 
     def log_prior(self, panels: Panels) -> Array:
         """Log prior density at the nodes of panels."""

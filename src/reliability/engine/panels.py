@@ -137,21 +137,27 @@ class Panels:
     def at(self, t: Array) -> tuple[Array, Array]:
         """Distances d from the anchor, and log dd/dt, at t in [-1, 1] (panels, points)."""
         half = (0.5 * (self.high - self.low))[:, None]
-        d = (0.5 * (self.high + self.low))[:, None] + half * t
-        log_slope = np.empty_like(d)
+        d = half * t
+        d += (0.5 * (self.high + self.low))[:, None]
         with np.errstate(divide="ignore"):
-            log_slope[:] = np.log(half)
+            log_half = np.log(half)
             if not self.kind.any():
-                return d, log_slope
-            for kind in (UP, DOWN):
-                rows = np.flatnonzero(self.kind == kind)
-                if len(rows):
-                    log_slope[rows] += d[rows]
-                    d[rows] = np.exp(d[rows]) if kind == UP else -np.exp(d[rows])
+                return d, np.broadcast_to(log_half, d.shape)
+            log_slope = np.repeat(log_half, d.shape[1], axis=1)
+            rows = np.flatnonzero((self.kind == UP) | (self.kind == DOWN))
+            if len(rows):
+                v = d[rows]
+                log_slope[rows] += v
+                np.exp(v, out=v)
+                down = self.kind[rows] == DOWN
+                if down.any():
+                    v[down] *= -1.0
+                d[rows] = v
             rows = np.flatnonzero(self.kind == SQUARE)
             if len(rows):
-                log_slope[rows] += np.log(2.0 * np.abs(d[rows]))
-                d[rows] *= d[rows]
+                v = d[rows]
+                log_slope[rows] += np.log(2.0 * np.abs(v))
+                d[rows] = v * v
         return d, log_slope
 
     def nodes(self) -> tuple[Array, Array]:

@@ -244,13 +244,13 @@ def refine(
     order = panels.order()
     panels = panels.take(order)
     every = evaluate(panels) if known is None else _stacked(known.log_density[order], panels)
+    slopes = panels.nodes()[1]
     tolerance = np.broadcast_to(np.asarray(tolerance, dtype=np.float64), (quantities,))
     noise = np.broadcast_to(np.asarray(noise, dtype=np.float64), (quantities,))
     resolved: list[Mesh] = []
     for halvings in range(MAX_ROUNDS + 1):
         segments = Segments.of(panels.quantity)
         accepted = tolerance[panels.quantity], noise[panels.quantity]
-        slopes = panels.nodes()[1]
         values, top, total, error, fails = _judge(every[0] + slopes, segments, *accepted)
         mass = values @ WEIGHTS
         for number in range(1, len(every), 2):
@@ -271,11 +271,12 @@ def refine(
             resolved.append(
                 Mesh(panels.take(rows), every[0][rows], values[rows], top[done], total[done], bound)
             )
+            if not busy.any():
+                break
             rows = ~rows
             panels, every, fails = panels.take(rows), every[:, rows], fails[rows]
-        if not panels.count:
-            break
-        panels, every = _halved(panels, every, fails, evaluate)
+            slopes = slopes[rows]
+        panels, every, slopes = _halved(panels, every, slopes, fails, evaluate)
     return _gathered(resolved)
 
 
@@ -326,17 +327,16 @@ def refine_together(
     """
     panels = panels.take(panels.order())
     every = evaluate(panels)
-    segments = Segments.of(panels.quantity)
+    slopes = panels.nodes()[1]
     for _ in range(MAX_ROUNDS):
         segments = Segments.of(panels.quantity)
-        slopes = panels.nodes()[1]
         judged = [_judge(logs + slopes, segments, tolerance, noise) for logs in every[:densities]]
         fails = np.any([each[-1] for each in judged], axis=0)
         holds = np.any([v @ WEIGHTS > tolerance * t[0] for v, _, t, _, _ in judged], axis=0)
         fails = _or_beside(fails, panels, holds, segments) & panels.splittable()
         if not fails.any() or panels.count > MAX_PANELS:
             break
-        panels, every = _halved(panels, every, fails, evaluate)
+        panels, every, slopes = _halved(panels, every, slopes, fails, evaluate)
     meshes = [
         Mesh(panels, logs, v, top, total, _MARGIN * error.sum() / total + 2.0 * noise)
         for logs, (v, top, total, error, _) in zip(every, judged, strict=False)
@@ -374,9 +374,13 @@ def _factor_fails(
 
 
 def _halved(
-    panels: Panels, every: Array, fails: NDArray[np.bool_], evaluate: LogDensity
-) -> tuple[Panels, Array]:
-    """Panels in order with those that fail halved, and functions at their nodes."""
+    panels: Panels,
+    every: Array,
+    slopes: Array,
+    fails: NDArray[np.bool_],
+    evaluate: LogDensity,
+) -> tuple[Panels, Array, Array]:
+    """Panels in order with those that fail halved, functions at their nodes, and log slopes."""
     place = np.repeat(np.arange(panels.count), 1 + fails)
     again = np.append(False, place[1:] == place[:-1])
     new = fails[place]
@@ -389,9 +393,11 @@ def _halved(
         low=np.where(new & upper, middle, halves.low),
         high=np.where(new & ~upper, middle, halves.high),
     )
-    values = every[:, place]
-    values[:, new] = evaluate(halves.take(new))
-    return halves, values
+    values, slopes = every[:, place], slopes[place]
+    fresh = halves.take(new)
+    values[:, new] = evaluate(fresh)
+    slopes[new] = fresh.nodes()[1]
+    return halves, values, slopes
 
 
 #: A panel this many times wider than one beside it that holds something is halved.
