@@ -25,6 +25,7 @@ from reliability.engine.normal_mixtures import NormalMixtures
 from reliability.engine.panels import LARGEST_LOG
 from reliability.engine.prior_panels import log_mass
 from reliability.engine.quadrature import Mesh, Segments
+from reliability.engine.scatter_rule import scatter_rule
 from reliability.engine.scattered import EXCLUDED
 from reliability.engine.setup import COARSEST, Setup, closed_form, hulls, unresolved
 from reliability.engine.voids import VOID_NEEDS_PRIOR, with_voids
@@ -185,31 +186,43 @@ def _closed(
     """Sound normal claims under a normal or flat prior."""
     problem = normal.problem_of(columns, setup, priors.shared, exists.scatter_power, many=True)
     count = len(quantities)
-    noise = normal.rounding(problem)
+
+    def part(index: IntArray, mixtures: NormalMixtures, log_total: Array, error: Array) -> Part:
+        there = exists.take(index)
+        return Part(
+            quantities[index],
+            mixtures,
+            there,
+            priors.low[index],
+            priors.high[index],
+            log_total,
+            error + there.beyond_floats,
+            priors.shared.proper,
+        )
+
     if problem.scatter is None:
+        noise = normal.rounding(problem)
         given = normal.conditional(problem, np.full((count, 1), problem.neutral))
         log_normaliser = given.log_evidence[:, 0]
         error = noise + normal.noise_of_sum(log_normaliser)
         mixtures = NormalMixtures(np.ones((count, 1)), given.mean, np.sqrt(given.variance))
-    else:
-        solution = normal.solve_scatter(problem, np.ptp(problem.value, axis=0))
-        log_normaliser = solution.log_normaliser
-        weights, given, more = _on_few_nodes(problem, solution.mesh)
-        error = solution.mesh.error + more
+        return [part(np.arange(count), mixtures, log_normaliser, error)]
+    spread = np.ptp(problem.value, axis=0)
+    rules, left = scatter_rule(problem, spread)
+    log_mass = normal.log_mass_of_prior(problem)
+    parts = []
+    for rule in rules:
+        index, given = rule.quantities, rule.given
+        mixtures = NormalMixtures(rule.weight, given.mean, np.sqrt(given.variance))
+        parts.append(part(index, mixtures, rule.log_total - log_mass[index], rule.error))
+    if len(left):
+        some = problem.at(left)
+        solution = normal.solve_scatter(some, spread[left])
+        weights, given, more = _on_few_nodes(some, solution.mesh)
         mixtures = NormalMixtures(weights, given.mean, np.sqrt(given.variance))
-    error = error + exists.beyond_floats
-    return [
-        Part(
-            quantities,
-            mixtures,
-            exists,
-            priors.low,
-            priors.high,
-            log_normaliser,
-            error,
-            priors.shared.proper,
-        )
-    ]
+        error = solution.mesh.error + more
+        parts.append(part(left, mixtures, solution.log_normaliser, error))
+    return parts
 
 
 #: Gauss-Legendre nodes per panel of the scatter that serve integrals of resolved densities.

@@ -33,6 +33,8 @@ __all__ = [
     "conditional",
     "conditional_of_claims",
     "first_scatter_panels",
+    "log_mass_of_prior",
+    "log_prior",
     "log_prior_mass",
     "noise_of_sum",
     "predictive",
@@ -48,8 +50,8 @@ __all__ = [
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 LOG_2PI = float(np.log(2.0 * np.pi))
-#: Claims times nodes worked on at once: arrays of 128 kB, some of which fit the cache.
-_AT_ONCE = 1 << 14
+#: Claims times nodes worked on at once: arrays of 1 MB.
+_AT_ONCE = 1 << 17
 
 
 @attrs.frozen(eq=False)
@@ -534,11 +536,20 @@ def solve_scatter(problem: NormalProblem, spread: Array) -> ScatterSolution:
     power = np.atleast_1d(np.asarray(problem.scatter_power, dtype=np.float64))
     panels = first_scatter_panels(*sds, spread, prior, power)
     mesh = refine(panels, density.on_panels, len(power), noise=noise)
-    log_normaliser = mesh.log_total
-    if prior.proper and not prior.normalised:
-        start = first_scatter_panels(*sds, spread, prior, np.full(len(power), prior.power))
-        log_normaliser = log_normaliser - log_prior_mass(density.log_prior, start, noise)
+    log_normaliser = mesh.log_total - log_mass_of_prior(problem)
     return ScatterSolution(mesh, log_normaliser)
+
+
+def log_mass_of_prior(problem: NormalProblem) -> Array:
+    """Log integral of the prior on the scatter of each quantity; 0 where it is improper or 1."""
+    prior = problem.scatter
+    variance = problem.variance if problem.many else problem.variance[:, None]
+    count = variance.shape[1]
+    if prior is None or not prior.proper or prior.normalised:
+        return np.zeros(count)
+    sds = np.sqrt(variance.min(axis=0)), np.sqrt(variance.max(axis=0))
+    start = first_scatter_panels(*sds, sds[1], prior, np.full(count, prior.power))
+    return log_prior_mass(ScatterDensity(problem).log_prior, start, rounding(problem))
 
 
 @attrs.frozen(eq=False)

@@ -32,6 +32,7 @@ __all__ = [
     "initial_panels",
     "pair_up",
     "scatter_panels",
+    "slowest_decay",
     "uncovered",
 ]
 
