@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import IntEnum
+from functools import cached_property
 from typing import Any
 
 import attrs
@@ -71,7 +72,7 @@ class Knots:
     c5: Array
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, slots=False)
 class Columns:
     """One row per claim; every length and sd is on x.
 
@@ -120,10 +121,20 @@ class Columns:
         """Number of quantities."""
         return len(self.starts) - 1
 
-    @property
+    @cached_property
+    def sizes(self) -> IntArray:
+        """Number of claims about each quantity."""
+        return np.diff(self.starts)
+
+    @cached_property
     def quantity(self) -> IntArray:
         """Quantity of each row."""
-        return np.repeat(np.arange(self.quantities), np.diff(self.starts))
+        return np.repeat(np.arange(self.quantities), self.sizes)
+
+    @cached_property
+    def forms(self) -> list[int]:
+        """The forms that there are."""
+        return [int(form) for form in Form if np.any(self.form == form)]
 
     def take(self, rows: NDArray[Any]) -> Columns:
         """Some rows of one quantity, as columns of their own."""

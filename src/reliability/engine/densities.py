@@ -165,11 +165,9 @@ class PanelDensities:
     """Densities known on panels, each of which has some.
 
     ``evaluate`` gives their unnormalised logs; ``low`` and ``high`` (quantities,) are their
-    supports. Per panel: Legendre ``coefficients`` of the density times dd/dt with t increasing in
-    x, those of its ``integral``, ``mass``, and the probability ``lower`` before and ``upper``
-    after it. ``tails`` say how a density goes on beyond its panels, where ``beyond`` (2,
-    quantities) of its probability lies, and ``reach`` the log distance up to which ``evaluate``
-    follows them.
+    supports. Per panel: ``mass``, and the probability ``lower`` before and ``upper`` after it.
+    ``tails`` say how a density goes on beyond its panels, where ``beyond`` (2, quantities) of its
+    probability lies, and ``reach`` the log distance up to which ``evaluate`` follows them.
     """
 
     mesh: Mesh
@@ -177,8 +175,6 @@ class PanelDensities:
     low: Array
     high: Array
     segments: Segments
-    coefficients: Array
-    integral: Array
     mass: Array
     lower: Array
     upper: Array
@@ -191,12 +187,7 @@ class PanelDensities:
         cls, mesh: Mesh, evaluate: EvaluateMany, low: Array, high: Array
     ) -> PanelDensities:
         """Normalise a mesh."""
-        values = mesh.values / mesh.total[mesh.panels.quantity][:, None]
-        coefficients = values @ LEGENDRE
-        mass = values @ WEIGHTS
-        # A downward tail's variable runs against x: mirror it, so that t always increases.
-        down = mesh.panels.kind == Kind.DOWN
-        coefficients[down] *= (-1.0) ** _DEGREES
+        mass = (mesh.values @ WEIGHTS) / mesh.total[mesh.panels.quantity]
         segments = Segments.of(mesh.panels.quantity)
         quantities = len(mesh.total)
         return cls(
@@ -205,8 +196,6 @@ class PanelDensities:
             low,
             high,
             segments,
-            coefficients,
-            _antiderivative(coefficients),
             mass,
             segments.before(mass),
             segments.after(mass),
@@ -254,6 +243,21 @@ class PanelDensities:
             lower=chosen.lower + beyond[0][chosen.segments.run],
             upper=chosen.upper + beyond[1][chosen.segments.run],
         )
+
+    def pieces(self, panels: IntArray | slice = slice(None)) -> tuple[Array, Array]:
+        """Polynomials on some of the panels, in t that increases with x.
+
+        Returns
+        -------
+        Legendre coefficients of the density times dd/dt (panels, ORDER), and of its integral
+        (panels, ORDER + 1)
+        """
+        mesh = self.mesh
+        total = mesh.total[mesh.panels.quantity[panels]]
+        coefficients = (mesh.values[panels] / total[:, None]) @ LEGENDRE
+        # A downward tail's variable runs against x: mirror it.
+        coefficients[mesh.panels.kind[panels] == Kind.DOWN] *= (-1.0) ** _DEGREES
+        return coefficients, _antiderivative(coefficients)
 
     @property
     def count(self) -> int:
@@ -331,9 +335,7 @@ class PanelDensities:
         index = np.clip(index, first, last)
         mass = self.mass[index]
         target = np.where(from_below, lower - self.lower[index], mass - (upper - self.upper[index]))
-        t = solve_panels(
-            self.coefficients[index], self.integral[index], mass, np.clip(target, 0.0, mass)
-        )
+        t = solve_panels(*self.pieces(index), mass, np.clip(target, 0.0, mass))
         panel = self.panels.take(index)
         flip = np.where(panel.kind == Kind.DOWN, -t, t)
         d, _ = panel.at(flip[:, None])

@@ -63,12 +63,15 @@ class PanelDensity:
     """A density known on the panels of one quantity.
 
     ``evaluate(anchor, d)`` gives the unnormalised log density at ``anchor + d``, for anchors
-    (rows, 1) and distances (rows, points); ``position`` (panels + 1,) are the panels' ends.
+    (rows, 1) and distances (rows, points); ``position`` (panels + 1,) are the panels' ends,
+    ``coefficients`` and ``integral`` the polynomials on them.
     """
 
     alone: PanelDensities
     evaluate: Evaluate
     position: Array
+    coefficients: Array
+    integral: Array
 
     @classmethod
     def from_mesh(cls, mesh: Mesh, evaluate: Evaluate, low: float, high: float) -> PanelDensity:
@@ -83,12 +86,12 @@ class PanelDensity:
         start, stop = panels.edges()
         with np.errstate(over="ignore"):
             edges = panels.anchor + start, [panels.anchor[-1] + stop[-1]]
-        return cls(alone, evaluate, np.concatenate(edges))
+        return cls(alone, evaluate, np.concatenate(edges), *alone.pieces())
 
     def with_tails(self, lower: Tail, upper: Tail, reach: float = LARGEST_LOG) -> PanelDensity:
         """The same density with what lies beyond its panels, where that falls like a power."""
         alone = self.alone.with_tails(lower, upper, np.array([reach]))
-        return attrs.evolve(self, alone=alone)
+        return PanelDensity.only(alone, self.evaluate)
 
     @property
     def mesh(self) -> Mesh:
@@ -143,7 +146,7 @@ class PanelDensity:
         t = panel.inverse(flat - panel.anchor)
         slope = panel.at(t[:, None])[1][:, 0]
         t = np.where(panel.kind == Kind.DOWN, -t, t)
-        values = legendre_sum(self.alone.coefficients[np.repeat(index, x.shape[1])], t)
+        values = legendre_sum(self.coefficients[np.repeat(index, x.shape[1])], t)
         with np.errstate(over="ignore", invalid="ignore"):
             values = np.where(np.isfinite(slope), np.maximum(values, 0.0) * np.exp(-slope), 0.0)
         outside = (flat < self.position[0]) | (flat > self.position[-1])
@@ -168,7 +171,7 @@ class PanelDensity:
         flat = np.asarray(x, dtype=np.float64).ravel()
         index, t = self._locate(flat)
         alone, mass = self.alone, self.alone.mass[index]
-        part = np.clip(legendre_sum(alone.integral[index], t), 0.0, mass)
+        part = np.clip(legendre_sum(self.integral[index], t), 0.0, mass)
         lower = alone.lower[index] + part
         upper = alone.upper[index] + (mass - part)
         for sign, one, other in ((-1, lower, upper), (1, upper, lower)):
@@ -230,7 +233,7 @@ def medians(meshes: list[Mesh]) -> Array:
         Mesh(own, values, values, 0.0 * one, one, 0.0 * one), _nowhere, one, one
     )
     target = np.clip(0.5 - before[every, index], 0.0, pieces.mass)
-    t = solve_panels(pieces.coefficients, pieces.integral, pieces.mass, target)
+    t = solve_panels(*pieces.pieces(), pieces.mass, target)
     d, _ = own.at(np.where(own.kind == Kind.DOWN, -t, t)[:, None])
     return np.asarray(own.anchor + d[:, 0])
 

@@ -25,7 +25,7 @@ from reliability.engine.likelihoods import (
     log_sound,
     log_unsound,
 )
-from reliability.engine.panels import Panels, pair_up
+from reliability.engine.panels import Panels
 from reliability.priors import Beta, PriorOnX, PriorsOnX
 
 __all__ = [
@@ -45,8 +45,8 @@ __all__ = [
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-#: Pairs times nodes evaluated at once: arrays of 256 kB stay in the cache.
-BLOCK = 1 << 15
+#: Pairs times nodes evaluated at once: arrays of 512 kB.
+BLOCK = 1 << 16
 #: Claims whose factors p s + (1 - p) u are multiplied out into one polynomial in p.
 FACTORS = 10
 #: Natural logarithm of the range that a product of such factors may span in linear space. Each
@@ -133,21 +133,38 @@ def terms(columns: Columns, law: UnsoundLaw, panels: Panels, d: Array, scatter: 
     d : (panels, ORDER) distances of the nodes from the panels' anchors
     scatter : tau and inflation, each (panels, 1) or (1, 1)
     """
-    panel, row = pair_up(panels.quantity, columns.quantity, columns.quantities)
-    starts = np.searchsorted(panel, np.arange(panels.count))
-    form_of = columns.form[row]
-    forms = np.unique(columns.form)
+    panel, row, starts = _pairs(columns, panels.quantity)
+    forms = columns.forms
     if len(forms) == 1:
         sound, unsound = _of_one_form(columns, law, panels, d, scatter, panel, row)
         return Terms(sound, unsound, panel, row, starts)
     sound = np.empty((len(panel), d.shape[1]))
     unsound = np.empty_like(sound)
+    form_of = columns.form[row]
     for form in forms:
         index = np.flatnonzero(form_of == form)
         sound[index], unsound[index] = _of_one_form(
             columns, law, panels, d, scatter, panel[index], row[index]
         )
     return Terms(sound, unsound, panel, row, starts)
+
+
+def _pairs(columns: Columns, quantity: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Panel and claim of every pair, and the first pair of every panel."""
+    length, begin = columns.sizes[quantity], columns.starts[quantity]
+    ends = np.cumsum(length)
+    starts = ends - length
+    panel = np.repeat(np.arange(len(quantity)), length)
+    row = np.arange(len(panel)) + (begin - starts)[panel]
+    return panel, row, starts
+
+
+def by_panel(values: Array, starts: IntArray) -> Array:
+    """Sum over the pairs of each panel: (pairs, nodes) -> (panels, nodes)."""
+    each, rest = divmod(len(values), len(starts))
+    if rest == 0 and np.array_equal(starts, np.arange(len(starts)) * each):
+        return np.asarray(values.reshape(len(starts), each, -1).sum(axis=1))
+    return np.asarray(np.add.reduceat(values, starts, axis=0))
 
 
 def pick(values: Array, panel: IntArray) -> Array:
@@ -205,6 +222,17 @@ class ReliabilityRule:
     q: Array
     log_weight: Array
     coarse: Array | None
+
+    @property
+    def safe(self) -> int:
+        """How many factors p s + (1 - p) u of at most 1 may be multiplied without underflow."""
+        smallest = float(np.minimum(self.p, self.q).min())
+        return max(int(LOG_RANGE / -np.log(max(smallest, 1e-300))), 1)
+
+    def powers(self, degree: int) -> Array:
+        """The terms p^j (1 - p)^(degree - j) at the nodes: (nodes, degree + 1)."""
+        j = np.arange(degree + 1)
+        return np.asarray(self.p[:, None] ** j * self.q[:, None] ** (degree - j))
 
 
 def reliability_rule(prior: Beta, shares: Array) -> ReliabilityRule:
@@ -272,16 +300,13 @@ def unknown_log_products(columns: Columns, some: Terms, rule: ReliabilityRule) -
         return out
     row, panel = some.row[index], some.panel[index]
     sound, unsound = some.sound[index], some.unsound[index]
-    top = np.maximum(sound, unsound)
-    with np.errstate(invalid="ignore"):
-        s, u = np.exp(sound - top), np.exp(unsound - top)
+    top, s, u = _relative(sound, unsound)
     share = columns.share[row]
     # Runs of claims of one panel and one share, cut into groups of equal length.
     change = np.flatnonzero((np.diff(panel) != 0) | (np.diff(share) != 0.0)) + 1
     first = np.concatenate([[0], change])
     length = np.diff(np.append(first, len(index)))
-    smallest = float(np.minimum(rule.p, rule.q).min())
-    safe = max(int(LOG_RANGE / -np.log(max(smallest, 1e-300))), 1)
+    safe = rule.safe
     k = min(FACTORS, int(length.max()), safe)
     position = np.arange(len(index)) - np.repeat(first, length)
     groups_of_run = -(-length // k)
@@ -289,9 +314,7 @@ def unknown_log_products(columns: Columns, some: Terms, rule: ReliabilityRule) -
     group = np.repeat(group_of_run, length) + position // k
     count = int(groups_of_run.sum())
     coefficients = _multiply_out(s, u, group, position % k, count, k)
-    powers = np.arange(k + 1)
-    basis = rule.p[:, None] ** powers * rule.q[:, None] ** (k - powers)
-    values = (basis @ coefficients.reshape(k + 1, -1)).reshape(len(rule.p), count, nodes)
+    values = (rule.powers(k) @ coefficients.reshape(k + 1, -1)).reshape(len(rule.p), count, nodes)
     # One logarithm for as many groups of a run as the floats' range allows.
     at_once = max(safe // k, 1)
     number = np.arange(count) - np.repeat(group_of_run, groups_of_run)
@@ -314,6 +337,17 @@ def unknown_log_products(columns: Columns, some: Terms, rule: ReliabilityRule) -
     return out
 
 
+def _relative(sound: Array, unsound: Array) -> tuple[Array, Array, Array]:
+    """Log of the larger of two likelihoods, and both as parts of it."""
+    with np.errstate(invalid="ignore"):
+        odds = sound - unsound
+        # Exponentials that underflow are slow.
+        smaller = np.exp(-np.minimum(np.abs(odds), 700.0))
+        sounder = odds >= 0.0
+    s, u = np.where(sounder, 1.0, smaller), np.where(sounder, smaller, 1.0)
+    return np.maximum(sound, unsound), s, u
+
+
 def unknown_polynomials(some: Terms, m: int) -> tuple[Array, Array]:
     """Product of m claims' likelihoods as polynomials in p, one per node.
 
@@ -322,13 +356,11 @@ def unknown_polynomials(some: Terms, m: int) -> tuple[Array, Array]:
     (panels, nodes) log of a factor, and (m + 1, panels, nodes) coefficients of
     ``p^j (1 - p)^(m - j)``
     """
-    top = np.maximum(some.sound, some.unsound)
-    with np.errstate(invalid="ignore"):
-        s, u = np.exp(some.sound - top), np.exp(some.unsound - top)
+    top, s, u = _relative(some.sound, some.unsound)
     count = len(some.starts)
     slot = np.arange(len(s)) % m
     coefficients = _multiply_out(s, u, some.panel, slot, count, m)
-    return np.add.reduceat(top, some.starts, axis=0), coefficients
+    return by_panel(top, some.starts), coefficients
 
 
 def _multiply_out(s: Array, u: Array, group: IntArray, slot: IntArray, count: int, k: int) -> Array:
@@ -394,7 +426,7 @@ def _part(values: Array, block: slice) -> Array:
 
 
 def _blocks(columns: Columns, panels: Panels, nodes: int) -> Iterator[slice]:
-    cost = np.cumsum(np.diff(columns.starts)[panels.quantity] * nodes)
+    cost = np.cumsum(columns.sizes[panels.quantity] * nodes)
     begin = 0
     while begin < panels.count:
         base = cost[begin - 1] if begin else 0
@@ -424,9 +456,33 @@ def _log_likelihood_of_block(
             some.sound, some.unsound, np.where(unknown, 1.0, reliability)[:, None]
         )
         log_claim = np.where(unknown[:, None], 0.0, log_claim * share[:, None])
-        known = np.add.reduceat(log_claim, some.starts, axis=0)
+        known = by_panel(log_claim, some.starts)
     if not unknown.any():
         return known
-    products = unknown_log_products(columns, some, rule)
     weight = rule.coarse if coarse and rule.coarse is not None else rule.log_weight
-    return known + log_sum(products + weight[:, None, None], 0)
+    return known + _unknown_integral(columns, some, rule, weight)
+
+
+def _unknown_integral(
+    columns: Columns, some: Terms, rule: ReliabilityRule, log_weight: Array
+) -> Array:
+    """Log of the integral over p of the likelihoods of claims of unknown reliability.
+
+    Where few enough claims have share 1 it is that of one polynomial, and the rule only gives the
+    means of its terms.
+    """
+    index = np.flatnonzero(np.isnan(columns.reliability[some.row]))
+    each, rest = divmod(len(index), len(some.starts))
+    alike = rest == 0 and np.array_equal(some.panel[index[::each]], np.arange(len(some.starts)))
+    if not alike or each > min(FACTORS, rule.safe) or np.any(columns.share[some.row[index]] != 1.0):
+        products = unknown_log_products(columns, some, rule)
+        return log_sum(products + log_weight[:, None, None], 0)
+    if len(index) < len(some.row):
+        starts = np.arange(len(some.starts)) * each
+        some = Terms(
+            some.sound[index], some.unsound[index], some.panel[index], some.row[index], starts
+        )
+    offset, coefficients = unknown_polynomials(some, each)
+    means = np.exp(log_weight) @ rule.powers(each)
+    with np.errstate(divide="ignore"):
+        return offset + np.log(np.tensordot(means, coefficients, 1))
