@@ -340,11 +340,11 @@ def _check_quantiles(batch: Batch, rows: IntArray, x: Array, z: Array) -> NDArra
             f"needs {scale.describe()}; correct the value or choose another scale"
         )
 
-    on_scale = inside.all(axis=1)
+    on_scale: NDArray[np.bool_] = np.asarray(inside.all(axis=1))
     batch.finder.where(~on_scale, off_scale, rows)
     apart = (np.diff(x) > 0.0) & (np.diff(z) > 0.0)
     alone = x.shape[1] < 2
-    rising = np.zeros(len(rows), dtype=np.bool_) if alone else apart.all(axis=1)
+    rising: NDArray[np.bool_] = np.asarray(apart.all(axis=1) & (not alone))
     batch.finder.where(
         ~rising,
         lambda row: InvalidValueError(

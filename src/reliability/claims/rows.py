@@ -118,6 +118,21 @@ class Rows:
         """Number of claims."""
         return len(self.source)
 
+    def take_rows(self, rows: IntArray) -> Rows:
+        """Some rows, by increasing index; a quantity that loses all of them stays, empty."""
+        return Rows(
+            self.statements.take(rows),
+            self.source[rows],
+            self.origin[rows],
+            self.reliability[rows],
+            self.credibility[rows],
+            self.bias[rows],
+            self.bias_sd[rows],
+            self.overconfidence[rows],
+            self.interest[rows],
+            starts=np.searchsorted(rows, self.starts),
+        )
+
 
 # ------------------------------------------------------------------ objects to rows
 
