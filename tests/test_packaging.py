@@ -25,7 +25,7 @@ LAYERS = (
     "shares priors",
     "engine engine.*",
     "models posterior",
-    "settings preparation",
+    "settings preparation prepared",
     "combination",
     "batch learning learning.* scores",
     "io frames report",

@@ -27,9 +27,9 @@ from reliability import (
     Void,
     Wide,
     combine,
+    prepared,
     priors,
 )
-from reliability import combination as module
 from reliability.claims.statements import Statement
 
 REFERENCES = Path(__file__).parent / "references"
@@ -311,17 +311,17 @@ def with_shares(
     claims: list[Claim], shares: list[float], scale: Any, prior: Any, model: Model
 ) -> Combination:
     """Combine with shares given one by one, which origins alone could not make."""
-    original = module.share_out
+    original = prepared.share_out
 
     def given(*arguments: Any) -> Any:
         result = original(*arguments)
-        return attrs.evolve(result, share=np.array(shares)[result.active])
+        return attrs.evolve(result, share=np.array(shares))
 
-    module.share_out = given
+    prepared.share_out = given
     try:
         return one(combine(claims, scale=scale, prior=prior, model=model))
     finally:
-        module.share_out = original
+        prepared.share_out = original
 
 
 @pytest.mark.parametrize("case", BRUTE, ids=lambda c: c["name"])

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reliability import Claim, Combination, Estimate, Model, Source, Void, combine, priors
-from reliability.shares import Shares, origin_of, share_out, shares_of
+from reliability.claims.rows import origin_of, rows_from_claims
+from reliability.shares import Shares, reasons, share_out, shares_of
 
 ONE, TWO, THREE = (Estimate(value, sd=1) for value in (1, 2, 3))
 
@@ -25,18 +26,17 @@ def shared(
     claims: Sequence[Claim],
     reliability: Sequence[float] | None = None,
     *,
-    silent: Sequence[int] = (),
+    silent: Sequence[bool] | None = None,
     dependence: float = 0.0,
 ) -> Shares:
     r = [0.5] * len(claims) if reliability is None else reliability
-    return share_out(claims, r, [i in silent for i in range(len(claims))], dependence)
+    quiet = [False] * len(claims) if silent is None else silent
+    return share_out(rows_from_claims(claims), np.array(r), np.array(quiet), dependence)
 
 
 def listed(result: Shares) -> list[float]:
     """Share of every claim, 0 for the dropped ones."""
-    out = np.zeros(len(result.dropped))
-    out[result.active] = result.share
-    return out.tolist()
+    return [float(share) for share in result.share]
 
 
 # ------------------------------------------------------------------ origins
@@ -77,7 +77,7 @@ def test_groups_are_numbered_in_order() -> None:
     result = shared(claims)
     np.testing.assert_array_equal(result.active, [0, 1, 2, 3])
     np.testing.assert_array_equal(result.group, [0, 1, 0, 1])
-    assert result.dropped == (None,) * 4
+    assert reasons(result, claims) == [None] * 4
 
 
 def test_statements_that_differ_in_wording_only_are_the_same() -> None:
@@ -94,7 +94,7 @@ def test_the_most_reliable_repeat_stays() -> None:
     claims = [claim(name, ONE, "o") for name in "abc"]
     result = shared(claims, [0.3, 0.8, 0.5])
     assert listed(result) == [0.0, 1.0, 0.0]
-    assert result.dropped == ("repeats b", None, "repeats b")
+    assert reasons(result, claims) == ["repeats b", None, "repeats b"]
 
 
 TIES = [
@@ -114,7 +114,7 @@ def test_ties_do_not_depend_on_the_order(sources: list[Source], count: int) -> N
     """Less overconfidence, then less bias, then less interest, then the name."""
     chosen = sources[:count]
     result = shared([claim(source, ONE, "o") for source in chosen])
-    assert result.share.tolist() == [1.0]
+    assert result.share.sum() == 1.0
     (kept,) = (chosen[int(i)] for i in result.active)
     neutral = [source.name for source in chosen if source.name in "yz"]
     if neutral:
@@ -136,20 +136,21 @@ def test_ties_between_mirrored_sources_of_one_name(field: str) -> None:
 
 def test_silent_claims_are_dropped_before_anything_is_shared() -> None:
     claims = [claim("a", ONE, "o"), claim("b", TWO, "o"), claim("c"), claim("d")]
-    result = shared(claims, silent=(1, 3), dependence=0.5)
+    result = shared(claims, silent=(False, True, False, True), dependence=0.5)
     # One claim in each of two origins is left.
     assert listed(result) == pytest.approx([1 / 1.5, 0.0, 1 / 1.5, 0.0])
-    assert result.dropped[1] == result.dropped[3] == "says nothing: reliability 0 and Void"
+    said = reasons(result, claims)
+    assert said[1] == said[3] == "says nothing: reliability 0 and Void"
     # A silent claim repeats nothing, and nothing repeats it.
-    result = shared([claim("a", ONE, "o"), claim("b", ONE, "o")], silent=(0,))
+    result = shared([claim("a", ONE, "o"), claim("b", ONE, "o")], silent=(True, False))
     assert listed(result) == [0.0, 1.0]
-    assert result.dropped[1] is None
+    assert result.kept.tolist() == [False, True]
 
 
 def test_nothing_left() -> None:
-    result = shared([claim("a"), claim("b")], silent=(0, 1))
-    assert len(result.active) == len(result.share) == len(result.group) == 0
-    assert None not in result.dropped
+    result = shared([claim("a"), claim("b")], silent=(True, True))
+    assert not len(result.active)
+    assert listed(result) == [0.0, 0.0]
 
 
 # ------------------------------------------------------------------ dependence
@@ -227,8 +228,7 @@ def any_claims(draw: st.DrawFn) -> tuple[list[Claim], list[float], list[bool]]:
 
 def kept(claims: list[Claim], result: Shares) -> list[tuple[str, float]]:
     """What counts, and how much, in an order of its own."""
-    pairs = zip(result.active, result.share, strict=True)
-    return sorted((repr(claims[int(i)]), float(share)) for i, share in pairs)
+    return sorted((repr(claims[i]), float(result.share[i])) for i in result.active.tolist())
 
 
 @given(any_claims(), st.floats(0.0, 1.0), st.data())
@@ -238,8 +238,8 @@ def test_order_is_irrelevant(
     claims, r, silent = drawn
     order = data.draw(st.permutations(range(len(claims))))
     moved = [claims[i] for i in order]
-    first = share_out(claims, r, silent, rho)
-    second = share_out(moved, [r[i] for i in order], [silent[i] for i in order], rho)
+    first = shared(claims, r, silent=silent, dependence=rho)
+    second = shared(moved, [r[i] for i in order], silent=[silent[i] for i in order], dependence=rho)
     assert kept(claims, first) == kept(moved, second)
 
 
@@ -248,15 +248,18 @@ def test_repeats_change_nothing(
     drawn: tuple[list[Claim], list[float], list[bool]], rho: float, data: st.DataObject
 ) -> None:
     claims, r, silent = drawn
-    first = share_out(claims, r, silent, rho)
+    first = shared(claims, r, silent=silent, dependence=rho)
     if not len(first.active):
         return
     i = int(data.draw(st.sampled_from(first.active.tolist())))
     # Less reliable, by whatever source, under the origin of the original.
     echo = attrs.evolve(claims[i], source=Source("echo"), origin=origin_of(claims[i]))
-    second = share_out([echo, *claims], [r[i] / 2, *r], [False, *silent], rho)
+    second = shared([echo, *claims], [r[i] / 2, *r], silent=[False, *silent], dependence=rho)
     assert listed(second) == [0.0, *listed(first)]
-    assert second.dropped == (f"repeats {claims[i].source.name}", *first.dropped)
+    assert reasons(second, [echo, *claims]) == [
+        f"repeats {claims[i].source.name}",
+        *reasons(first, claims),
+    ]
 
 
 @given(any_claims(), st.floats(0.0, 1.0))
@@ -265,9 +268,9 @@ def test_silent_claims_change_nothing(
 ) -> None:
     claims, r, silent = drawn
     heard = [i for i, quiet in enumerate(silent) if not quiet]
-    all_together = share_out(claims, r, silent, rho)
+    all_together = shared(claims, r, silent=silent, dependence=rho)
     alone = [claims[i] for i in heard]
-    first = share_out(alone, [r[i] for i in heard], [False] * len(heard), rho)
+    first = shared(alone, [r[i] for i in heard], silent=[False] * len(heard), dependence=rho)
     assert kept(claims, all_together) == kept(alone, first)
 
 

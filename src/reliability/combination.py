@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reliability.claims.claim import Claim
-from reliability.claims.columns import Columns, columns_from_claims
+from reliability.claims.columns import Columns
+from reliability.claims.rows import origin_of, rows_from_claims
 from reliability.engine import normal
 from reliability.engine.conflict import cochran, tail_of_cochran
 from reliability.engine.density import PanelDensity
@@ -29,7 +30,7 @@ from reliability.errors import (
     WrongTypeError,
     short,
 )
-from reliability.models import Model, Void
+from reliability.models import Model
 from reliability.posterior import Posterior
 from reliability.preparation import (
     as_claims,
@@ -37,13 +38,13 @@ from reliability.preparation import (
     checked_correlation,
     checked_dependence,
     checked_model,
-    effective_reliability,
     name_of,
 )
-from reliability.priors import Beta, Flat, PriorOnX, PriorsOnX, QuantityPrior
+from reliability.prepared import prepare
+from reliability.priors import Flat, PriorOnX, PriorsOnX, QuantityPrior
 from reliability.scales import SCALES, Scale, ScaleName, get_scale
 from reliability.settings import settings_from_dict, settings_to_dict
-from reliability.shares import Shares, origin_of, share_out
+from reliability.shares import Shares, independent, reasons
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -293,6 +294,7 @@ class Combination:
             both = per_claim(inference.mixture)
             weight, soundness = both.weight, both.soundness
         place = self._place
+        dropped = reasons(shares, self._claims)
         records = []
         for i, claim in enumerate(self._claims):
             k = place.get(i)
@@ -300,8 +302,8 @@ class Combination:
                 ClaimResult(
                     claim=claim,
                     origin=origin_of(claim),
-                    share=0.0 if k is None else float(shares.share[k]),
-                    dropped=shares.dropped[i],
+                    share=float(shares.share[i]),
+                    dropped=dropped[i],
                     weight=0.0 if k is None else float(weight[k]),
                     soundness=self._soundness_of_dropped(i) if k is None else float(soundness[k]),
                     combination=self,
@@ -335,17 +337,16 @@ class Combination:
 
     @cached_property
     def _left_out(self) -> list[LeftOut]:
-        return leave_origins_out(self._inference, self._shares.group, self.dependence)
+        group = self._shares.group[self._shares.active]
+        return leave_origins_out(self._inference, group, self.dependence)
 
     def _left_out_of(self, index: int) -> LeftOut | None:
         """The others' posterior without a claim's origin; None where the origin is silent."""
-        active = self._active_index(index)
-        if active is not None:
-            return self._left_out[int(self._shares.group[active])]
         origin = origin_of(self._claims[index])
-        for k, i in enumerate(self._shares.active):
-            if origin_of(self._claims[int(i)]) == origin:
-                return self._left_out[int(self._shares.group[k])]
+        for i in (index, *self._shares.active.tolist()):
+            group = int(self._shares.group[i])
+            if group >= 0 and (i == index or origin_of(self._claims[i]) == origin):
+                return self._left_out[group]
         return None
 
     def _shrunk(self, index: int) -> Posterior | None:
@@ -622,34 +623,15 @@ def _combine_one(
 ) -> Combination:
     claims = [records[i] for i in members]
     names = [name_of(i + 1, records[i]) for i in members]
-    columns = columns_from_claims(claims, scale, model.unstated_error, names)
-    if model.unsound is None:
-        reliability = np.ones(len(claims))
-    else:
-        reliability = np.array(
-            [effective_reliability(claim, name) for claim, name in zip(claims, names, strict=True)]
-        )
-    unknown = model.unknown_reliability
-    if not isinstance(unknown, Beta):
-        reliability = np.where(np.isnan(reliability), float(unknown), reliability)
-        unknown = Beta(1.0, 1.0)
-    columns = columns.with_fields(
-        reliability=reliability, overconfidence=columns.overconfidence * model.overconfidence
-    )
-    silent = (reliability == 0.0) & isinstance(model.unsound, Void)
+    prepared = prepare(rows_from_claims(claims), scale, model, dependence)
+    for problem in prepared.problems:
+        raise problem.exception.located(names[problem.row])
     matrix = None
     if correlation is not None:
-        matrix = checked_correlation(correlation, columns, names, claims, dependence)
-        shares = Shares(
-            np.arange(len(claims)),
-            np.arange(len(claims)),
-            np.ones(len(claims)),
-            (None,) * len(claims),
-        )
-    else:
-        rank = [unknown.mean if np.isnan(r) else float(r) for r in reliability]
-        shares = share_out(claims, rank, [bool(s) for s in silent], dependence)
-    if not len(shares.active):
+        matrix = checked_correlation(correlation, prepared.columns, names, claims, dependence)
+        prepared = prepared.with_shares(independent(len(claims)))
+    shares = prepared.shares
+    if not prepared.active.count:
         raise NoPosteriorError(
             "every claim has reliability 0, and with Void() such claims say nothing; "
             "there is nothing to combine"
@@ -658,13 +640,12 @@ def _combine_one(
         law=model.law,
         prior=prior,
         scale=scale,
-        unknown=unknown,
+        unknown=prepared.unknown,
         heterogeneity=model.heterogeneity,
         inflation=model.inflation,
         shared=model.shared,
         correlation=matrix,
     )
-    active = columns.take(shares.active).with_fields(share=shares.share)
     return Combination(
         quantity=quantity,
         scale=scale,
@@ -673,7 +654,7 @@ def _combine_one(
         dependence=dependence,
         claims=tuple(claims),
         shares=shares,
-        columns=columns,
-        inference=infer(active, setup),
+        columns=prepared.columns,
+        inference=infer(prepared.active, setup),
         correlation=matrix,
     )

@@ -12,6 +12,8 @@ from scipy.special import expit, logit
 from reliability.claims._checks import short
 from reliability.claims.claim import Claim
 from reliability.claims.columns import Columns, Form
+from reliability.claims.problems import Problem
+from reliability.claims.rows import Rows
 from reliability.claims.sources import Source
 from reliability.errors import InvalidValueError, ReliabilityError, WrongTypeError
 from reliability.models import Model
@@ -27,7 +29,6 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
-NAN = float("nan")
 
 
 def checked_model(model: Model | None) -> Model:
@@ -101,24 +102,37 @@ def by_quantity(claims: Sequence[Claim]) -> dict[str | None, list[int]]:
     return groups
 
 
-def effective_reliability(claim: Claim, name: str) -> float:
-    """Reliability of a claim: its source's, moved half-way in logit by its own credibility.
+def effective_reliability(rows: Rows) -> tuple[Array, list[Problem]]:
+    """Reliability of claims: their sources', moved half-way in logit by their own credibility.
 
     A source's record and a claim's credibility are nearly one judgement in practice, so they
     are averaged, not multiplied.
+
+    Returns
+    -------
+    reliability : (rows,) nan where nothing is known
+    problems : the rows where one is 0 and the other 1
     """
-    r, credibility = claim.source.reliability, claim.credibility
-    if credibility is None:
-        return NAN if r is None else float(r)
-    if r is None:
-        return float(credibility)
-    if {r, credibility} == {0.0, 1.0}:
-        raise InvalidValueError(
-            f"{name}: reliability={r:g} and credibility={credibility:g} contradict each other; "
-            "give one of them, or values inside (0, 1)"
+    r, credibility = rows.reliability, rows.credibility
+    judged = ~np.isnan(credibility)
+    if not judged.any():
+        return r, []
+    both = np.flatnonzero(judged & ~np.isnan(r))
+    result = np.where(judged, credibility, r)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        result[both] = expit(0.5 * (logit(r[both]) + logit(credibility[both])))
+    contrary = both[np.isnan(result[both])]
+    problems = [
+        Problem(
+            row,
+            InvalidValueError(
+                f"reliability={r[row]:g} and credibility={credibility[row]:g} contradict each "
+                "other; give one of them, or values inside (0, 1)"
+            ),
         )
-    with np.errstate(divide="ignore"):
-        return float(expit(0.5 * (logit(r) + logit(credibility))))
+        for row in contrary.tolist()
+    ]
+    return result, problems
 
 
 def checked_correlation(

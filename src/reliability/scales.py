@@ -103,9 +103,10 @@ class Scale:
                 log_theta + log_rest + growth - np.logaddexp(log_rest, log_theta + shift)
             ), sign
 
-    def contains(self, theta: float) -> bool:
-        """Whether the quantity can have this value."""
-        return self.low < theta < self.high
+    def contains(self, theta: ArrayLike) -> NDArray[np.bool_]:
+        """Whether the quantity can have these values."""
+        theta = np.asarray(theta, dtype=np.float64)
+        return np.asarray((self.low < theta) & (theta < self.high))
 
     def describe(self) -> str:
         """Say in words which quantities the scale admits."""

@@ -11,93 +11,262 @@ from collections.abc import Sequence
 
 import attrs
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from reliability.claims.claim import Claim
+from reliability.claims.rows import Rows, Statements
 
-__all__ = ["Shares", "share_out", "shares_of"]
+__all__ = ["KEPT", "SILENT", "Shares", "independent", "reasons", "share_out", "shares_of"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+#: Codes of why a row does not count, beside the row that it repeats.
+KEPT, SILENT = -1, -2
+
+#: Quantities with at most this many rows are compared row with row, if there are many of them.
+_FEW_ROWS = 16
+_MANY_QUANTITIES = 64
 
 
 @attrs.frozen(eq=False)
 class Shares:
-    """Which claims count, and how much.
+    """Which rows count, and how much; every field has a value for each row.
 
     Parameters
     ----------
-    active : indices of the claims that count
-    group : origin of each active claim, 0..G-1
-    share : independence share of each active claim
-    dropped : for every claim, why it does not count, or None
+    share : independence share, 0 if the row does not count
+    group : number of the row's origin within its quantity, 0..G-1 in the order in which the
+        origins are met; -1 if the row does not count
+    dropped : ``KEPT``, or why the row does not count: ``SILENT``, or the row that it repeats
     """
 
-    active: IntArray
-    group: IntArray
     share: Array
-    dropped: tuple[str | None, ...]
+    group: IntArray
+    dropped: IntArray
+
+    @property
+    def kept(self) -> Flags:
+        """Whether each row counts."""
+        return np.asarray(self.dropped == KEPT)
+
+    @property
+    def active(self) -> IntArray:
+        """Indices of the rows that count."""
+        return np.flatnonzero(self.kept)
 
 
-def origin_of(claim: Claim) -> str:
-    """The report, sensor or document behind a claim: its source's name where none is given."""
-    return claim.origin if claim.origin is not None else claim.source.name
+def _share(claims: ArrayLike, origins: ArrayLike, dependence: float) -> Array:
+    """Share of one of the claims of an origin, beside the other origins."""
+    others = np.maximum(np.asarray(origins) - 1, 0)
+    return np.asarray(1.0 / (np.asarray(claims) * (1.0 + others * dependence)))
 
 
 def shares_of(group: IntArray, dependence: float) -> Array:
     """Share of each claim from the origins' sizes and the dependence between origins."""
     sizes = np.bincount(group)
-    origins = np.count_nonzero(sizes)
-    return np.asarray(1.0 / (sizes[group] * (1.0 + (origins - 1) * dependence)))
+    return _share(sizes[group], np.count_nonzero(sizes), dependence)
 
 
-def share_out(
-    claims: Sequence[Claim],
-    reliability: Sequence[float],
-    silent: Sequence[bool],
-    dependence: float,
-) -> Shares:
-    """Collapse repeats and give every other claim its share.
+def independent(count: int) -> Shares:
+    """Shares of one quantity's claims that are taken as they are."""
+    return Shares(np.ones(count), np.arange(count), np.full(count, KEPT))
+
+
+def reasons(shares: Shares, claims: Sequence[Claim]) -> list[str | None]:
+    """Why each claim does not count, in words; None where it does."""
+    return [
+        None
+        if code == KEPT
+        else "says nothing: reliability 0 and Void"
+        if code == SILENT
+        else f"repeats {claims[code].source.name}"
+        for code in shares.dropped.tolist()
+    ]
+
+
+def share_out(rows: Rows, reliability: Array, silent: Flags, dependence: float) -> Shares:
+    """Collapse repeats and give every other row its share.
 
     Parameters
     ----------
-    claims : all claims about one quantity
-    reliability : probability that each is sound (the prior mean where it is unknown)
-    silent : claims that say nothing at all, dropped first
+    rows : claims about any number of quantities
+    reliability : (rows,) probability that each is sound (the prior mean where it is unknown)
+    silent : (rows,) rows that say nothing at all, dropped first
     dependence : rho between origins
+
+    Examples
+    --------
+    >>> from reliability.claims.rows import rows_from_claims
+    >>> rows = rows_from_claims([Claim("a", 5), Claim("b", 5, origin="a"), Claim("c", 7)])
+    >>> shares = share_out(rows, np.array([0.2, 0.8, 0.5]), np.zeros(3, dtype=bool), 0.5)
+    >>> shares.share.round(3).tolist(), shares.dropped.tolist(), shares.group.tolist()
+    ([0.0, 0.667, 0.667], [1, -1, -1], [-1, 0, 1])
     """
-    dropped: list[str | None] = [None] * len(claims)
-    best: dict[tuple[str, object], int] = {}
+    if silent.any():
+        return _among_the_heard(rows, reliability, silent, dependence)
+    first = _first_equal([rows.origin], rows.starts)
+    if first is None:
+        return _all_different(rows.starts, dependence)
+    count = rows.count
+    dropped = np.full(count, KEPT)
+    repeated = np.bincount(first, minlength=count) > 1
+    _collapse(rows, reliability, np.flatnonzero(repeated[first]), dropped)
+    kept = np.flatnonzero(dropped == KEPT)
+    origin = first[kept]
+    # Every origin keeps a row; the first that it keeps gives it its number.
+    begins = np.empty(count, dtype=np.int64)
+    begins[origin[::-1]] = kept[::-1]
+    opens = np.zeros(count + 1, dtype=np.int64)
+    opens[1:][begins[origin]] = 1
+    before = np.cumsum(opens)
+    number = before[1:][begins[origin]] - 1
+    firsts = before[rows.starts]
+    quantity = np.repeat(np.arange(len(rows.starts) - 1), np.diff(rows.starts))[kept]
+    share, group = np.zeros(count), np.full(count, -1)
+    sizes = np.bincount(origin, minlength=count)
+    share[kept] = _share(sizes[origin], np.diff(firsts)[quantity], dependence)
+    group[kept] = number - firsts[quantity]
+    return Shares(share, group, dropped)
 
-    def rank(i: int) -> tuple[object, ...]:
-        # Of equally reliable repeats the choice must not depend on the order of claims.
-        source = claims[i].source
-        return (
-            -reliability[i],
-            source.overconfidence,
-            source.bias_sd,
-            abs(source.bias),
-            abs(source.interest),
-            source.bias,
-            source.interest,
-            source.name,
+
+def _among_the_heard(rows: Rows, reliability: Array, silent: Flags, dependence: float) -> Shares:
+    """Shares where some rows say nothing: they take no part."""
+    heard = np.flatnonzero(~silent)
+    among = share_out(
+        rows.take_rows(heard), reliability[heard], np.zeros(len(heard), dtype=np.bool_), dependence
+    )
+    share, group = np.zeros(rows.count), np.full(rows.count, -1)
+    dropped = np.full(rows.count, SILENT)
+    share[heard], group[heard] = among.share, among.group
+    repeats = among.dropped >= 0
+    dropped[heard] = KEPT
+    dropped[heard[repeats]] = heard[among.dropped[repeats]]
+    return Shares(share, group, dropped)
+
+
+def _all_different(starts: IntArray, dependence: float) -> Shares:
+    """Shares where no origin of a quantity has two rows."""
+    counts = np.diff(starts)
+    group = np.arange(starts[-1]) - np.repeat(starts[:-1], counts)
+    share = np.repeat(_share(1, counts, dependence), counts)
+    return Shares(share, group, np.full(starts[-1], KEPT))
+
+
+def _collapse(rows: Rows, reliability: Array, among: IntArray, dropped: IntArray) -> None:
+    """Find the repeats among some rows and note which row each of them repeats."""
+    some = rows.take_rows(among)
+    first = _first_equal([some.origin, *_said(some.statements)], some.starts)
+    if first is None:
+        return
+    repeated = np.flatnonzero((np.bincount(first, minlength=len(among)) > 1)[first])
+    said, chosen = first[repeated], among[repeated]
+    # Of equally reliable repeats the choice must not depend on the order of claims. The last key
+    # is the first to sort by.
+    order = np.lexsort(
+        (
+            rows.source[chosen],
+            rows.interest[chosen],
+            rows.bias[chosen],
+            np.abs(rows.interest[chosen]),
+            np.abs(rows.bias[chosen]),
+            rows.bias_sd[chosen],
+            rows.overconfidence[chosen],
+            -reliability[chosen],
+            said,
         )
+    )
+    said, chosen = said[order], chosen[order]
+    opens = np.concatenate([[True], said[1:] != said[:-1]])
+    best = chosen[opens][np.cumsum(opens) - 1]
+    dropped[chosen[~opens]] = best[~opens]
 
-    for i, claim in enumerate(claims):
-        if silent[i]:
-            dropped[i] = "says nothing: reliability 0 and Void"
+
+def _said(statements: Statements) -> list[IntArray]:
+    """What statements say, as whole numbers that are equal where the statements are."""
+    numbers = [
+        statements.value,
+        statements.sd,
+        statements.low,
+        statements.high,
+        statements.level,
+        statements.unit,
+        statements.excess,
+    ]
+    table = statements.quantile_row
+    if (table >= 0).any():
+        for stated in (statements.probabilities, statements.quantiles):
+            numbers += list(np.where(table >= 0, stated[table].T, np.nan))
+    keys = [statements.stated]
+    for values in numbers:
+        missing = np.isnan(values)
+        if missing.all():
             continue
-        key = (origin_of(claim), claim.statement)
-        other = best.get(key)
-        if other is None or rank(i) < rank(other):
-            best[key] = i
-    for i, claim in enumerate(claims):
-        kept = best.get((origin_of(claim), claim.statement))
-        if dropped[i] is None and kept is not None and kept != i:
-            dropped[i] = f"repeats {claims[kept].source.name}"
-    active = np.array(sorted(best.values()), dtype=np.int64)
-    names = [origin_of(claims[i]) for i in active]
-    numbers = {name: k for k, name in enumerate(dict.fromkeys(names))}
-    group = np.array([numbers[name] for name in names], dtype=np.int64)
-    share = shares_of(group, dependence) if len(active) else np.zeros(0)
-    return Shares(active, group, share, tuple(dropped))
+        # One bit pattern for each number: no negative zero, one nan.
+        keys.append(np.where(missing, np.nan, values + 0.0).view(np.int64))
+    return keys
+
+
+def _first_equal(keys: Sequence[IntArray], starts: IntArray) -> IntArray | None:
+    """First row of the same quantity that is equal in all keys, or None if no two rows are.
+
+    Parameters
+    ----------
+    keys : (rows,) whole numbers each
+    starts : (quantities + 1,) where each quantity's rows start
+    """
+    count, counts = int(starts[-1]), np.diff(starts)
+    first = np.arange(count)
+    found = False
+    sizes = np.bincount(counts)
+    dense = (sizes >= _MANY_QUANTITIES) & (np.arange(len(sizes)) <= _FEW_ROWS)
+    dense[:2] = True  # A quantity of one row or none has no two rows.
+    for size in np.flatnonzero(dense & (sizes > 0)).tolist():
+        if size > 1:
+            begins = starts[:-1][counts == size]
+            found |= _first_equal_dense(keys, begins, size, first)
+    if not dense[sizes > 0].all():
+        some = np.repeat(~dense[counts], counts)
+        found |= _first_equal_sorted(keys, np.flatnonzero(some), starts, first)
+    return first if found else None
+
+
+def _first_equal_dense(
+    keys: Sequence[IntArray], begins: IntArray, size: int, first: IntArray
+) -> bool:
+    """Compare each row with each before it, all quantities of one size at a time."""
+    found = False
+    whole = len(begins) * size == len(first)
+    table = keys[0].reshape(-1, size) if whole else keys[0][begins[:, None] + np.arange(size)]
+    for later in range(size - 1, 0, -1):
+        # The earliest equal row is met last, and stays.
+        for earlier in range(later - 1, -1, -1):
+            equal = np.flatnonzero(table[:, earlier] == table[:, later])
+            one, other = begins[equal] + earlier, begins[equal] + later
+            for key in keys[1:]:
+                same = key[one] == key[other]
+                one, other = one[same], other[same]
+            if len(one):
+                first[other] = one
+                found = True
+    return found
+
+
+def _first_equal_sorted(
+    keys: Sequence[IntArray], rows: IntArray, starts: IntArray, first: IntArray
+) -> bool:
+    """Sort the rows of each quantity, so that equal ones stand together in their order."""
+    quantity = np.searchsorted(starts, rows, side="right")
+    own = [quantity, *(key[rows] for key in keys)]
+    order = np.lexsort(own[::-1])
+    opens = np.zeros(len(rows), dtype=np.bool_)
+    opens[0] = True
+    for key in own:
+        ordered = key[order]
+        opens[1:] |= ordered[1:] != ordered[:-1]
+    if opens.all():
+        return False
+    ordered_rows = rows[order]
+    first[ordered_rows] = ordered_rows[opens][np.cumsum(opens) - 1]
+    return True

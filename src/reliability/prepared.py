@@ -1,0 +1,81 @@
+"""What every combination starts from: rows as columns on x, with reliabilities and shares."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+
+from reliability.claims.columns import Columns, columns_from_rows
+from reliability.claims.problems import Problem
+from reliability.claims.rows import Rows
+from reliability.models import Model, Void
+from reliability.preparation import effective_reliability
+from reliability.priors import Beta
+from reliability.scales import Scale
+from reliability.shares import Shares, share_out
+
+__all__ = ["Prepared", "prepare"]
+
+
+@attrs.frozen(eq=False)
+class Prepared:
+    """Claims about any number of quantities, ready for the engine.
+
+    Parameters
+    ----------
+    columns : all rows, with their effective reliability and the model's overconfidence; nan where
+        a row is impossible
+    shares : which rows count, and how much; an impossible row is silent
+    active : the rows that count, with their shares; a quantity without any has no rows
+    unknown : what reliabilities that are nan are drawn from
+    problems : the impossible rows
+    """
+
+    columns: Columns
+    shares: Shares
+    active: Columns
+    unknown: Beta
+    problems: list[Problem]
+
+    def with_shares(self, shares: Shares) -> Prepared:
+        """Return the same with other shares."""
+        return attrs.evolve(self, shares=shares, active=_active(self.columns, shares))
+
+
+def prepare(rows: Rows, scale: Scale, model: Model, dependence: float) -> Prepared:
+    """Turn rows into the columns that the engine combines.
+
+    Parameters
+    ----------
+    rows : the claims
+    scale : the quantities' scale
+    model : assumptions
+    dependence : rho between origins, in place of the model's
+    """
+    columns, problems = columns_from_rows(rows, scale, model.unstated_error)
+    unknown = model.unknown_reliability
+    if model.unsound is None:
+        reliability = np.ones(rows.count)
+    else:
+        reliability, contradictions = effective_reliability(rows)
+        known = {problem.row for problem in problems}
+        problems += [problem for problem in contradictions if problem.row not in known]
+    if isinstance(unknown, Beta):
+        rank = np.where(np.isnan(reliability), unknown.mean, reliability)
+    else:
+        rank = reliability = np.where(np.isnan(reliability), float(unknown), reliability)
+        unknown = Beta(1.0, 1.0)
+    silent = (reliability == 0.0) & isinstance(model.unsound, Void)
+    silent[[problem.row for problem in problems]] = True
+    columns = columns.with_fields(
+        reliability=reliability, overconfidence=columns.overconfidence * model.overconfidence
+    )
+    shares = share_out(rows, rank, silent, dependence)
+    return Prepared(columns, shares, _active(columns, shares), unknown, problems)
+
+
+def _active(columns: Columns, shares: Shares) -> Columns:
+    kept = shares.kept
+    if kept.all():
+        return columns.with_fields(share=shares.share)
+    return columns.with_fields(share=shares.share).take_rows(kept)
