@@ -44,6 +44,7 @@ __all__ = [
     "form_name",
     "interval_quantiles",
     "is_column",
+    "is_number_column",
     "number_of",
     "quantile_probability",
     "source_name",
@@ -332,6 +333,11 @@ def column_name(text: str) -> str:
 def is_column(name: str) -> bool:
     """Whether a table of claims may have such a column."""
     return name in COLUMNS or _QUANTILE.fullmatch(name) is not None
+
+
+def is_number_column(name: str) -> bool:
+    """Whether a column holds numbers."""
+    return name in NUMBERS or _QUANTILE.fullmatch(name) is not None
 
 
 def check_columns(where: str, names: Sequence[str]) -> None:
