@@ -234,7 +234,10 @@ def test_a_number_and_its_text_are_one_name() -> None:
         (table(sd=np.ones((1, 1))), r"column 'sd' must have one dimension, got shape \(1, 1\)"),
         ([{"source": "X"}], "must be a dict of arrays or a data frame"),
         (None, "must be a dict of arrays or a data frame"),
-        (table(quantity=[["a"]]), r"column 'quantity': must be a number or a text, got \['a'\]"),
+        (
+            table(quantity=["b", ["a"]]),
+            r"table, row 2, quantity: must be a number or a text, got \['a'\]",
+        ),
     ],
 )
 def test_wrong_tables(given_: Any, message: str) -> None:

@@ -149,15 +149,31 @@ def rounding_units(values: NDArray[np.float64]) -> NDArray[np.float64]:
     left = np.flatnonzero(values)
     size = np.abs(values[left])
     for k, ten in enumerate(_TENS):
+        with np.errstate(over="ignore"):  # the largest are written out
+            whole = np.rint(size * ten)
+        found = (whole < _TOLD_APART) & (whole / ten == size)
+        units[left[found]] = _units_of(whole[found].astype(np.int64), k)
+        # Larger wholes have too many digits at this power and at all that follow.
+        open_ = ~found & (whole < _TOLD_APART)
+        written = left[~found & ~open_]
+        units[written] = [_unit_of_text(repr(value)) for value in np.abs(values[written]).tolist()]
+        left, size = left[open_], size[open_]
         if len(left) == 0:
             break
-        whole = np.rint(np.minimum(size * ten, _TOLD_APART))
-        found = (whole < _TOLD_APART) & (whole / ten == size)
-        if found.any():
-            units[left[found]] = _units_of(whole[found].astype(np.int64), k)
-            left, size = left[~found], size[~found]
-    units[left] = [rounding_unit(value) for value in values[left].tolist()]
+    units[left] = [_unit_of_text(repr(value)) for value in np.abs(values[left]).tolist()]
     return units
+
+
+def _unit_of_text(text: str) -> float:
+    """Unit of a positive float as Python writes it: its last digit that is not zero says it."""
+    mantissa, _, power = text.partition("e")
+    whole, _, decimals = mantissa.partition(".")
+    exponent = int(power or 0)
+    decimals = decimals.rstrip("0")
+    digits = decimals or whole.rstrip("0")
+    exponent += -len(decimals) if decimals else len(whole) - len(digits)
+    last = digits[-1]
+    return max(_float(5 if last == "5" else 2 if last in "2468" else 1, exponent), math.ulp(0.0))
 
 
 def _units_of(whole: NDArray[np.int64], k: int) -> NDArray[np.float64]:

@@ -91,16 +91,18 @@ class Cells:
     def texts(self, column: str) -> Texts:
         """Column as texts (numbers are left as they are), blank cells empty."""
         coded = self.coded(column)
+        given = coded.categories
+        size = len(given)
+        refused, empty = np.zeros(size, dtype=np.bool_), np.zeros(size, dtype=np.bool_)
+        values = given.tolist() if isinstance(given, np.ndarray) else list(given)
+        if isinstance(given, np.ndarray) and given.dtype.kind in "iu":
+            return Texts(coded.codes, values, refused)
+        if set(map(type, values)) <= {str}:
+            empty[[code for code, text in enumerate(values) if not text or text.isspace()]] = True
+            return Texts(_without(coded.codes, empty), values, refused)
         place = Place(self.name, "")
         cells: list[Cell] = []
-        size = len(coded.categories)
-        refused, empty = np.zeros(size, dtype=np.bool_), np.zeros(size, dtype=np.bool_)
-        given = coded.categories
-        for code, value in enumerate(
-            given.tolist()
-            if isinstance(given, np.ndarray) and given.dtype.kind in "iufbUO"
-            else given
-        ):
+        for code, value in enumerate(values if _is_plain(given) else given):
             cell: Cell = None
             try:
                 cell = cell_of(place, column, plain_cell(value))
@@ -109,10 +111,7 @@ class Cells:
             else:
                 empty[code] = cell is None
             cells.append(cell)
-        codes = coded.codes
-        if empty.any():
-            codes = np.append(np.where(empty, -1, np.arange(size)), -1)[codes]
-        return Texts(codes, cells, refused)
+        return Texts(_without(coded.codes, empty), cells, refused)
 
     def place(self, row: int) -> Place:
         """How a row is called in messages: counted from 1."""
@@ -162,3 +161,15 @@ class Cells:
     def given_numbers(self) -> list[str]:
         """Columns of numbers that the table has, quantiles aside."""
         return [column for column in NUMBERS if self.has(column)]
+
+
+def _without(codes: IntArray, empty: Mask) -> IntArray:
+    """Codes with those of empty categories -1."""
+    if not empty.any():
+        return codes
+    return np.asarray(np.append(np.where(empty, -1, np.arange(len(empty))), -1)[codes])
+
+
+def _is_plain(values: object) -> bool:
+    """Whether an array's ``tolist`` keeps what `plain_cell` understands; dates it does not."""
+    return isinstance(values, np.ndarray) and values.dtype.kind in "iufbUO"

@@ -7,7 +7,7 @@ found by comparing neighbours, and only one value of each run is looked up.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from itertools import count
 from typing import Any
 
@@ -15,9 +15,6 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array
-
-from reliability.claims._checks import short
-from reliability.errors import WrongTypeError
 
 __all__ = ["Coded", "Groups", "encode", "group"]
 
@@ -63,11 +60,6 @@ def encode(values: NDArray[Any]) -> Coded:
     values : one dimension; texts, integers, dates, floats (nan is an empty cell), or objects,
         whose empty cells are a category like any other
 
-    Raises
-    ------
-    WrongTypeError
-        If an object cannot be a name, such as a list.
-
     Examples
     --------
     >>> coded = encode(np.array(["b", "a", "b"]))
@@ -88,9 +80,22 @@ def encode(values: NDArray[Any]) -> Coded:
     heads = _heads(values)
     if heads is None:
         return _encode_objects(values)
-    inner = _encode_objects(values[heads])
+    first = values[heads]
     lengths = np.diff(np.append(heads, len(values)))
+    if _increasing(first):
+        return Coded(np.repeat(np.arange(len(first)), lengths), first)
+    inner = _encode_objects(first)
     return Coded(np.repeat(inner.codes, lengths), inner.categories)
+
+
+def _increasing(values: NDArray[Any]) -> bool:
+    """Whether each value exceeds the one before it, so that none comes twice."""
+    try:
+        if not np.all(values[1:_SAMPLE] > values[: _SAMPLE - 1][: len(values[1:_SAMPLE])]):
+            return False
+        return bool(np.all(values[1:] > values[:-1]))
+    except (TypeError, ValueError):  # numbers beside texts
+        return False
 
 
 def _without(coded: Coded, empty: NDArray[np.bool_]) -> Coded:
@@ -140,13 +145,18 @@ def _encode_objects(values: NDArray[Any]) -> Coded:
     try:
         codes = np.fromiter(map(numbers.__getitem__, cells), dtype=np.int64, count=len(cells))
     except TypeError:
-        for cell in cells:
-            try:
-                hash(cell)
-            except TypeError:
-                raise WrongTypeError(f"must be a number or a text, got {short(cell)}") from None
-        raise
+        # Something that cannot be a name, such as a list: a category of its own, to be refused.
+        keys = [cell if isinstance(cell, Hashable) else _Unhashable(cell) for cell in cells]
+        codes = np.fromiter(map(numbers.__getitem__, keys), dtype=np.int64, count=len(keys))
+        return Coded(codes, [key.cell if isinstance(key, _Unhashable) else key for key in numbers])
     return Coded(codes, list(numbers))
+
+
+@attrs.frozen(eq=False)
+class _Unhashable:
+    """A cell that equals only itself."""
+
+    cell: Any
 
 
 @attrs.frozen(eq=False)

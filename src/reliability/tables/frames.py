@@ -75,7 +75,7 @@ class Table(ABC):
             plain = None if dots_group else _plain_numbers(raw)
             if plain is not None:
                 return Numbers(plain)
-            raw = _encode(name, raw)
+            raw = encode(raw)
         values = np.full(len(raw.categories) + 1, np.nan)  # the last entry answers for -1
         refused = np.zeros(len(raw.categories) + 1, dtype=np.bool_)
         place = Place("", "")
@@ -93,14 +93,7 @@ class Table(ABC):
     def coded(self, name: str) -> Coded:
         """Column as codes."""
         raw = self._raw(name)
-        return raw if isinstance(raw, Coded) else _encode(name, raw)
-
-
-def _encode(name: str, values: NDArray[Any]) -> Coded:
-    try:
-        return encode(values)
-    except WrongTypeError as error:
-        raise error.located(f"column {name!r}") from None
+        return raw if isinstance(raw, Coded) else encode(raw)
 
 
 def _plain_numbers(values: NDArray[Any]) -> Array | None:
