@@ -7,11 +7,10 @@ numbers do not say it. Whatever is wrong is named with its file, line and column
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from reliability.claims._checks import short
 from reliability.claims.claim import Claim, claims_from_json
 from reliability.errors import InvalidValueError, ReliabilityError
+from reliability.tables.delimited import Delimited
 from reliability.tables.records import (
     COLUMNS,
     Cell,
@@ -27,15 +27,12 @@ from reliability.tables.records import (
     check_columns,
     claim_from_record,
     column_name,
-    is_column,
 )
 
 if TYPE_CHECKING:
     import os
 
 __all__ = ["COLUMNS", "claims_from_rows", "claims_from_text", "read_claims"]
-
-_DELIMITERS = ",;\t|"
 
 
 def claims_from_rows(rows: Sequence[Mapping[str, Any]], *, name: str = "rows") -> list[Claim]:
@@ -78,56 +75,16 @@ def claims_from_rows(rows: Sequence[Mapping[str, Any]], *, name: str = "rows") -
     return claims
 
 
-def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """First line and cells of each record that is not empty."""
-    reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    line = 1
-    for cells in reader:
-        if any(cell.strip() for cell in cells):
-            yield line, cells
-        line = reader.line_num + 1
-
-
-def _delimiter(text: str) -> str:
-    """Delimiter that makes the most of the first line's words into columns."""
-
-    def known(delimiter: str) -> int:
-        try:
-            _, header = next(_records(text, delimiter))
-        except (csv.Error, StopIteration):
-            return 0
-        return sum(is_column(column_name(cell)) for cell in header)
-
-    return max(_DELIMITERS, key=known)
-
-
 def _claims_from_csv(text: str, name: str) -> list[Claim]:
-    delimiter = _delimiter(text)
-    records = _records(text, delimiter)
-    line = 0
-    claims = []
-    try:
-        line, header = next(records, (1, []))
-        names = [column_name(cell) for cell in header]
-        while names and not names[-1]:
-            names.pop()  # a spreadsheet's empty columns
-        check_columns(f"{name}, line {line}", names)
-        for line, cells in records:
-            place = Place(name, f"line {line}")
-            if any(cell.strip() for cell in cells[len(names) :]):
-                raise InvalidValueError(
-                    f"{name}, line {line}: has {len(cells)} cells and the header {len(names)}; "
-                    f'put a text that contains {delimiter!r} into "quotes"'
-                )
-            row: dict[str, Cell] = {
-                column: cell.strip() or None for column, cell in zip(names, cells, strict=False)
-            }
-            claims.append(claim_from_record(place, row, dots_group=delimiter == ";"))
-    except csv.Error as error:
-        raise InvalidValueError(
-            f"{name}, after line {line}: the file is not clean CSV: {error}; "
-            "check the quotes from there on"
-        ) from None
+    reader = Delimited(StringIO(text, newline=""), name)
+    claims = [
+        claim_from_record(
+            Place(name, f"line {line}"),
+            dict(zip(reader.names, cells, strict=True)),
+            dots_group=reader.dots_group,
+        )
+        for line, cells in reader
+    ]
     if not claims:
         raise InvalidValueError(f"{name}: has a header and no claims")
     return claims

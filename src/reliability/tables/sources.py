@@ -15,10 +15,14 @@ from reliability.errors import InvalidValueError, ReliabilityError, WrongTypeErr
 from reliability.tables.frames import Table, as_table, plain_cell
 from reliability.tables.records import SOURCE_NUMBERS, Place, cell_of, number_of, source_name
 
-__all__ = ["SourceColumns", "known_numbers", "read_sources", "resolve"]
+__all__ = ["Known", "SourceColumns", "known_numbers", "read_sources", "resolve"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+
+class Known(dict[str, dict[str, float]]):
+    """Attributes that are stated of sources, by name; read and checked."""
 
 
 @attrs.frozen(eq=False)
@@ -31,19 +35,20 @@ class SourceColumns:
     names: list[str]
     numbers: dict[str, Array]
 
+    def known(self) -> Known:
+        """What is stated, for `read_sources` to pass on."""
+        columns = [(field, values.tolist()) for field, values in self.numbers.items()]
+        return Known(
+            (name, {field: column[i] for field, column in columns if column[i] == column[i]})
+            for i, name in enumerate(self.names)
+        )
+
     def objects(self) -> list[Source]:
         """Sources as objects."""
-        columns = {name: values.tolist() for name, values in self.numbers.items()}
-        return [
-            Source(
-                name,
-                **{key: column[i] for key, column in columns.items() if column[i] == column[i]},
-            )
-            for i, name in enumerate(self.names)
-        ]
+        return [Source(name, **fields) for name, fields in self.known().items()]
 
 
-def read_sources(sources: object, *, name: str = "sources") -> dict[str, dict[str, float]]:
+def read_sources(sources: object, *, name: str = "sources") -> Known:
     """Attributes that are stated, by the name of the source.
 
     Parameters
@@ -64,7 +69,9 @@ def read_sources(sources: object, *, name: str = "sources") -> dict[str, dict[st
     {'US': {'reliability': 0.8}}
     """
     if sources is None:
-        return {}
+        return Known()
+    if isinstance(sources, Known):
+        return sources
     given: Any = sources
     if isinstance(given, Source):
         given = [given]
@@ -72,7 +79,7 @@ def read_sources(sources: object, *, name: str = "sources") -> dict[str, dict[st
         given = list(given.values())
     if not isinstance(given, list | tuple | set):
         return _from_table(as_table(given, what=name), name)
-    found: dict[str, dict[str, float]] = {}
+    found = Known()
     for index, source in enumerate(given):
         if not isinstance(source, Source):
             raise WrongTypeError(f"{name}[{index}]: must be a Source, got {short(source)}")
@@ -83,7 +90,7 @@ def read_sources(sources: object, *, name: str = "sources") -> dict[str, dict[st
     return found
 
 
-def _from_table(table: Table, name: str) -> dict[str, dict[str, float]]:
+def _from_table(table: Table, name: str) -> Known:
     known = ("source", *SOURCE_NUMBERS)
     for column in table.names:
         if column not in known:
@@ -97,7 +104,7 @@ def _from_table(table: Table, name: str) -> dict[str, dict[str, float]]:
             f"{name}: the column 'source' is missing; say whose numbers they are"
         )
     columns = {column: table.coded(column) for column in table.names}
-    found: dict[str, dict[str, float]] = {}
+    found = Known()
     for row in range(table.rows):
         place = Place(name, f"row {row + 1}")
         cells = {
