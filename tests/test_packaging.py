@@ -23,6 +23,7 @@ LAYERS = (
     "scales tails",
     "claims claims.* numbers",
     "shares priors",
+    "tables tables.*",
     "engine engine.*",
     "models posterior",
     "settings preparation prepared",

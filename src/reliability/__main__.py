@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import ast
-import difflib
-import inspect
 import json
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from reliability import __version__, priors
+from reliability import __version__
 from reliability.claims._checks import percent_hint
 from reliability.combination import Combination, combine
 from reliability.errors import InvalidValueError, ReliabilityError
 from reliability.io import read_claims
 from reliability.models import Model
-from reliability.priors import QuantityPrior
 from reliability.report import as_text
+from reliability.tables.prior_text import parse_prior
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,13 +28,6 @@ _MODELS = {
     "measurements": Model.measurements,
     "experts": Model.experts,
     "common-effect": Model.common_effect,
-}
-_PRIORS: dict[str, type[QuantityPrior]] = {
-    name: kind
-    for name in priors.__all__
-    if inspect.isclass(kind := getattr(priors, name))
-    and issubclass(kind, QuantityPrior)
-    and kind not in {QuantityPrior, priors.Density}
 }
 _EPILOG = """\
 FILE is CSV or JSON (- for standard input) with the columns source and statement (a phrase such
@@ -56,55 +46,6 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise _UsageError(f"{message} (try {self.prog} --help)")
-
-
-def parse_prior(text: str) -> QuantityPrior:
-    """Prior on the quantity from text such as ``LogNormal(10000, 1)``; nothing is evaluated.
-
-    Raises
-    ------
-    ReliabilityError
-        If it is not the name of such a prior with numbers.
-
-    Examples
-    --------
-    >>> parse_prior("LogNormal(10000, sigma=1)")
-    LogNormal(median=10000, sigma=1)
-    >>> parse_prior("Lognormal(10000, 1)")
-    Traceback (most recent call last):
-    ...
-    reliability.errors.InvalidValueError: --prior: there is no prior 'Lognormal'; did you mean
-    'LogNormal'?
-    """
-    form = "write it like LogNormal(10000, 1)"
-    try:
-        call = ast.parse(text.strip(), mode="eval").body
-        if not (
-            isinstance(call, ast.Call)
-            and isinstance(call.func, ast.Name)
-            and all(word.arg is not None for word in call.keywords)
-        ):
-            raise InvalidValueError(f"--prior: cannot read {text!r}; {form}")
-        arguments = [ast.literal_eval(argument) for argument in call.args]
-        named = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        raise InvalidValueError(f"--prior: cannot read {text!r}; {form}") from None
-    name = call.func.id
-    if name not in _PRIORS:
-        lower = {known.lower(): known for known in _PRIORS}
-        close = difflib.get_close_matches(name.lower(), lower, n=1)
-        hint = f"did you mean {lower[close[0]]!r}?" if close else f"known: {', '.join(_PRIORS)}"
-        raise InvalidValueError(f"--prior: there is no prior {name!r}; {hint}")
-    kind = _PRIORS[name]
-    try:
-        inspect.signature(kind).bind(*arguments, **named)
-    except TypeError as error:
-        takes = ", ".join(inspect.signature(kind).parameters)
-        raise InvalidValueError(f"--prior: {name}: {error}; it takes ({takes})") from None
-    try:
-        return kind(*arguments, **named)
-    except ReliabilityError as error:
-        raise error.located("--prior") from None
 
 
 def _level(text: str) -> float:

@@ -19,6 +19,7 @@ from reliability.claims.digits import (
     plain,
     previous_salient,
     rounding_unit,
+    rounding_units,
 )
 from reliability.errors import InvalidValueError, WrongTypeError
 
@@ -122,6 +123,19 @@ def test_impossible_values(value: float, message: str) -> None:
 def test_not_numbers(value: float) -> None:
     with pytest.raises(WrongTypeError, match="value must be a number or its text, got"):
         rounding_unit(value)
+
+
+short_decimals = st.builds(
+    lambda whole, power: float(f"{whole}e{power}"),
+    st.integers(-(10**17), 10**17),
+    st.integers(-30, 20),
+)
+
+
+@given(st.lists(finite | short_decimals | st.just(0.0) | st.integers(-(2**60), 2**60).map(float)))
+def test_units_of_many_are_the_units_of_each(values: list[float]) -> None:
+    found = rounding_units(np.array(values, dtype=np.float64))
+    assert found.tolist() == [rounding_unit(value) for value in values]
 
 
 def test_steps_of_the_sequence() -> None:

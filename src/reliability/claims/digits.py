@@ -10,9 +10,15 @@ from __future__ import annotations
 import math
 import re
 from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from reliability.claims._checks import as_float, short
 from reliability.errors import InvalidValueError, WrongTypeError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = [
     "coarser_unit",
@@ -22,6 +28,7 @@ __all__ = [
     "plain",
     "previous_salient",
     "rounding_unit",
+    "rounding_units",
 ]
 
 # The leading digits of rounding units and of salient numbers, times ten so that they are whole.
@@ -115,6 +122,71 @@ def rounding_unit(value: float | Decimal | str) -> float:
     if math.isinf(unit):
         raise InvalidValueError("value must fit the range of a float (about 1.8e308)")
     return max(unit, math.ulp(0.0))
+
+
+#: Powers of ten that are floats exactly, and the size below which decimals are told apart:
+#: numbers of up to 15 digits all differ as floats.
+_TENS = np.array([float(f"1e{k}") for k in range(23)])
+_TOLD_APART = 1e15
+
+
+def rounding_units(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`rounding_unit` of many numbers.
+
+    A decimal m/10^k of at most 15 digits is told from a float by one division, which is rounded
+    correctly; only numbers with more digits are written out one by one.
+
+    Parameters
+    ----------
+    values : finite
+
+    Examples
+    --------
+    >>> rounding_units(np.array([2500.0, 12.5, 0.0])).tolist()
+    [500.0, 0.5, 0.0]
+    """
+    units = np.zeros(len(values))
+    left = np.flatnonzero(values)
+    size = np.abs(values[left])
+    for k, ten in enumerate(_TENS):
+        with np.errstate(over="ignore"):  # the largest are written out
+            whole = np.rint(size * ten)
+        found = (whole < _TOLD_APART) & (whole / ten == size)
+        units[left[found]] = _units_of(whole[found].astype(np.int64), k)
+        # Larger wholes have too many digits at this power and at all that follow.
+        open_ = ~found & (whole < _TOLD_APART)
+        written = left[~found & ~open_]
+        units[written] = [_unit_of_text(repr(value)) for value in np.abs(values[written]).tolist()]
+        left, size = left[open_], size[open_]
+        if len(left) == 0:
+            break
+    units[left] = [_unit_of_text(repr(value)) for value in np.abs(values[left]).tolist()]
+    return units
+
+
+def _unit_of_text(text: str) -> float:
+    """Unit of a positive float as Python writes it: its last digit that is not zero says it."""
+    mantissa, _, power = text.partition("e")
+    whole, _, decimals = mantissa.partition(".")
+    exponent = int(power or 0)
+    decimals = decimals.rstrip("0")
+    digits = decimals or whole.rstrip("0")
+    exponent += -len(decimals) if decimals else len(whole) - len(digits)
+    last = digits[-1]
+    return max(_float(5 if last == "5" else 2 if last in "2468" else 1, exponent), math.ulp(0.0))
+
+
+def _units_of(whole: NDArray[np.int64], k: int) -> NDArray[np.float64]:
+    """Units of whole/10^k; beyond whole numbers, the last digit is not zero."""
+    power = np.zeros(len(whole), dtype=np.int64)
+    if k == 0:
+        even = np.flatnonzero(whole % 10 == 0)
+        while len(even):
+            whole[even] //= 10
+            power[even] += 1
+            even = even[whole[even] % 10 == 0]
+    leading = np.where(whole % 5 == 0, 5.0, np.where(whole % 2 == 0, 2.0, 1.0))
+    return np.asarray(leading * _TENS[power] if k == 0 else leading / _TENS[k])
 
 
 def _step(number: Decimal, ladder: tuple[int, ...], *, up: bool) -> float:

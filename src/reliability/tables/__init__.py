@@ -1,0 +1,1 @@
+"""Tables of claims, from a handful of rows to more than fit into memory."""

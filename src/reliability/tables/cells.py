@@ -1,0 +1,175 @@
+"""The cells of a table of claims: columns checked and read once, rows on demand."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from reliability.claims.claim import Claim
+from reliability.errors import InvalidValueError, ReliabilityError
+from reliability.tables.codes import Coded
+from reliability.tables.frames import Numbers, Table, as_table, plain_cell
+from reliability.tables.records import (
+    NUMBERS,
+    Cell,
+    Place,
+    cell_of,
+    check_columns,
+    claim_from_record,
+    is_number_column,
+)
+
+__all__ = ["Cells", "Texts"]
+
+IntArray = NDArray[np.int64]
+Mask: TypeAlias = NDArray[np.bool_]
+
+
+@attrs.frozen(eq=False)
+class Texts:
+    """A column of texts: codes into ``cells``; -1 where a cell is empty.
+
+    ``refused`` marks the categories that are neither a text nor a number.
+    """
+
+    codes: IntArray
+    cells: list[Cell]
+    refused: Mask
+
+
+class Cells:
+    """A table of claims, read column by column.
+
+    Parameters
+    ----------
+    table : any table
+    name : what to call it in error messages
+    numbers : number of each row, from 0, where the table is a part of a larger one
+    dots_group : whether the text "12.000" may mean 12000
+    """
+
+    def __init__(
+        self,
+        table: object,
+        *,
+        name: str = "table",
+        numbers: IntArray | None = None,
+        dots_group: bool = False,
+    ) -> None:
+        self.table: Table = as_table(table, what=name)
+        self.name = name
+        self.row_numbers = numbers
+        self._dots_group = dots_group
+        check_columns(name, self.table.names)
+        if self.table.rows == 0:
+            raise InvalidValueError(f"{name}: there are no claims in it")
+        self._numbers: dict[str, Numbers] = {}
+        self._coded: dict[str, Coded] = {}
+
+    def __len__(self) -> int:
+        return self.table.rows
+
+    def has(self, column: str) -> bool:
+        """Whether the table has a column."""
+        return column in self.table.names
+
+    def numbers(self, column: str) -> Numbers:
+        """Column as numbers."""
+        if column not in self._numbers:
+            self._numbers[column] = self.table.numbers(column, dots_group=self._dots_group)
+        return self._numbers[column]
+
+    def coded(self, column: str) -> Coded:
+        """Column as codes into the values that it came with."""
+        if column not in self._coded:
+            self._coded[column] = self.table.coded(column)
+        return self._coded[column]
+
+    def texts(self, column: str) -> Texts:
+        """Column as texts (numbers are left as they are), blank cells empty."""
+        coded = self.coded(column)
+        given = coded.categories
+        size = len(given)
+        refused, empty = np.zeros(size, dtype=np.bool_), np.zeros(size, dtype=np.bool_)
+        values = given.tolist() if isinstance(given, np.ndarray) else list(given)
+        if isinstance(given, np.ndarray) and given.dtype.kind in "iu":
+            return Texts(coded.codes, values, refused)
+        if set(map(type, values)) <= {str}:
+            empty[[code for code, text in enumerate(values) if not text or text.isspace()]] = True
+            return Texts(_without(coded.codes, empty), values, refused)
+        place = Place(self.name, "")
+        cells: list[Cell] = []
+        for code, value in enumerate(values if _is_plain(given) else given):
+            cell: Cell = None
+            try:
+                cell = cell_of(place, column, plain_cell(value))
+            except ReliabilityError:
+                refused[code] = True
+            else:
+                empty[code] = cell is None
+            cells.append(cell)
+        return Texts(_without(coded.codes, empty), cells, refused)
+
+    def place(self, row: int) -> Place:
+        """How a row is called in messages: counted from 1."""
+        return Place(self.name, f"row {self.number(row) + 1}")
+
+    def number(self, row: int) -> int:
+        """Number of a row, from 0, in the table as a whole."""
+        return row if self.row_numbers is None else int(self.row_numbers[row])
+
+    def given(self, row: int, column: str) -> object:
+        """Cell as it came, as plain Python."""
+        if is_number_column(column):
+            numbers = self.numbers(column)
+            if numbers.cells is None:
+                return plain_cell(float(numbers.values[row]))
+            coded = numbers.cells
+        else:
+            coded = self.coded(column)
+        code = int(coded.codes[row])
+        return None if code < 0 else plain_cell(coded.categories[code])
+
+    def record(self, row: int) -> dict[str, Cell]:
+        """Cells of a row by column.
+
+        Raises
+        ------
+        ReliabilityError
+            If a cell is neither a number nor a text.
+        """
+        place = self.place(row)
+        return {
+            column: cell_of(place, column, self.given(row, column)) for column in self.table.names
+        }
+
+    def claim(self, row: int, **resolved: float) -> Claim:
+        """Claim of a row; ``resolved`` replaces cells, such as the source's reliability.
+
+        Raises
+        ------
+        ReliabilityError
+            Naming the row, the column, the value and the remedy.
+        """
+        record = self.record(row) | resolved
+        return claim_from_record(self.place(row), record, dots_group=self._dots_group)
+
+    @property
+    def given_numbers(self) -> list[str]:
+        """Columns of numbers that the table has, quantiles aside."""
+        return [column for column in NUMBERS if self.has(column)]
+
+
+def _without(codes: IntArray, empty: Mask) -> IntArray:
+    """Codes with those of empty categories -1."""
+    if not empty.any():
+        return codes
+    return np.asarray(np.append(np.where(empty, -1, np.arange(len(empty))), -1)[codes])
+
+
+def _is_plain(values: object) -> bool:
+    """Whether an array's ``tolist`` keeps what `plain_cell` understands; dates it does not."""
+    return isinstance(values, np.ndarray) and values.dtype.kind in "iufbUO"

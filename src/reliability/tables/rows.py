@@ -1,0 +1,621 @@
+"""Tables of claims as rows for the engine, grouped by quantity; bad rows named one by one.
+
+Rows that are surely good are recognised all at once. Any other row is handed to
+:func:`reliability.tables.records.claim_from_record`, which says what is wrong with it or, if
+nothing is, what it states: no row is judged by two sets of rules, and none is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from reliability.claims._checks import short
+from reliability.claims.claim import Claim
+from reliability.claims.digits import rounding_units
+from reliability.claims.phrases import read
+from reliability.claims.rows import Rows, Stated, Statements
+from reliability.claims.statements import About, Estimate, Statement
+from reliability.errors import InvalidValueError, ReliabilityError
+from reliability.tables.cells import Cells, Texts
+from reliability.tables.codes import Groups, group
+from reliability.tables.records import (
+    SOURCE_NUMBERS,
+    form_name,
+    interval_quantiles,
+    quantile_probability,
+    source_name,
+)
+from reliability.tables.sources import SourceColumns, known_numbers, read_sources, resolve
+from reliability.tables.stated import NUMBER_FIELDS, padded, statements_from_objects
+
+__all__ = ["BadRows", "TableRows", "rows_from_table", "sources_of_cells"]
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Mask: TypeAlias = NDArray[np.bool_]
+
+#: What a source's attribute is where nobody states it.
+_UNSTATED = {"bias": 0.0, "bias_sd": 0.0, "overconfidence": 1.0, "interest": 0.0}
+
+
+@attrs.frozen(eq=False)
+class BadRows:
+    """Rows that were left out, with the reason; in the order of the table."""
+
+    row: list[int] = attrs.field(factory=list)
+    quantity: list[str | None] = attrs.field(factory=list)
+    source: list[str | None] = attrs.field(factory=list)
+    column: list[str] = attrs.field(factory=list)
+    value: list[str | None] = attrs.field(factory=list)
+    reason: list[str] = attrs.field(factory=list)
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def add(self, cells: Cells, row: int, error: ReliabilityError, column: str = "") -> None:
+        """Note what is wrong with a row; its number counts from 1."""
+        name: str = vars(error).get("column", column)
+        if name == "name":
+            name = "source"
+        texts = {
+            field: None if (cell := cells.given(row, field)) is None else source_name(cell)
+            for field in ("quantity", "source")
+            if cells.has(field)
+        }
+        value = cells.given(row, name) if cells.has(name) else None
+        self.row.append(cells.number(row) + 1)
+        self.quantity.append(texts.get("quantity"))
+        self.source.append(texts.get("source"))
+        self.column.append(name)
+        self.value.append(None if value is None else source_name(value))
+        self.reason.append(vars(error).get("reason", str(error)))
+
+    def columns(self) -> dict[str, list[Any]]:
+        """As the columns of a table."""
+        return attrs.asdict(self)
+
+
+@attrs.frozen(eq=False)
+class TableRows:
+    """A table's claims, ready for the engine.
+
+    Attributes
+    ----------
+    rows : the claims, those of one quantity together
+    keys : name of each quantity as the table has it, in order of first appearance
+    first : row of the table, from 0, where each quantity is first claimed; for `Table.pick`
+    row : row of the table, from 0, of each claim
+    sources : the sources by the numbers in ``rows.source``
+    bad : rows that were left out
+    """
+
+    rows: Rows
+    keys: Sequence[Any] | NDArray[Any]
+    first: IntArray
+    row: IntArray
+    sources: SourceColumns
+    bad: BadRows
+
+
+def rows_from_table(
+    table: object,
+    *,
+    sources: object = None,
+    on_error: Literal["raise", "collect"] = "raise",
+    name: str = "table",
+) -> TableRows:
+    """Claims of a table as rows, those of one quantity together.
+
+    Parameters
+    ----------
+    table : any table of claims, or its `Cells`; columns as in
+        :data:`reliability.tables.records.COLUMNS`, quantity and source among them
+    sources : what is known of the sources from elsewhere, as in
+        :func:`reliability.tables.sources.read_sources`
+    on_error : "raise" stops at the first bad row; "collect" leaves bad rows out and lists them
+    name : what to call the table in error messages
+
+    Raises
+    ------
+    ReliabilityError
+        Naming the row, the column, the value and the remedy; also where no good row is left
+        under "raise", or a column is unknown or missing.
+
+    Examples
+    --------
+    >>> found = rows_from_table(
+    ...     {"quantity": ["b", "a", "b"], "source": ["X", "X", "Y"], "value": [1, 2, 3],
+    ...      "sd": [1, 1, -1]}, on_error="collect")
+    >>> found.keys, found.rows.statements.value.tolist(), found.bad.row
+    (['b', 'a'], [1.0, 2.0], [3])
+    >>> found.bad.reason
+    ['must be above 0, got -1; leave it out if it is not stated']
+    """
+    if on_error not in {"raise", "collect"}:
+        raise InvalidValueError(f"on_error must be 'raise' or 'collect', got {short(on_error)}")
+    cells = table if isinstance(table, Cells) else Cells(table, name=name)
+    if not cells.has("quantity"):
+        raise InvalidValueError(
+            f"{cells.name}: the column 'quantity' is missing; name what each claim is about, "
+            "or give the claims to combine()"
+        )
+    who = _Sources.of(cells, read_sources(sources))
+    reader = _Statements(cells)
+    quantity = cells.texts("quantity")
+    good = reader.good & who.good & _filled(quantity)
+    for column in ("origin", "date"):
+        if cells.has(column):
+            good &= _acceptable(cells, column)
+    bad = BadRows()
+    for row in np.flatnonzero(~good).tolist():
+        try:
+            reader.put(row, _judge(cells, row, who))
+        except ReliabilityError as error:
+            if on_error == "raise":
+                raise
+            bad.add(cells, row, error)
+        else:
+            good[row] = True
+    return _assemble(cells, reader, who, quantity, good, bad)
+
+
+def _judge(cells: Cells, row: int, who: _Sources) -> Statement:
+    """Statement of a row that did not look good at first sight, if it is."""
+    claim = cells.claim(row)
+    if claim.quantity is None:
+        raise cells.place(row).error("quantity", "is empty; name what the claim is about")
+    who.check(cells, row)
+    return claim.statement
+
+
+def _assemble(
+    cells: Cells, reader: _Statements, who: _Sources, quantity: Texts, good: Mask, bad: BadRows
+) -> TableRows:
+    kept: IntArray | None = None if good.all() else np.flatnonzero(good)
+    codes = quantity.codes if kept is None else quantity.codes[kept]
+    if len(codes) == 0:
+        groups = Groups(None, np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.int64))
+    else:
+        groups = group(codes, len(quantity.cells))
+    order = groups.order
+    if kept is not None:
+        order = kept if order is None else kept[order]
+
+    def take(column: NDArray[Any]) -> NDArray[Any]:
+        if order is None:
+            return column
+        if column.strides == (0,):  # one value for every row takes no memory
+            return np.broadcast_to(column[:1] if len(column) else column, order.shape)
+        return column[order]
+
+    source = take(who.codes)
+    rows = Rows(
+        statements=reader.statements(take),
+        source=source,
+        origin=take(who.origins(cells)),
+        credibility=take(_credibility(cells)),
+        starts=groups.starts,
+        **{
+            field: values[source]
+            if (values := who.resolved(field)) is not None
+            else np.broadcast_to(np.float64(_UNSTATED.get(field, np.nan)), source.shape)
+            for field in SOURCE_NUMBERS
+            if field != "evidence"
+        },
+    )
+    row = np.arange(len(cells)) if order is None else order
+    categories = cells.coded("quantity").categories
+    keys = (
+        categories[groups.keys]
+        if isinstance(categories, np.ndarray)
+        else [categories[key] for key in groups.keys.tolist()]
+    )
+    return TableRows(rows, keys, row[groups.starts[:-1]], row, who.columns(), bad)
+
+
+def _filled(texts: Texts) -> Mask:
+    """Rows whose cell is a text or a number that serves as one."""
+    filled = texts.codes >= 0
+    if texts.refused.any():
+        filled &= ~np.append(texts.refused, False)[texts.codes]
+    return filled
+
+
+def _acceptable(cells: Cells, column: str) -> Mask:
+    """Rows whose cell is empty or good for a claim."""
+    texts = cells.texts(column)
+    fine = ~texts.refused
+    if column == "date":
+        for code, cell in enumerate(texts.cells):
+            if cell is not None:
+                try:
+                    Claim("somebody", Estimate(1), date=source_name(cell))
+                except ReliabilityError:
+                    fine[code] = False
+    return np.append(fine, True)[texts.codes]
+
+
+def _credibility(cells: Cells) -> Array:
+    if cells.has("credibility"):
+        return cells.numbers("credibility").values
+    return np.broadcast_to(np.float64(np.nan), (len(cells),))
+
+
+# --- who ----------------------------------------------------------------------------------------
+
+#: Numbers that a source's attributes and a credibility can be; a source refuses all others.
+_POSSIBLE: dict[str, Callable[[Array], Mask]] = {
+    "reliability": lambda v: (v >= 0.0) & (v <= 1.0),
+    "credibility": lambda v: (v >= 0.0) & (v <= 1.0),
+    "evidence": lambda v: (v > 0.0) & (v < np.inf),
+    "bias": np.isfinite,
+    "bias_sd": lambda v: (v >= 0.0) & (v < np.inf),
+    "overconfidence": lambda v: (v > 0.0) & (v < np.inf),
+    "interest": lambda v: (v == 0.0) | (np.abs(v) == 1.0),
+}
+
+
+@attrs.define(eq=False)
+class _Sources:
+    """The sources of a table: which one makes each claim, and what is stated about each."""
+
+    codes: IntArray
+    names: list[str]
+    good: Mask
+    #: By attribute: its value by source, and the row of the table that states it first, or -1.
+    attributes: dict[str, tuple[Array, IntArray]]
+
+    @classmethod
+    def of(cls, cells: Cells, known: dict[str, dict[str, float]]) -> _Sources:
+        texts = cells.texts("source")
+        good = _filled(texts)
+        # Two categories may be one name: the number 5 and the text "5".
+        numbers: dict[str, int] = {}
+        table = np.full(len(texts.cells) + 1, -1, dtype=np.int64)
+        for code, cell in enumerate(texts.cells):
+            if cell is not None:
+                table[code] = numbers.setdefault(source_name(cell), len(numbers))
+        same = bool(np.array_equal(table[:-1], np.arange(len(texts.cells))))
+        codes = texts.codes if same else table[texts.codes]
+        names = list(numbers)
+        attributes: dict[str, tuple[Array, IntArray]] = {}
+        elsewhere = known_numbers(names, known) if known else {}
+        for field in (*SOURCE_NUMBERS, "credibility"):
+            if not cells.has(field):
+                if field in elsewhere:
+                    none = np.full(len(names), -1, dtype=np.int64)
+                    attributes[field] = (elsewhere[field], none)
+                continue
+            found = cells.numbers(field)
+            values, empty = found.values, np.isnan(found.values)
+            possible = empty | _POSSIBLE[field](values)
+            if found.refused is not None:
+                possible &= ~found.refused
+            good &= possible
+            if field == "credibility":
+                continue
+            if not possible.all():
+                values = np.where(possible, values, np.nan)
+            stated = elsewhere.get(field, np.full(len(names), np.nan))
+            attributes[field] = resolve(codes, values, stated)
+            by_source = attributes[field][0]
+            good &= empty | (values == by_source[codes])
+        return cls(codes, names, good, attributes)
+
+    def check(self, cells: Cells, row: int) -> None:
+        """Refuse a row that contradicts what is stated about its source elsewhere."""
+        code = int(self.codes[row])
+        for field, (by_source, first) in self.attributes.items():
+            if not cells.has(field):
+                continue
+            value, other = float(cells.numbers(field).values[row]), float(by_source[code])
+            if np.isnan(value) or value == other:
+                continue
+            at = int(first[code])
+            stated = float(cells.numbers(field).values[at])
+            where = f"in row {cells.number(at) + 1}" if stated == other else "in sources"
+            remedy = "; for a single claim there is credibility" if field == "reliability" else ""
+            raise cells.place(row).error(
+                field,
+                f"is {short(value)} here and {short(other)} {where}, for the same source "
+                f"{short(self.names[code])}; a source has one {field}{remedy}",
+            )
+
+    def resolved(self, field: str) -> Array | None:
+        """Attribute by source; None where nobody states it."""
+        if field not in self.attributes:
+            return None
+        values = self.attributes[field][0]
+        return np.where(np.isnan(values), _UNSTATED.get(field, np.nan), values)
+
+    def origins(self, cells: Cells) -> IntArray:
+        """Origin of each row: its own, else its source; one name is one number."""
+        if not cells.has("origin"):
+            return self.codes
+        texts = cells.texts("origin")
+        numbers = {name: code for code, name in enumerate(self.names)}
+        table = np.array(
+            [
+                -1 if cell is None else numbers.setdefault(source_name(cell), len(numbers))
+                for cell in texts.cells
+            ],
+            dtype=np.int64,
+        )
+        return np.where(texts.codes < 0, self.codes, np.append(table, -1)[texts.codes])
+
+    def columns(self) -> SourceColumns:
+        unstated = np.full(len(self.names), np.nan)
+        return SourceColumns(
+            self.names,
+            {
+                field: self.attributes[field][0] if field in self.attributes else unstated
+                for field in SOURCE_NUMBERS
+            },
+        )
+
+
+def sources_of_cells(cells: Cells, sources: object = None) -> SourceColumns:
+    """What a table states about its sources; of rows that contradict each other the first."""
+    return _Sources.of(cells, read_sources(sources)).columns()
+
+
+# --- what ---------------------------------------------------------------------------------------
+
+_VALUE, _SD, _LOW, _HIGH, _LEVEL, _QUANTILES = (1 << i for i in range(6))
+_FILLED = {"value": _VALUE, "sd": _SD, "low": _LOW, "high": _HIGH, "level": _LEVEL}
+_SIDES = _LOW | _HIGH | _LEVEL
+
+
+class _Statements:
+    """The statements of a table, in the order of its rows."""
+
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
+        rows = len(cells)
+        self._stated = np.full(rows, -1, dtype=np.int64)
+        self._numbers: dict[str, Array] = {}
+        self._quantile_row: IntArray | None = None
+        self._tables: list[tuple[Array, Array]] = []
+        self._table_rows = 0
+        self._judged: list[tuple[int, Statement]] = []
+        self._filled = np.zeros(rows, dtype=np.uint8)
+        self._readable = np.ones(rows, dtype=np.bool_)
+        self._given = {name: self._column(name, bit) for name, bit in _FILLED.items()}
+        self._quantile_columns()
+        self._form = self._forms()
+        self._read()
+
+    @property
+    def good(self) -> Mask:
+        """Rows whose statement is surely good."""
+        return self._stated >= 0
+
+    def put(self, row: int, statement: Statement) -> None:
+        """Note the statement of a row that was judged by itself."""
+        self._judged.append((row, statement))
+
+    # ------------------------------------------------------------- reading columns
+
+    def _column(self, name: str, bit: int) -> Array:
+        if not self._cells.has(name):
+            return np.broadcast_to(np.float64(np.nan), (len(self._cells),))
+        found = self._cells.numbers(name)
+        self._filled |= np.where(np.isnan(found.values), np.uint8(0), np.uint8(bit))
+        if found.refused is not None:
+            self._readable &= ~found.refused
+        return found.values
+
+    def _quantile_columns(self) -> None:
+        by_probability = sorted(
+            (p, name)
+            for name in self._cells.table.names
+            if (p := quantile_probability(name)) is not None
+        )
+        self._probabilities = np.array([p for p, _ in by_probability])
+        columns = [self._column(name, _QUANTILES) for _, name in by_probability]
+        self._quantiles = np.stack(columns, axis=1) if columns else None
+
+    def _forms(self) -> tuple[IntArray, list[str]] | None:
+        """Form of each row and the names of the forms."""
+        if not self._cells.has("form"):
+            return None
+        texts = self._cells.texts("form")
+        return texts.codes, [form_name(source_name(cell or "")) for cell in texts.cells]
+
+    def _of_forms(self, *names: str) -> Mask | bool:
+        """Rows whose form is one of these; "" is none."""
+        if self._form is None:
+            return "" in names
+        codes, known = self._form
+        table = np.array([name in names for name in known] + ["" in names], dtype=np.bool_)
+        return table[codes]
+
+    # ------------------------------------------------------------- the cases
+
+    def _read(self) -> None:
+        phrase = self._cells.texts("statement") if self._cells.has("statement") else None
+        free = self._readable
+        if phrase is not None:
+            free = free & (phrase.codes < 0)
+            self._phrases(phrase)
+        filled = self._filled
+        kinds = np.bincount(filled, minlength=64)  # cases that do not occur cost nothing
+        value, sd, low, high, level = (self._given[name] for name in _FILLED)
+        with np.errstate(invalid="ignore"):
+            if kinds[_VALUE | _SD]:
+                fine = (filled == (_VALUE | _SD)) & (sd > 0.0) & (sd < np.inf) & np.isfinite(value)
+                self._set(fine & free & self._of_forms("", "estimate"), Stated.SD, "value", "sd")
+            if kinds[_VALUE | _SIDES]:
+                fine = (filled == (_VALUE | _SIDES)) & (low < value) & (value < high)
+                fine &= (level > 0.0) & (level < 1.0) & (low > -np.inf) & (high < np.inf)
+                self._set(
+                    fine & free & self._of_forms("", "estimate"),
+                    Stated.INTERVAL,
+                    "value",
+                    "low",
+                    "high",
+                    "level",
+                )
+            if kinds[_VALUE]:
+                fine = (filled == _VALUE) & (value != 0.0) & np.isfinite(value) & free
+                self._bare(fine)
+            if kinds[_LOW | _HIGH]:
+                fine = (filled == (_LOW | _HIGH)) & (low < high)
+                fine &= (low > -np.inf) & (high < np.inf)
+                self._ranges(fine & free & self._of_forms("", "range"))
+            if kinds[_SIDES]:
+                fine = (filled == _SIDES) & (low < high) & (level > 0.0) & (level < 1.0)
+                fine &= (low > -np.inf) & (high < np.inf)
+                self._central(fine & free & self._of_forms("", "quantiles"))
+            if kinds[_QUANTILES]:
+                self._quantile_rows((filled == _QUANTILES) & free)
+
+    def _set(self, rows: Mask, kind: Stated, *fields: str) -> None:
+        """Note rows of one kind, which state some of their columns."""
+        self._stated[rows] = kind
+        for field in fields:
+            self._fill(field, rows, self._given[field])
+
+    def _fill(self, field: str, rows: Mask, values: Array) -> None:
+        """Take numbers of some rows; the column itself where it serves all of them."""
+        known = self._numbers.get(field)
+        if known is None and rows.all():
+            self._numbers[field] = values
+            return
+        if known is None:
+            known = self._numbers[field] = np.full(len(rows), np.nan)
+        np.copyto(known, values, where=rows)
+
+    def _own(self, field: str) -> Array:
+        """Column that may be written to."""
+        known = self._numbers.get(field)
+        if known is None:
+            known = np.full(len(self._cells), np.nan)
+        elif field in self._given and known is self._given[field]:
+            known = known.copy()
+        self._numbers[field] = known
+        return known
+
+    def _bare(self, rows: Mask) -> None:
+        """Bare values: rounded, or bounds, or "about"."""
+        for form, kind in (("at_least", Stated.AT_LEAST), ("at_most", Stated.AT_MOST)):
+            found = rows & self._of_forms(form)
+            if found.any():
+                self._set(found, kind, "value")
+        found = rows & self._of_forms("", "estimate")
+        if found.any():
+            self._set(found, Stated.ROUNDED, "value")
+            self._own("unit")[found] = rounding_units(self._given["value"][found])
+        found = rows & self._of_forms("about")
+        if found.any():
+            self._set(found, Stated.ROUNDED, "value")
+            unique, codes = np.unique(self._given["value"][found], return_inverse=True)
+            units = np.array([About(value).unit for value in unique.tolist()])
+            self._own("unit")[found] = units[codes]
+
+    def _ranges(self, rows: Mask) -> None:
+        self._set(rows, Stated.RANGE, "low", "high")
+        units = [rounding_units(self._given[name][rows]) for name in ("low", "high")]
+        finer = np.minimum(*(np.where(unit > 0.0, unit, np.inf) for unit in units))
+        self._own("unit")[rows] = finer
+
+    def _central(self, rows: Mask) -> None:
+        """Both ends of an interval and its level, without a value: two quantiles."""
+        low, high, level = (self._given[name][rows] for name in ("low", "high", "level"))
+        unique, codes = np.unique(level, return_inverse=True)
+        pairs = np.array([interval_quantiles(one) for one in unique.tolist()])
+        if len(unique):
+            self._put_quantiles(np.flatnonzero(rows), pairs[codes], np.stack((low, high), axis=1))
+
+    def _quantile_rows(self, rows: Mask) -> None:
+        assert self._quantiles is not None  # noqa: S101 - there are such columns
+        where = np.flatnonzero(rows & self._of_forms("", "quantiles"))
+        given = self._quantiles[where]
+        if not (np.all(self._probabilities > 0.0) and np.all(self._probabilities < 1.0)):
+            return
+        empty = np.isnan(given)
+        probabilities = np.broadcast_to(self._probabilities, given.shape)
+        if empty.any():
+            # Filled cells first, in their order; what follows them is nan.
+            order = np.argsort(empty, axis=1, kind="stable")
+            given = np.take_along_axis(given, order, axis=1)
+            probabilities = np.take_along_axis(
+                np.where(empty, np.nan, probabilities), order, axis=1
+            )
+        count = np.count_nonzero(~empty, axis=1)
+        steps = given[:, 1:] > given[:, :-1]
+        needed = np.arange(1, given.shape[1]) < count[:, None]
+        fine = (count >= 2) & np.all(steps | ~needed, axis=1) & ~np.isinf(given).any(axis=1)
+        self._put_quantiles(where[fine], probabilities[fine], given[fine])
+
+    def _put_quantiles(self, rows: IntArray, probabilities: Array, values: Array) -> None:
+        if self._quantile_row is None:
+            self._quantile_row = np.full(len(self._cells), -1, dtype=np.int64)
+        self._stated[rows] = Stated.QUANTILES
+        self._quantile_row[rows] = self._table_rows + np.arange(len(rows))
+        self._add_table(probabilities, values)
+
+    def _add_table(self, probabilities: Array, values: Array) -> None:
+        self._tables.append((probabilities, values))
+        self._table_rows += len(values)
+
+    def _phrases(self, phrase: Texts) -> None:
+        """Rows with a phrase and nothing beside it; each phrase is read once."""
+        table = np.full(len(phrase.cells) + 1, -1, dtype=np.int64)
+        found: list[Statement] = []
+        for code, cell in enumerate(phrase.cells):
+            if cell is not None:
+                try:
+                    statement = read(cell) if isinstance(cell, str) else Estimate(cell)
+                except ReliabilityError:
+                    continue  # the row itself will say so
+                table[code] = len(found)
+                found.append(statement)
+        codes = table[phrase.codes]
+        rows = (codes >= 0) & self._readable & (self._filled == 0)
+        if self._form is not None:
+            rows &= self._form[0] < 0
+        self._put_objects(np.flatnonzero(rows), codes[rows], found)
+
+    def _put_objects(
+        self, rows: IntArray, codes: IntArray, statements: Sequence[Statement]
+    ) -> None:
+        """Note rows that state what objects state; ``codes`` says which object each does."""
+        if len(rows) == 0:
+            return
+        arrays = statements_from_objects(statements)
+        self._stated[rows] = arrays.stated[codes]
+        for field in NUMBER_FIELDS:
+            values: Array = getattr(arrays, field)
+            if not np.isnan(values).all():
+                self._own(field)[rows] = values[codes]
+        if len(arrays.quantiles):
+            if self._quantile_row is None:
+                self._quantile_row = np.full(len(self._cells), -1, dtype=np.int64)
+            of_object = arrays.quantile_row[codes]
+            self._quantile_row[rows] = np.where(of_object < 0, -1, self._table_rows + of_object)
+            self._add_table(arrays.probabilities, arrays.quantiles)
+
+    # ------------------------------------------------------------- the result
+
+    def statements(self, take: Any) -> Statements:
+        """Statements of the rows that ``take`` takes."""
+        if self._judged:
+            rows = np.array([row for row, _ in self._judged], dtype=np.int64)
+            self._put_objects(rows, np.arange(len(rows)), [one for _, one in self._judged])
+            self._judged = []
+        count = (len(self._cells),)
+        absent = np.broadcast_to(np.float64(np.nan), count)
+        no_table = np.broadcast_to(np.int64(-1), count)
+        return Statements(
+            stated=take(self._stated),
+            **{field: take(self._numbers.get(field, absent)) for field in NUMBER_FIELDS},
+            quantile_row=take(no_table if self._quantile_row is None else self._quantile_row),
+            probabilities=padded([probabilities for probabilities, _ in self._tables]),
+            quantiles=padded([values for _, values in self._tables]),
+        )

@@ -1,0 +1,169 @@
+"""What a table says about its sources: each attribute once, wherever it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from reliability.claims._checks import did_you_mean, short
+from reliability.claims.sources import Source
+from reliability.errors import InvalidValueError, ReliabilityError, WrongTypeError
+from reliability.tables.frames import Table, as_table, plain_cell
+from reliability.tables.records import SOURCE_NUMBERS, Place, cell_of, number_of, source_name
+
+__all__ = ["Known", "SourceColumns", "known_numbers", "read_sources", "resolve"]
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+class Known(dict[str, dict[str, float]]):
+    """Attributes that are stated of sources, by name; read and checked."""
+
+
+@attrs.frozen(eq=False)
+class SourceColumns:
+    """Sources by number: their names, and each attribute as an array, nan where it is not stated.
+
+    ``numbers`` has the keys reliability, evidence, bias, bias_sd, overconfidence, interest.
+    """
+
+    names: list[str]
+    numbers: dict[str, Array]
+
+    def known(self) -> Known:
+        """What is stated, for `read_sources` to pass on."""
+        columns = [(field, values.tolist()) for field, values in self.numbers.items()]
+        return Known(
+            (name, {field: column[i] for field, column in columns if column[i] == column[i]})
+            for i, name in enumerate(self.names)
+        )
+
+    def objects(self) -> list[Source]:
+        """Sources as objects."""
+        return [Source(name, **fields) for name, fields in self.known().items()]
+
+
+def read_sources(sources: object, *, name: str = "sources") -> Known:
+    """Attributes that are stated, by the name of the source.
+
+    Parameters
+    ----------
+    sources : None; `Source` objects, in a list or as the values of a dict; or a table with the
+        column ``source`` and any of reliability, evidence, bias, bias_sd, overconfidence,
+        interest
+    name : what to call it in error messages
+
+    Raises
+    ------
+    ReliabilityError
+        Naming the row and the column.
+
+    Examples
+    --------
+    >>> read_sources([Source("US", reliability=0.8)])
+    {'US': {'reliability': 0.8}}
+    """
+    if sources is None:
+        return Known()
+    if isinstance(sources, Known):
+        return sources
+    given: Any = sources
+    if isinstance(given, Source):
+        given = [given]
+    elif isinstance(given, Mapping) and any(isinstance(v, Source) for v in given.values()):
+        given = list(given.values())
+    if not isinstance(given, list | tuple | set):
+        return _from_table(as_table(given, what=name), name)
+    found = Known()
+    for index, source in enumerate(given):
+        if not isinstance(source, Source):
+            raise WrongTypeError(f"{name}[{index}]: must be a Source, got {short(source)}")
+        if source.name in found:
+            raise InvalidValueError(f"{name}[{index}]: {source.name!r} is given twice")
+        fields = source.to_dict()  # those that differ from their defaults
+        found[source.name] = {key: float(fields[key]) for key in SOURCE_NUMBERS if key in fields}
+    return found
+
+
+def _from_table(table: Table, name: str) -> Known:
+    known = ("source", *SOURCE_NUMBERS)
+    for column in table.names:
+        if column not in known:
+            raise InvalidValueError(
+                f"{name}: there is no column {column!r}{did_you_mean(column, known)}"
+            )
+        if table.names.count(column) > 1:
+            raise InvalidValueError(f"{name}: the column {column!r} is given twice")
+    if "source" not in table.names:
+        raise InvalidValueError(
+            f"{name}: the column 'source' is missing; say whose numbers they are"
+        )
+    columns = {column: table.coded(column) for column in table.names}
+    found = Known()
+    for row in range(table.rows):
+        place = Place(name, f"row {row + 1}")
+        cells = {
+            column: cell_of(
+                place,
+                column,
+                None
+                if coded.codes[row] < 0
+                else plain_cell(coded.categories[int(coded.codes[row])]),
+            )
+            for column, coded in columns.items()
+        }
+        who = cells.pop("source")
+        if who is None:
+            raise place.error("source", "is empty; say whose numbers they are")
+        numbers = {
+            column: number
+            for column, cell in cells.items()
+            if (number := number_of(place, column, cell, dots_group=False)) is not None
+        }
+        try:
+            source = Source(source_name(who), **numbers)
+        except ReliabilityError as error:
+            raise place.forward("source", error) from None
+        if source.name in found:
+            raise place.error("source", f"{source.name!r} is given twice; give each source once")
+        found[source.name] = numbers
+    return found
+
+
+def resolve(codes: IntArray, values: Array, stated: Array) -> tuple[Array, IntArray]:
+    """One attribute of every source, and where the table states it.
+
+    Parameters
+    ----------
+    codes : source of each row; -1 where there is none
+    values : the attribute in each row; nan where it is not stated or not possible
+    stated : what is known of each source from elsewhere, nan where nothing is; it comes first
+
+    Returns
+    -------
+    array
+        Value by source: what is known from elsewhere, else what the table states first.
+    array of int
+        Row where the table states it first; -1 where it does not.
+    """
+    rows = np.flatnonzero(~np.isnan(values) & (codes >= 0))[::-1]
+    first = np.full(len(stated), -1, dtype=np.int64)
+    first[codes[rows]] = rows  # from the end: the first assignment in the table stays
+    found = np.where(first >= 0, values[first], np.nan)
+    return np.where(np.isnan(stated), found, stated), first
+
+
+def known_numbers(
+    names: Iterable[str], known: Mapping[str, Mapping[str, float]]
+) -> dict[str, Array]:
+    """Attributes from `read_sources` as arrays in the order of the names."""
+    given = [known.get(name, {}) for name in names]
+    return {
+        field: np.array([one.get(field, np.nan) for one in given], dtype=np.float64)
+        for field in SOURCE_NUMBERS
+    }
