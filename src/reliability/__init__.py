@@ -7,6 +7,7 @@ from reliability.claims.sources import Source
 from reliability.claims.statements import About, AtLeast, AtMost, Estimate, Quantiles, Range
 from reliability.combination import Combination, combine
 from reliability.errors import ReliabilityError
+from reliability.many import combine_many
 from reliability.models import Floor, Model, Void, Wide
 from reliability.posterior import Posterior
 
@@ -27,6 +28,7 @@ __all__ = [
     "Void",
     "Wide",
     "combine",
+    "combine_many",
     "priors",
     "read",
 ]

@@ -15,13 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns
+from reliability.engine.claim_results import soundness_of_dropped, weights_and_soundness
 from reliability.engine.conflict import cochran, tail_of_cochran
+from reliability.engine.inference import infer
+from reliability.engine.leave_out import leave_origins_out
 from reliability.engine.many import Part, infer_many
 from reliability.engine.setup import Setup
 from reliability.errors import ReliabilityError
 from reliability.posterior import mean_and_variance, orders_that_exist
+from reliability.shares import Shares
 
-__all__ = ["Summaries", "summarise"]
+__all__ = ["ClaimSummaries", "Summaries", "claim_summaries", "summarise"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -101,6 +105,57 @@ def summarise(
         with ThreadPoolExecutor(workers) as pool:
             for block, found in pool.map(work, blocks):
                 keep(block, found)
+    return out
+
+
+@attrs.frozen(eq=False)
+class ClaimSummaries:
+    """What became of each row, (rows,) each; nan for rows that were left out."""
+
+    weight: Array
+    soundness: Array
+    tail: Array
+
+
+def claim_summaries(
+    columns: Columns,
+    shares: Shares,
+    setup: Setup,
+    dependence: float,
+    quantities: IntArray,
+    *,
+    threads: int | None = None,
+) -> ClaimSummaries:
+    """Weights, soundness and tail probabilities of the claims about some quantities.
+
+    Parameters
+    ----------
+    columns : all rows
+    shares : which of them count, and how much
+    setup : everything else
+    dependence : rho between origins
+    quantities : those that have a posterior
+    threads : quantities solved at a time; all processors by default
+    """
+    out = ClaimSummaries(*np.full((3, columns.count), np.nan))
+
+    def work(quantity: int) -> None:
+        rows = np.arange(columns.starts[quantity], columns.starts[quantity + 1])
+        kept = rows[shares.kept[rows]]
+        inference = infer(columns.take(kept), setup)
+        both = weights_and_soundness(inference)
+        out.weight[rows] = 0.0
+        out.weight[kept], out.soundness[kept] = both.weight, both.soundness
+        group = shares.group[kept]
+        for left in leave_origins_out(inference, group, dependence):
+            for member, tail in left.tail.items():
+                out.tail[kept[member]] = tail
+        for row in np.setdiff1d(rows, kept).tolist():
+            out.soundness[row] = soundness_of_dropped(inference, columns.take(np.array([row])))
+
+    workers = min(threads or os.cpu_count() or 1, max(len(quantities), 1))
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(work, quantities.tolist()))
     return out
 
 

@@ -14,15 +14,15 @@ from reliability.claims.claim import Claim
 from reliability.claims.columns import Columns
 from reliability.claims.rows import origin_of, rows_from_claims
 from reliability.engine import normal
+from reliability.engine.claim_results import soundness_of_dropped, weights_and_soundness
 from reliability.engine.conflict import cochran, tail_of_cochran
 from reliability.engine.density import PanelDensity
-from reliability.engine.explain import ReliabilityDensity, per_claim, soundness_of
+from reliability.engine.explain import ReliabilityDensity
 from reliability.engine.inference import Inference, infer
 from reliability.engine.leave_out import LeftOut, leave_origins_out
 from reliability.engine.predictive import predictive
 from reliability.engine.quadrature import refine
 from reliability.engine.setup import Setup, shared_sds
-from reliability.engine.voids import with_voids
 from reliability.errors import (
     InvalidValueError,
     NoPosteriorError,
@@ -41,7 +41,7 @@ from reliability.preparation import (
     name_of,
 )
 from reliability.prepared import prepare
-from reliability.priors import Flat, PriorOnX, PriorsOnX, QuantityPrior
+from reliability.priors import Flat, PriorOnX, QuantityPrior
 from reliability.scales import SCALES, Scale, ScaleName, get_scale
 from reliability.settings import settings_from_dict, settings_to_dict
 from reliability.shares import Shares, independent, reasons
@@ -285,14 +285,9 @@ class Combination:
     @cached_property
     def claims(self) -> tuple[ClaimResult, ...]:
         """One record per claim, in the order given."""
-        inference, shares = self._inference, self._shares
-        if inference.normal is not None:
-            weight = normal.weights(inference.normal)
-            soundness = np.ones(inference.columns.count)
-        else:
-            assert inference.mixture is not None  # noqa: S101 - one of both is there
-            both = per_claim(inference.mixture)
-            weight, soundness = both.weight, both.soundness
+        shares = self._shares
+        both = weights_and_soundness(self._inference)
+        weight, soundness = both.weight, both.soundness
         place = self._place
         dropped = reasons(shares, self._claims)
         records = []
@@ -313,19 +308,7 @@ class Combination:
         return tuple(records)
 
     def _soundness_of_dropped(self, index: int) -> float:
-        reliability = float(self._columns.reliability[index])
-        if reliability in {0.0, 1.0}:
-            return reliability
-        inference = self._inference
-        solution = inference.mixture
-        if solution is None:
-            # The others are sound for certain; the closed form says nothing about one that is not.
-            general = infer(inference.columns, inference.setup, closed_form=False)
-            inference, solution = general, general.mixture
-        assert solution is not None  # noqa: S101 - not the closed form
-        row = self._columns.take(np.array([index]))
-        prior = PriorsOnX.common(inference.prior, 1)
-        return soundness_of(solution, with_voids(row, inference.setup, prior, inference.columns))
+        return soundness_of_dropped(self._inference, self._columns.take(np.array([index])))
 
     @cached_property
     def _place(self) -> dict[int, int]:

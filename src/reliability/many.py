@@ -1,0 +1,363 @@
+"""combine_many: a table of claims in, a table with one row per quantity out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from reliability.batch import CLAIMS_AT_ONCE, Summaries, claim_summaries, summarise
+from reliability.combination import Combination, combine
+from reliability.engine.setup import Setup
+from reliability.errors import (
+    InvalidValueError,
+    NoPosteriorError,
+    ReliabilityError,
+    WrongTypeError,
+    short,
+)
+from reliability.models import Model
+from reliability.preparation import checked_dependence, checked_model
+from reliability.prepared import Prepared, prepare
+from reliability.priors import Flat, QuantityPrior
+from reliability.scales import Scale, ScaleName, get_scale
+from reliability.tables.cells import Cells
+from reliability.tables.objects import claims_from_table
+from reliability.tables.quantities import SettingsGroup, read_quantities
+from reliability.tables.rows import BadRows, TableRows, rows_from_table
+
+__all__ = ["ManyCombinations", "combine_many"]
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+#: Why a quantity has no posterior none of whose claims says anything.
+NOTHING_SAID = (
+    "every claim has reliability 0, and with Void() such claims say nothing; "
+    "there is nothing to combine"
+)
+
+
+class ManyCombinations(NamedTuple):
+    """What :func:`combine_many` gives when more than the quantities is asked for.
+
+    Attributes
+    ----------
+    quantities : table with one row per quantity
+    claims : table with one row per claim that was used, or None
+    bad_rows : table of the rows that were left out, or None under ``on_error="raise"``
+    combinations : a Combination for every quantity that was chosen
+    """
+
+    quantities: Any
+    claims: Any
+    bad_rows: Any
+    combinations: dict[Any, Combination]
+
+
+def combine_many(
+    table: Any,
+    *,
+    scale: ScaleName | Scale = "linear",
+    prior: QuantityPrior | None = None,
+    model: Model | None = None,
+    level: float = 0.95,
+    dependence: float | None = None,
+    sources: Any = None,
+    quantities: Any = None,
+    claims: bool = False,
+    combinations: Iterable[Any] = (),
+    on_error: Literal["raise", "collect"] = "raise",
+    threads: int | None = None,
+    claims_at_once: int = CLAIMS_AT_ONCE,
+    progress: Callable[[int], None] | None = None,
+) -> Any:
+    """Posteriors of the quantities of a table, one row for each.
+
+    The numbers are those of :func:`combine`, by the same engine: quantities with equally many
+    claims are solved together in blocks, on all processors. Only random effects with doubtful
+    claims, inflation or a shared bias with doubtful claims are solved one quantity at a time.
+
+    Parameters
+    ----------
+    table : claims, one row each: a dictionary of columns, or a pandas, polars or pyarrow table,
+        or anything else that exports Arrow. Columns: ``quantity``, ``source``, then
+        ``statement`` (a phrase) or ``value`` with ``sd`` or ``low``, ``high``, ``level``, or
+        quantiles (``q0.05``, ...), and any of ``form``, ``origin``, ``credibility``,
+        ``reliability``, ``evidence``, ``bias``, ``bias_sd``, ``overconfidence``, ``interest``,
+        ``date``
+    scale : "linear", "log" or "logit"
+    prior : prior on every quantity, in its units; None is the model's, by default flat in x
+    model : assumptions; None is ``Model.reports()``
+    level : probability of the central interval from ``low`` to ``high``
+    dependence : rho in [0, 1] between origins, in place of the model's
+    sources : what is known of the sources: a table with the column ``source``, or a list of Source
+    quantities : a table with the column ``quantity`` and any of ``scale`` and ``prior``, for
+        quantities that differ from the others
+    claims : whether to give the weight, soundness and tail probability of every claim as well;
+        this solves every quantity by itself
+    combinations : quantities of which a whole Combination is wanted
+    on_error : "raise" stops at the first bad row or quantity; "collect" leaves these out and
+        lists their rows with the reasons
+    threads : blocks solved at a time; all processors by default
+    claims_at_once : claims in a block
+    progress : called with the number of quantities whenever a block is done
+
+    Returns
+    -------
+    A table of the kind that was given, one row per quantity in order of first appearance:
+    ``quantity``, ``n`` (claims), ``estimate`` (median), ``mean``, ``sd``, ``low``, ``high``,
+    ``zero``, ``conflict_p`` (Cochran's Q), ``log_evidence`` (nan under improper priors) and
+    ``error`` (bound on the relative numerical error). With ``claims``, ``combinations`` or
+    ``on_error="collect"`` a :class:`ManyCombinations` that holds it.
+
+    Raises
+    ------
+    ReliabilityError
+        Naming the row, the column, the value and the remedy, or the quantity that has no
+        posterior.
+
+    Examples
+    --------
+    >>> from reliability import Model, combine_many
+    >>> table = {
+    ...     "quantity": ["tanks", "tanks", "guns"],
+    ...     "source": ["A", "B", "A"],
+    ...     "value": [10.0, 12.0, 7.0],
+    ...     "sd": [1.0, 1.0, 2.0],
+    ... }
+    >>> found = combine_many(table, model=Model.common_effect())
+    >>> found["quantity"], found["estimate"].round(6).tolist()
+    (['tanks', 'guns'], [11.0, 7.0])
+    """
+    what = _Settings.checked(scale, prior, model, level, dependence)
+    if on_error not in {"raise", "collect"}:
+        raise InvalidValueError(f"on_error must be 'raise' or 'collect' (got {short(on_error)})")
+    cells = table if isinstance(table, Cells) else Cells(table)
+    found = rows_from_table(cells, sources=sources, on_error=on_error)
+    said = read_quantities(quantities) if quantities is not None else None
+    if said is not None:
+        said.check_known(found.keys)
+        groups = said.groups(found.keys, scale=what.scale.name, prior=prior, zero=0.0)
+    else:
+        groups = [SettingsGroup(what.scale.name, prior, 0.0, np.arange(len(found.keys)))]
+    work = _Work(cells, found, what, on_error == "raise", threads, claims_at_once, progress)
+    for group in groups:
+        work.combine(group, claims=claims)
+    out = cells.table.like(work.quantity_columns())
+    chosen = _chosen(cells, combinations, what, sources, said, groups, found)
+    if not (claims or chosen or on_error == "collect"):
+        return out
+    return ManyCombinations(
+        out,
+        cells.table.like(work.claim_columns()) if claims else None,
+        cells.table.like(work.bad.columns()) if on_error == "collect" else None,
+        chosen,
+    )
+
+
+@attrs.frozen(eq=False)
+class _Settings:
+    """Assumptions that all quantities share unless a table says otherwise."""
+
+    scale: Scale
+    prior: QuantityPrior | None
+    model: Model
+    level: float
+    dependence: float
+
+    @classmethod
+    def checked(
+        cls,
+        scale: ScaleName | Scale,
+        prior: QuantityPrior | None,
+        model: Model | None,
+        level: float,
+        dependence: float | None,
+    ) -> _Settings:
+        model = checked_model(model)
+        if prior is not None and not isinstance(prior, QuantityPrior):
+            raise WrongTypeError(
+                "prior must be a prior on the quantity, such as priors.Normal(mean, sd) "
+                f"(got {short(prior)}); priors that differ go into the table quantities="
+            )
+        if isinstance(level, bool) or not isinstance(level, (int, float, np.floating)):
+            raise WrongTypeError(f"level must be a number in (0, 1) (got {short(level)})")
+        if not 0.0 < level < 1.0:
+            hint = f"; did you mean {level / 100:g}?" if 1.0 < level < 100.0 else ""
+            raise InvalidValueError(f"level must lie in (0, 1), got {level:g}{hint}")
+        rho = checked_dependence(model.dependence if dependence is None else dependence)
+        return cls(get_scale(scale), prior, model, float(level), rho)
+
+    def prior_of(self, prior: QuantityPrior | None) -> QuantityPrior:
+        if prior is not None:
+            return prior
+        return self.model.prior if self.model.prior is not None else Flat()
+
+
+_COLUMNS = ("estimate", "mean", "sd", "low", "high", "zero", "conflict_p", "log_evidence", "error")
+
+
+class _Work:
+    """The quantities of a table, group by group."""
+
+    def __init__(
+        self,
+        cells: Cells,
+        found: TableRows,
+        what: _Settings,
+        strict: bool,
+        threads: int | None,
+        claims_at_once: int,
+        progress: Callable[[int], None] | None,
+    ) -> None:
+        self.cells, self.found, self.what, self.strict = cells, found, what, strict
+        self.threads, self.claims_at_once, self.progress = threads, claims_at_once, progress
+        self.bad: BadRows = found.bad
+        count = len(found.keys)
+        self.columns = {name: np.full(count, np.nan) for name in _COLUMNS}
+        self.used = np.ones(found.rows.count, dtype=bool)
+        self.alive = np.ones(count, dtype=bool)
+        self.of_claims = {
+            name: np.full(found.rows.count, np.nan) for name in ("weight", "soundness", "tail")
+        }
+
+    def combine(self, group: SettingsGroup, *, claims: bool) -> None:
+        """Combine the claims about the quantities of one group."""
+        rows = self.found.rows
+        whole = len(group.members) == len(self.found.keys)
+        index = np.arange(rows.count) if whole else rows.rows_of(group.members)
+        some = rows if whole else rows.take_quantities(group.members)
+        scale, model = get_scale(group.scale), self.what.model
+        prepared = prepare(some, scale, model, self.what.dependence)
+        for problem in prepared.problems:
+            self._reject(index[problem.row : problem.row + 1], problem.exception)
+        setup = Setup(
+            law=model.law,
+            prior=self.what.prior_of(group.prior),
+            scale=scale,
+            unknown=prepared.unknown,
+            heterogeneity=model.heterogeneity,
+            inflation=model.inflation,
+            shared=model.shared,
+            correlation=None,
+        )
+        sizes = prepared.active.sizes
+        there = np.flatnonzero(sizes > 0)
+        for q in np.flatnonzero(sizes == 0).tolist():
+            self._fail(group.members[q], NoPosteriorError(NOTHING_SAID))
+        if not len(there):
+            return
+        active = prepared.active if len(there) == len(sizes) else None
+        columns = active or prepared.active.take_quantities(there)
+        summaries = summarise(
+            columns,
+            setup,
+            self.what.level,
+            threads=self.threads,
+            claims_at_once=self.claims_at_once,
+            done=self.progress,
+        )
+        members = group.members[there]
+        for name in _COLUMNS:
+            if name != "zero":
+                self.columns[name][members] = getattr(summaries, name)
+        self.columns["zero"][members] = 0.0
+        for q, error in sorted(summaries.failures.items()):
+            self._fail(int(members[q]), error)
+        if claims:
+            self._per_claim(prepared, setup, there, index, summaries)
+
+    def _per_claim(
+        self,
+        prepared: Prepared,
+        setup: Setup,
+        there: IntArray,
+        index: IntArray,
+        summaries: Summaries,
+    ) -> None:
+        solved = np.array([q for k, q in enumerate(there.tolist()) if k not in summaries.failures])
+        found = claim_summaries(
+            prepared.columns,
+            prepared.shares,
+            setup,
+            self.what.dependence,
+            solved.astype(np.int64),
+            threads=self.threads,
+        )
+        for name, values in self.of_claims.items():
+            values[index] = getattr(found, name)
+
+    def _reject(self, rows: IntArray, error: ReliabilityError) -> None:
+        """Leave rows out, or stop."""
+        for row in rows.tolist():
+            at = int(self.found.row[row])
+            if self.strict:
+                raise error.located(f"{self.cells.name}, row {self.cells.number(at) + 1}")
+            if self.used[row]:
+                self.used[row] = False
+                self.bad.add(self.cells, at, error)
+
+    def _fail(self, quantity: int, error: ReliabilityError) -> None:
+        """Leave a quantity out, with all its rows, or stop."""
+        if self.strict:
+            raise error.located(f"quantity {self.found.keys[quantity]!r}")
+        self.alive[quantity] = False
+        starts = self.found.rows.starts
+        self._reject(np.arange(starts[quantity], starts[quantity + 1]), error)
+
+    def quantity_columns(self) -> dict[str, Any]:
+        """The table of quantities."""
+        counts = np.add.reduceat(self.used.astype(np.int64), self.found.rows.starts[:-1])
+        kept = np.flatnonzero(self.alive)
+        return {
+            "quantity": self.cells.table.pick("quantity", self.found.first[kept]),
+            "n": counts[kept],
+        } | {name: values[kept] for name, values in self.columns.items()}
+
+    def claim_columns(self) -> dict[str, Any]:
+        """The table of claims, in the order of the rows given."""
+        rows = np.flatnonzero(self.used)
+        rows = rows[np.argsort(self.found.row[rows], kind="stable")]
+        at = self.found.row[rows]
+        numbers = np.array([self.cells.number(int(row)) for row in at], dtype=np.int64) + 1
+        return {
+            "row": numbers,
+            "quantity": self.cells.table.pick("quantity", at),
+            "source": self.cells.table.pick("source", at),
+        } | {name: values[rows] for name, values in self.of_claims.items()}
+
+
+def _chosen(
+    cells: Cells,
+    names: Iterable[Any],
+    what: _Settings,
+    sources: Any,
+    said: Any,
+    groups: list[SettingsGroup],
+    found: TableRows,
+) -> dict[Any, Combination]:
+    """Combinations of chosen quantities."""
+    if isinstance(names, (str, bytes, Mapping)) or not isinstance(names, Iterable):
+        raise WrongTypeError(
+            f"combinations must be a list of quantities' names (got {short(names)})"
+        )
+    out: dict[Any, Combination] = {}
+    place = {key: k for k, key in enumerate(found.keys)} if said is not None else {}
+    for name in names:
+        group = groups[0]
+        if said is not None:
+            group = next(g for g in groups if place.get(name, -1) in g.members)
+        result = combine(
+            claims_from_table(cells, name, sources=sources),
+            scale=group.scale,
+            prior=what.prior_of(group.prior),
+            model=what.model,
+            dependence=what.dependence,
+        )
+        assert isinstance(result, Combination)  # noqa: S101 - the claims about one quantity
+        out[name] = result
+    return out
