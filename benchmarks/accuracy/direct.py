@@ -1013,9 +1013,10 @@ def _integrate(  # noqa: C901, PLR0915 - written from top to bottom
     def prune(some: Panels) -> Panels:
         d, logs, _ = sizes(some, PROBES)
         live = logs.max(axis=1) > logs.max() - 70
-        if order:
+        # On the log scale each moment may come from elsewhere.
+        for power in range(1, order + 1):
             with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-                more = logs + order * np.log(np.abs(deviation(some, d)))
+                more = logs + power * np.log(np.abs(deviation(some, d)))
             more = np.where(np.isfinite(more), more, -np.inf)
             live |= more.max(axis=1) > more.max() - 70
         return some.take(live)
@@ -1043,9 +1044,9 @@ def _integrate(  # noqa: C901, PLR0915 - written from top to bottom
         # Rounding of large log likelihoods is not mended by halving.
         floor = max(Long("1e-12"), 64 * np.finfo(Long).eps * np.abs(top))
         bad = (error > 1e-12 * total) & (error > floor * mass)
-        if order:
+        for power in range(1, order + 1):
             with np.errstate(over="ignore", invalid="ignore"):
-                weight = np.abs(deviation(panels, d)) ** order
+                weight = np.abs(deviation(panels, d)) ** power
             weighted = np.where(values > 0, values * weight, 0)
             whole = weighted @ WEIGHTS
             more = np.abs((weighted / whole.sum()).astype(float) @ LAST).sum(axis=1)
@@ -1087,7 +1088,8 @@ def _integrate(  # noqa: C901, PLR0915 - written from top to bottom
         mean = origin + first
         if order > 1:
             square = (np.where(values > 0, values * gap * gap, 0) @ WEIGHTS).sum() / total
-            variance = square - first * first
+            # Both may exceed even these floats.
+            variance = square - first * first if np.isfinite(square) else square
     return Answer(
         float(np.log(total) + top),
         below,
