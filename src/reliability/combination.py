@@ -662,6 +662,7 @@ def _combine_one(
         )
     setup = Setup(
         law=model.law,
+        scale=scale,
         prior_on=partial(_prior_on, prior, scale),
         unknown=unknown,
         heterogeneity=model.heterogeneity,

@@ -189,6 +189,9 @@ class Posterior:
         mean = float(self._scale.to_theta(origin)) + means[0]
         if orders == 1:
             return mean, np.inf
+        if not np.isfinite(means[1]):
+            # It exceeds the floats, as the square of the mean may too.
+            return mean, means[1]
         return mean, max(means[1] - means[0] * means[0], 0.0)
 
     def mean(self) -> float:

@@ -9,7 +9,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from reliability import Claim, Combination, Estimate, Model, Source, combine, priors
+from reliability import Claim, Combination, Estimate, Model, Source, Wide, combine, priors
 from reliability.errors import NumericalError
 
 Density = Callable[[mp.mpf], mp.mpf]
@@ -114,6 +114,24 @@ def test_far_quantiles_of_a_power_tail(tail: float) -> None:
     assert p.sf(x) == pytest.approx(tail, rel=1e-12)
     assert p.cdf(-x) == pytest.approx(tail, rel=1e-12)
     assert p.logpdf(x) == pytest.approx(math.log(tail) - math.log(x), rel=1e-12)
+
+
+@pytest.mark.parametrize("factor", [3.0, 12.0, 40.0, 85.0, 200.0])
+def test_moments_that_come_from_where_there_is_no_probability(factor: float) -> None:
+    # On the log scale a tail of sd s has its variance at 2 s^2, where it is exp(-2 s^2).
+    claim = Claim(Source("a", reliability=0.5), Estimate(3, sd=0.6))
+    result = combine([claim], scale="log", model=Model(unsound=Wide(factor)))
+    assert isinstance(result, Combination)
+    with mp.workdps(30):
+        squares = [mp.mpf("0.2") ** 2, (mp.mpf(factor) / 5) ** 2]
+        first, second = (
+            mp.mpf(3) ** j * sum(mp.exp(j * j * s / 2) for s in squares) / 2 for j in (1, 2)
+        )
+        mean, variance = float(first), float(second - first**2)
+    # What exceeds the floats is infinite.
+    assert (mean == math.inf, variance == math.inf) == (factor > 190.0, factor > 90.0)
+    assert result.posterior.mean() == pytest.approx(mean, rel=1e-11)
+    assert result.posterior.var() == pytest.approx(variance, rel=1e-11)
 
 
 @pytest.mark.parametrize(("power", "accuracy"), [(0.5, 1e-10), (0.9, 3e-6)])

@@ -341,8 +341,10 @@ class PanelDensity:
             log_size, sign = factor(mesh.panels)
             exponent = logs + log_size
             # Beyond this, rounding of the exponents has eaten every digit of what is left.
-            known_terms = (exponent < 700.0) & (np.abs(log_size) < 1e15)
-            terms = np.where(known_terms, sign * np.exp(np.where(known_terms, exponent, 0.0)), 0.0)
+            known_terms = np.abs(log_size) < 1e15
+            # A moment that exists may exceed the floats: then it is infinite.
+            with np.errstate(over="ignore"):
+                terms = sign * np.exp(np.where(known_terms, exponent, -np.inf))
             mean, error = float(np.sum(terms @ WEIGHTS)), 0.0
             for end in ends:
                 decay = self._decay(scale, number + 1, end.sign)

@@ -20,6 +20,7 @@ from reliability.engine.scattered import Solution, solve_mixture, stated_varianc
 from reliability.engine.shared import blurred_prior, prior_on_panels, solve_shared
 from reliability.errors import NoPosteriorError, NumericalError
 from reliability.priors import Beta, PriorOnX, ScatterPrior, StatedVariances
+from reliability.scales import Scale
 
 __all__ = ["Inference", "Setup", "hull", "infer", "shared_sd", "with_void"]
 
@@ -34,11 +35,13 @@ COARSEST = 1e-2
 class Setup:
     """Everything but the claims: what leaving some of them out keeps.
 
-    ``prior_on`` makes the prior on x from the claims' hull; ``covariance`` is the claims'
-    covariance matrix of stated errors on x, where they are correlated.
+    ``scale`` is the quantity's: panels must hold its moments. ``prior_on`` makes the prior on x
+    from the claims' hull; ``covariance`` is the claims' covariance matrix of stated errors on x,
+    where they are correlated.
     """
 
     law: UnsoundLaw
+    scale: Scale
     prior_on: Callable[[tuple[float, float]], PriorOnX]
     unknown: Beta
     heterogeneity: ScatterPrior | None
@@ -177,7 +180,14 @@ def _infer_mixture(columns: Columns, setup: Setup, prior: PriorOnX, exists: Exis
     )
     unknown = np.isnan(columns.reliability)
     rule = reliability_rule(setup.unknown, columns.share[unknown])
-    solution = solve_mixture(problem, rule, setup.scatter, exists.scatter_power)
+    solution = solve_mixture(
+        problem,
+        rule,
+        setup.scatter,
+        exists.scatter_power,
+        scale=setup.scale,
+        orders=sum(exists.moment(setup.scale, order) for order in (1, 2)),
+    )
     distribution, log_normaliser = solution.distribution, solution.log_normaliser - log_mass
     error = solution.error + exists.beyond_floats
     if bias_sd > 0.0:

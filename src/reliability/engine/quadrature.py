@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reliability.engine.panels import LEGENDRE, WEIGHTS, Panels
+from reliability.scales import Scale
 
 __all__ = [
     "Integrand",
@@ -38,6 +39,8 @@ MAX_PANELS = 20_000
 
 #: The coefficients that are missing may exceed the last ones, on random problems up to threefold.
 _MARGIN = 5.0
+
+_EPS = float(np.finfo(np.float64).eps)
 
 #: log density at the nodes of panels: (panels, ORDER).
 LogDensity = Callable[[Panels], Array]
@@ -79,12 +82,23 @@ class Mesh:
 
 
 def prune(
-    panels: Panels, evaluate: Callable[[Panels, Array], Array]
+    panels: Panels,
+    evaluate: Callable[[Panels, Array], Array],
+    scale: Scale | None = None,
+    orders: int = 0,
 ) -> tuple[Panels, tuple[float, float]]:
-    """Leave out panels of one quantity on which the density is nothing.
+    """Leave out panels of one quantity on which the density is nothing, and its moments are.
 
     Panels are about as wide as the density is smooth, so three points show what a panel
     holds; one is dropped where it and its neighbours hold less than exp(-80) of the largest.
+    What holds that little of the probability may still hold all of a moment: on the log scale
+    exp(j x) times a normal tail of sd s has its peak at j s^2.
+
+    Parameters
+    ----------
+    panels : the panels
+    evaluate : log density at distances from the panels' anchors
+    scale, orders : the quantity's scale, and how many of its moments are wanted
 
     Returns
     -------
@@ -96,9 +110,15 @@ def prune(
     size = logs.max(axis=1)
     best = int(np.argmax(size))
     live = size > size.max() - 80.0
+    peak = float(panels.anchor[best]), float(d[best, int(np.argmax(logs[best]))])
+    if scale is not None and orders:
+        shift = (panels.anchor - peak[0])[:, None] + (d - peak[1])
+        log_deviation, _ = scale.log_deviation(shift, peak[0] + peak[1])
+        for order in range(1, orders + 1):
+            held = _with_digits(logs + order * log_deviation).max(axis=1)
+            live |= held > held.max() - 80.0
     live[1:] |= live[:-1].copy()
     live[:-1] |= live[1:].copy()
-    peak = float(panels.anchor[best]), float(d[best, int(np.argmax(logs[best]))])
     return panels.take(live), peak
 
 
@@ -160,7 +180,10 @@ def refine(
             weighted = sign * _scaled(g + log_factor, panels, quantities)[0]
             size = np.abs(weighted) @ WEIGHTS
             whole = segment_sum(panels.quantity, size, quantities)[panels.quantity]
-            fails |= _fails(coefficient_error(weighted), size, whole, 10.0 * tolerance, noise)
+            # Far out on the log scale density and factor are exponentials of large numbers.
+            large = np.where(np.isfinite(log_factor), np.abs(log_factor), 0.0).max(axis=1)
+            rounding = noise + _EPS * large
+            fails |= _fails(coefficient_error(weighted), size, whole, 10.0 * tolerance, rounding)
         if not fails.any():
             fails = _beside_narrow(panels, mass > tolerance * total[panels.quantity])
         fails &= panels.splittable()
@@ -263,8 +286,7 @@ def _beside_narrow(panels: Panels, holds: NDArray[np.bool_]) -> NDArray[np.bool_
 
 def _scaled(logs: Array, panels: Panels, quantities: int) -> tuple[Array, Array]:
     """Exponentials of logs minus each quantity's largest, and that largest."""
-    # Beyond this, rounding of the exponents has eaten every digit of what is left.
-    logs = np.where(np.abs(logs) < 1e15, logs, -np.inf)
+    logs = _with_digits(logs)
     top = np.full(quantities, -np.inf)
     np.maximum.at(top, panels.quantity, logs.max(axis=1))
     with np.errstate(under="ignore", invalid="ignore"):
@@ -273,7 +295,12 @@ def _scaled(logs: Array, panels: Panels, quantities: int) -> tuple[Array, Array]
     return values, top
 
 
+def _with_digits(logs: Array) -> Array:
+    """Logs, but for those so large that rounding them has eaten every digit: these are -inf."""
+    return np.where(np.abs(logs) < 1e15, logs, -np.inf)
+
+
 def _fails(
-    error: Array, mass: Array, total: Array, tolerance: float, noise: float
+    error: Array, mass: Array, total: Array, tolerance: float, noise: float | Array
 ) -> NDArray[np.bool_]:
     return (error > tolerance * total) & (error > 4.0 * noise * mass)

@@ -28,6 +28,7 @@ from reliability.engine.panels import LEGENDRE, NODES, ORDER, WEIGHTS, Panels, i
 from reliability.engine.quadrature import TOLERANCE, Mesh, prune, refine
 from reliability.errors import NumericalError
 from reliability.priors import ScatterPrior, StatedVariances
+from reliability.scales import Scale
 
 __all__ = [
     "Density",
@@ -268,12 +269,15 @@ def solve_mixture(
     rule: ReliabilityRule,
     scatter_prior: ScatterPrior | None = None,
     scatter_power: float = np.inf,
+    *,
+    scale: Scale | None = None,
+    orders: int = 0,
 ) -> Solution:
-    """Posterior of one quantity on panels."""
+    """Posterior of one quantity on panels, which hold as many moments on its scale as wanted."""
     first = initial_panels(features(problem))
     if scatter_prior is None:
         density = Density(problem, rule, None)
-        first, peak = prune(first, lambda some, d: density(some.anchor[:, None], d))
+        first, peak = prune(first, lambda some, d: density(some.anchor[:, None], d), scale, orders)
         if not first.count:
             raise NumericalError(_EXCLUDED)
         mesh = refine(first, _on_panels(density), 1, noise=rounding(problem, peak))
