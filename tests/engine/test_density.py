@@ -9,7 +9,17 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from reliability import Claim, Combination, Estimate, Model, Source, Wide, combine, priors
+from reliability import (
+    Claim,
+    Combination,
+    Estimate,
+    Floor,
+    Model,
+    Source,
+    Wide,
+    combine,
+    priors,
+)
 from reliability.errors import NumericalError
 
 Density = Callable[[mp.mpf], mp.mpf]
@@ -132,6 +142,32 @@ def test_moments_that_come_from_where_there_is_no_probability(factor: float) -> 
     assert (mean == math.inf, variance == math.inf) == (factor > 190.0, factor > 90.0)
     assert result.posterior.mean() == pytest.approx(mean, rel=1e-11)
     assert result.posterior.var() == pytest.approx(variance, rel=1e-11)
+
+
+@pytest.mark.parametrize(("count", "sigma"), [(4, 5.0), (4, 6.0), (6, 7.0)])
+def test_a_variance_of_which_all_probability_is_elsewhere(count: int, sigma: float) -> None:
+    # Agreeing claims of sd 0.01 on x under power tails: the log-normal prior leaves less than
+    # exp(-80) of the density where, with sigma^2 = 36, the variance comes from.
+    claims = [Claim(Source(f"{i}", reliability=0.5), Estimate(3, sd=0.03)) for i in range(count)]
+    prior = priors.LogNormal(3, sigma)
+    result = combine(claims, scale="log", prior=prior, model=Model(unsound=Floor(math.inf)))
+    assert isinstance(result, Combination)
+
+    def density(x: mp.mpf) -> mp.mpf:
+        square = (100 * x) ** 2
+        unsound = -mp.expm1(-square / 2) / square if square else mp.mpf(1) / 2
+        return (mp.exp(-square / 2) + unsound) ** count * mp.exp(-((x / sigma) ** 2) / 2)
+
+    def moment(order: int) -> mp.mpf:
+        return mp.quad(lambda x: density(x) * mp.expm1(x) ** order, edges)
+
+    with mp.workdps(30):
+        near = [0.01 * 2.0**k for k in range(1, 12)]
+        edges = sorted([-t for t in near] + [0.0] + near + [sigma**2 * j for j in range(1, 6)])
+        mass, first, second = (moment(order) for order in range(3))
+        mean, variance = float(3 + 3 * first / mass), float(9 * (second - first**2 / mass) / mass)
+    assert result.posterior.mean() == pytest.approx(mean, rel=1e-10)
+    assert result.posterior.var() == pytest.approx(variance, rel=1e-10)
 
 
 @pytest.mark.parametrize(("power", "accuracy"), [(0.5, 1e-10), (0.9, 3e-6)])
