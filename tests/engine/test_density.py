@@ -188,6 +188,24 @@ def test_a_singularity_at_an_end_of_the_support(power: float, accuracy: float) -
     assert result.error < accuracy
 
 
+@pytest.mark.parametrize("layer", [1e-12, 1e-13, 2e-14, 5e-15])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_layer_at_an_end_thinner_than_the_floats_there(layer: float, sign: int) -> None:
+    # Beside 1000 floats are 1.1e-13 apart; all that is left of the claim decays within a layer.
+    end = 1000.0
+    value = end + sign * 1e-5
+    beyond = abs(value - end)
+    sd = math.sqrt(beyond * layer)
+    prior = priors.Uniform(*sorted((end, end - sign)))
+    claim = Claim("a", Estimate(value, sd=sd))
+    result = combine([claim], prior=prior, model=Model.common_effect())
+    assert isinstance(result, Combination)
+    assert result.log_evidence is not None
+    expected = float(mp.log(mp.ncdf(-mp.mpf(beyond) / sd)))
+    assert abs(result.log_evidence - expected) <= result.error
+    assert result.error < 1e-5
+
+
 def test_a_singularity_without_an_integral_is_refused() -> None:
     prior = priors.Density(lambda t: -np.log(t) - t, (0, math.inf))
     with pytest.raises(NumericalError, match="no finite integral"):
