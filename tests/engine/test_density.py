@@ -206,6 +206,39 @@ def test_a_layer_at_an_end_thinner_than_the_floats_there(layer: float, sign: int
     assert result.error < 1e-5
 
 
+@pytest.mark.parametrize("far", [1e4, 1e5])
+def test_a_prior_that_a_claim_contradicts_is_not_refined_below_its_rounding(far: float) -> None:
+    # Unequal limits, so that panels are used; -z^2/2 of the prior has an ulp of 1e-8 or 1e-6.
+    claim = Claim("a", Estimate(far, low=far - 1.6e-3, high=far + 1.7e-3, level=0.9))
+    prior = priors.Normal(0, 1)
+    result = combine([claim], prior=prior, model=Model.common_effect())
+    assert isinstance(result, Combination)
+    solution = result._inference.mixture
+    assert solution is not None
+    assert solution.mesh.panels.count < 100
+    assert far * far * 1e-16 < result.error < 1e-4
+
+
+@pytest.mark.parametrize("unsound", [Wide(3), Floor(10)])
+@pytest.mark.parametrize("reliability", [0.5, 1.0])
+@pytest.mark.parametrize("far", [1e8, 1e9])
+def test_a_conflict_that_floats_cannot_hold_is_refused_by_name(
+    unsound: Wide | Floor, reliability: float, far: float
+) -> None:
+    claims = [
+        Claim(
+            Source(name, reliability=reliability), Estimate(v, low=v - 1, high=v + 1.5, level=0.9)
+        )
+        for name, v in (("a", 0.0), ("b", far))
+    ]
+    with pytest.raises(NumericalError, match=r"millions of their sds .*Floor\(inf\)"):
+        combine(claims, model=Model(unsound=unsound))
+    if reliability < 1.0:
+        result = combine(claims, model=Model(unsound=Floor(math.inf)))
+        assert isinstance(result, Combination)
+        assert result.error < 1e-9
+
+
 def test_a_singularity_without_an_integral_is_refused() -> None:
     prior = priors.Density(lambda t: -np.log(t) - t, (0, math.inf))
     with pytest.raises(NumericalError, match="no finite integral"):

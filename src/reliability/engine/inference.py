@@ -16,7 +16,14 @@ from reliability.engine.features import features
 from reliability.engine.likelihoods import UnsoundKind, UnsoundLaw
 from reliability.engine.mixture import Problem, reliability_rule
 from reliability.engine.panels import LARGEST_LOG
-from reliability.engine.scattered import Solution, solve_mixture, stated_variances
+from reliability.engine.scattered import (
+    ROUNDED_AWAY,
+    Solution,
+    peak_of,
+    rounding,
+    solve_mixture,
+    stated_variances,
+)
 from reliability.engine.shared import blurred_prior, prior_on_panels, solve_shared
 from reliability.errors import NoPosteriorError, NumericalError
 from reliability.priors import Beta, PriorOnX, ScatterPrior, StatedVariances
@@ -190,6 +197,8 @@ def _infer_mixture(columns: Columns, setup: Setup, prior: PriorOnX, exists: Exis
     )
     distribution, log_normaliser = solution.distribution, solution.log_normaliser - log_mass
     error = solution.error + exists.beyond_floats
+    if not error <= COARSEST:
+        _blame_rounding(solution)
     if bias_sd > 0.0:
         distribution, log_ratio, more = solve_shared(
             distribution, prior, of_z, bias_sd, features(problem)
@@ -213,6 +222,13 @@ def _resolved(error: float, what: str) -> None:
             f"error is {error:.2g}); give a prior whose density has no singularity, or state the "
             "claims in a unit in which they are closer to 1"
         )
+
+
+def _blame_rounding(solution: Solution) -> None:
+    """Refuse a density that is unresolved because its log likelihoods are huge."""
+    # Coefficients of many halved panels may add up to a hundred times the rounding of one.
+    if not rounding(solution.problem, peak_of(solution.mesh)) <= 1e-2 * COARSEST:
+        raise NumericalError(ROUNDED_AWAY)
 
 
 def _reach(solution: Solution, scatter: ScatterPrior | None, exists: Existence) -> float:

@@ -31,6 +31,7 @@ from reliability.priors import ScatterPrior, StatedVariances
 from reliability.scales import Scale
 
 __all__ = [
+    "ROUNDED_AWAY",
     "Density",
     "Grid",
     "ScatterGrid",
@@ -281,6 +282,8 @@ def solve_mixture(
         if not first.count:
             raise NumericalError(_EXCLUDED)
         mesh = refine(first, _on_panels(density), 1, noise=rounding(problem, peak))
+        if not mesh.total[0] > 0.0:
+            raise NumericalError(ROUNDED_AWAY)
         return _finish(problem, rule, None, mesh, None, density, 0.0)
     columns = problem.columns
     panels = scatter_start(columns, scatter_prior, scatter_power)
@@ -315,6 +318,12 @@ _EXCLUDED = (
     "claims and prior exclude each other: where one has any probability, the other has less than "
     "floats can tell from none; check units and signs, or give a wider prior"
 )
+ROUNDED_AWAY = (
+    "claims that cannot be unsound, or whose unsound tails are normal too, lie millions of their "
+    "sds from each other or from the prior: floats hold no digits of such a posterior; check "
+    "units, state larger sds, or use Model(unsound=Floor(inf)) with reliabilities below 1, whose "
+    "tails bear any conflict"
+)
 
 
 def scatter_start(columns: Columns, prior: ScatterPrior, power: float) -> Panels:
@@ -334,7 +343,8 @@ def peak_of(mesh: Mesh) -> tuple[float, float]:
 def rounding(problem: Problem, peak: tuple[float, float]) -> float:
     """Relative rounding error of the density: that of the sum of log likelihoods at its peak.
 
-    Where sound claims conflict by many sds these are large, and so is their rounding.
+    Where sound claims conflict by many sds, with each other or with the prior, these are large,
+    and so is their rounding.
     """
     columns = problem.columns
     anchor, d = np.array([[peak[0]]]), np.array([[peak[1]]])
@@ -343,8 +353,9 @@ def rounding(problem: Problem, peak: tuple[float, float]) -> float:
     logs, _ = log_mixture(
         some.sound, some.unsound, np.where(np.isnan(reliability), 0.5, reliability)
     )
-    size = np.abs(logs[:, 0]) * columns.share[some.row]
-    return float(2.5e-16 * (8.0 + 2.0 * columns.count + size.sum()))
+    size = float(np.sum(np.abs(logs[:, 0]) * columns.share[some.row]))
+    size += abs(float(problem.prior.log_density(anchor, d)[0, 0]))
+    return 2.5e-16 * (8.0 + 2.0 * columns.count + size)
 
 
 def _on_panels(density: Density):  # type: ignore[no-untyped-def]  # noqa: ANN202
