@@ -180,6 +180,10 @@ def test_student_t_far_out_does_not_overflow() -> None:
     on = priors.StudentT(3, 0, 1).on(SCALES["linear"])
     value = float(on.log_density(np.array([0.0]), np.array([1e200]))[0])
     assert value == pytest.approx(stats.t(3).logpdf(1e50) - 4.0 * math.log(1e150), rel=1e-13)
+    # Nor where the quantity itself does.
+    on = priors.StudentT(3, 5, 2).on(SCALES["log"])
+    near, far = on.log_density(np.array([[0.0]]), np.array([[500.0, 1e5]]))[0]
+    assert far - near == pytest.approx(-3.0 * (1e5 - 500.0), rel=1e-13)
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,15 @@ def test_deviations_that_exceed_the_floats_are_finite_in_logs() -> None:
     np.testing.assert_array_equal(sign, [1.0, -1.0])
 
 
+@pytest.mark.parametrize("origin", [-2.0, 0.0, 5.0])
+@pytest.mark.parametrize("size", [1e6, 1e12, 1e100])
+def test_the_ends_of_a_share_are_reached_to_the_last_digit(size: float, origin: float) -> None:
+    log_size, _ = SCALES["logit"].log_deviation(np.array([-size, size]), origin)
+    theta = float(SCALES["logit"].to_theta(origin))
+    rest = float(SCALES["logit"].to_theta(-origin))
+    np.testing.assert_allclose(np.exp(log_size), [theta, rest], rtol=2e-15)
+
+
 @pytest.mark.parametrize("name", SCALES)
 def test_no_deviation(name: str) -> None:
     log_size, sign = SCALES[name].log_deviation(0.0, 2.0)

@@ -553,8 +553,13 @@ class Prior:
         if self.kind == "Normal":
             return jacobian - z * z / 2 - np.log(sd) - LOG_ROOT_2PI - self.log_mass
         df = Long(self.numbers[0])
+        if self.scale == "log":
+            # Where z^2 exceeds even these floats.
+            z = np.where(x > 5000, 0, z)
         constant = gammaln((self.numbers[0] + 1) / 2) - gammaln(self.numbers[0] / 2)
         kernel = (df + 1) / 2 * np.log1p(z * z / df)
+        if self.scale == "log":
+            kernel = np.where(x > 5000, (df + 1) * (x - np.log(sd) - np.log(df) / 2), kernel)
         return jacobian + constant - np.log(df * PI) / 2 - np.log(sd) - kernel - self.log_mass
 
     def log_theta(self, x: Array) -> Array:
@@ -1005,17 +1010,31 @@ def _integrate(  # noqa: C901, PLR0915 - written from top to bottom
         logs = np.where(np.isnan(logs), -np.inf, logs)
         return d, logs, to_theta(scale, some.anchor[:, None] + d)
 
-    def deviation(some: Panels, d: Array) -> Array:
+    def deviation(some: Panels, d: Array) -> tuple[Array, Array]:
+        """Sign of theta - origin and log of its size, which may exceed even these floats."""
         if scale == "linear":
-            return (some.anchor - origin)[:, None] + d
-        return to_theta(scale, some.anchor[:, None] + d) - origin
+            gap = (some.anchor - origin)[:, None] + d
+        else:
+            x = some.anchor[:, None] + d
+            gap = to_theta(scale, x) - origin
+        with np.errstate(divide="ignore", over="ignore"):
+            size = np.log(np.abs(gap))
+            if scale == "log":
+                size = np.where(x > 5000, x, size)
+            # Beyond this, rounding of the exponents leaves no digits.
+            return np.sign(gap), np.where(np.abs(size) < 1e15, size, -np.inf)
+
+    def weighed(some: Panels, d: Array, logs: Array, power: int) -> Array:
+        sign, size = deviation(some, d)
+        with np.errstate(over="ignore"):
+            return sign**power * np.exp(logs - top + power * size)
 
     def prune(some: Panels) -> Panels:
         d, logs, _ = sizes(some, PROBES)
         live = logs.max(axis=1) > logs.max() - 70
-        if order:
-            with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-                more = logs + order * np.log(np.abs(deviation(some, d)))
+        # On the log scale each moment may come from elsewhere.
+        for power in range(1, order + 1):
+            more = logs + power * deviation(some, d)[1]
             more = np.where(np.isfinite(more), more, -np.inf)
             live |= more.max(axis=1) > more.max() - 70
         return some.take(live)
@@ -1043,10 +1062,8 @@ def _integrate(  # noqa: C901, PLR0915 - written from top to bottom
         # Rounding of large log likelihoods is not mended by halving.
         floor = max(Long("1e-12"), 64 * np.finfo(Long).eps * np.abs(top))
         bad = (error > 1e-12 * total) & (error > floor * mass)
-        if order:
-            with np.errstate(over="ignore", invalid="ignore"):
-                weight = np.abs(deviation(panels, d)) ** order
-            weighted = np.where(values > 0, values * weight, 0)
+        for power in range(1, order + 1):
+            weighted = np.abs(weighed(panels, d, logs, power))
             whole = weighted @ WEIGHTS
             more = np.abs((weighted / whole.sum()).astype(float) @ LAST).sum(axis=1)
             bad |= (more > 1e-12) & (more > floor * (whole / whole.sum()))
@@ -1082,12 +1099,12 @@ def _integrate(  # noqa: C901, PLR0915 - written from top to bottom
         heights[finite] = np.exp(at - top) / total
     mean = variance = Long(np.nan)
     if order:
-        gap = deviation(every, d)
-        first = (np.where(values > 0, values * gap, 0) @ WEIGHTS).sum() / total
+        first = (weighed(every, d, logs, 1) @ WEIGHTS).sum() / total
         mean = origin + first
         if order > 1:
-            square = (np.where(values > 0, values * gap * gap, 0) @ WEIGHTS).sum() / total
-            variance = square - first * first
+            square = (weighed(every, d, logs, 2) @ WEIGHTS).sum() / total
+            # Both may exceed even these floats.
+            variance = square - first * first if np.isfinite(square) else square
     return Answer(
         float(np.log(total) + top),
         below,

@@ -319,7 +319,10 @@ def compare(problem: dict[str, Any], result: Combination, step: float = 1.0) -> 
     thetas = np.concatenate([quantiles, others])
     keep = np.isfinite(thetas) & (thetas > result.scale.low) & (thetas < result.scale.high)
     thetas, is_quantile = thetas[keep], (np.arange(len(thetas)) < len(levels))[keep]
-    order = 2 if np.isfinite(posterior.var()) else 1 if np.isfinite(posterior.mean()) else 0
+    # Moments that exist, but for those of which the library says (nan) that it has no digits.
+    moment = result._inference.existence.moment  # noqa: SLF001 - what is infinite may exist
+    known = [not math.isnan(v) for v in (posterior.mean(), posterior.var())]
+    order = sum(moment(result.scale, j + 1) and all(known[: j + 1]) for j in range(2))
     median = posterior.median()
     truth = integrate(problem, thetas, order=order, origin=median, step=step)
 
@@ -363,10 +366,12 @@ def compare(problem: dict[str, Any], result: Combination, step: float = 1.0) -> 
         "nodes": truth.nodes,
     }
     width = 0.5 * (high - low)
-    if order >= 1:
-        gap = max(0.0, abs(posterior.mean() - truth.mean) - 4 * np.spacing(abs(truth.mean)))
-        out["mean"] = gap / max(width, math.sqrt(truth.variance) if order > 1 else 0.0)
-    if order > 1:
+    # Moments that exceed the floats are infinite in both.
+    if order >= 1 and posterior.mean() != truth.mean:
+        gap = abs(posterior.mean() - truth.mean) - 4 * np.spacing(abs(truth.mean))
+        size = max(width, math.sqrt(truth.variance) if order > 1 else 0.0)
+        out["mean"] = max(gap, 0.0) / size if math.isfinite(gap) else math.inf
+    if order > 1 and posterior.var() != truth.variance:
         out["sd"] = abs(posterior.std() / math.sqrt(truth.variance) - 1.0)
     out["order"] = order
     return out

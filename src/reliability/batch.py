@@ -22,7 +22,7 @@ from reliability.engine.leave_out import leave_origins_out
 from reliability.engine.many import Part, infer_many
 from reliability.engine.setup import Setup
 from reliability.errors import ReliabilityError
-from reliability.posterior import mean_and_variance, orders_that_exist
+from reliability.posterior import mean_and_variance
 from reliability.shares import Shares
 
 __all__ = ["ClaimSummaries", "Summaries", "claim_summaries", "summarise"]
@@ -188,9 +188,7 @@ def _summarise_part(part: Part, setup: Setup, level: float, out: Summaries) -> N
     out.low[chosen], out.high[chosen] = scale.to_theta(np.clip(ends, part.low, part.high))
     medians = np.clip(posteriors.medians, part.low, part.high)
     out.estimate[chosen] = scale.to_theta(medians)
-    exists = part.existence
-    orders = orders_that_exist(exists.moment(scale, 1), exists.moment(scale, 2))
-    orders = np.broadcast_to(orders, chosen.shape)
+    orders = np.broadcast_to(part.existence.orders(scale), chosen.shape)
     about = posteriors.moments(scale, orders)
     mean, variance = mean_and_variance(
         scale, posteriors.medians, about, orders, scale.to_theta(part.low)

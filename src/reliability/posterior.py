@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import attrs
 import numpy as np
@@ -14,7 +14,7 @@ from reliability.engine.density import Distribution
 from reliability.errors import InvalidValueError, WrongTypeError
 from reliability.scales import SCALES, Scale
 
-__all__ = ["Posterior", "mean_and_variance", "orders_that_exist"]
+__all__ = ["Posterior", "mean_and_variance"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -81,11 +81,6 @@ def _unwrap(values: Array) -> float | Array:
     return float(values) if np.ndim(values) == 0 else values
 
 
-def orders_that_exist(has_mean: Any, has_variance: Any) -> Any:
-    """Highest moment that exists, up to the second."""
-    return np.where(has_mean, np.where(has_variance, 2, 1), 0)
-
-
 def mean_and_variance(
     scale: Scale, medians: Array, about: Array, orders: IntArray, low: ArrayLike
 ) -> tuple[Array, Array]:
@@ -102,7 +97,10 @@ def mean_and_variance(
     one_sided = (scale.name == "log") | np.isfinite(low)
     missing = np.where(one_sided, np.inf, np.nan)
     mean = np.where(orders > 0, scale.to_theta(medians) + about[:, 0], missing)
-    variance = np.maximum(about[:, 1] - about[:, 0] ** 2, 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        variance = np.maximum(about[:, 1] - about[:, 0] ** 2, 0.0)
+    # Where it exceeds the floats the square of the mean may too.
+    variance = np.where(np.isfinite(about[:, 1]), variance, about[:, 1])
     return mean, np.where(orders > 1, variance, np.where(orders > 0, np.inf, missing))
 
 
@@ -206,8 +204,8 @@ class Posterior:
 
     @cached_property
     def _moments(self) -> tuple[float, float]:
-        orders = orders_that_exist(self._has_mean, self._has_variance)
-        origin, means = self._distribution.moments(self._scale, int(orders))
+        orders = 0 if not self._has_mean else 2 if self._has_variance else 1
+        origin, means = self._distribution.moments(self._scale, orders)
         about = np.full((1, 2), np.nan)
         about[0, : len(means)] = means
         mean, variance = mean_and_variance(

@@ -504,6 +504,10 @@ class StudentT(QuantityPrior):
                     z = (scale.to_theta(x) - self.mean) / self.scale
             # log(1 + z^2/df) without overflow of z^2
             log_kernel = 2.0 * np.log(np.hypot(1.0, z / np.sqrt(df)))
+            if scale.name == "log":
+                # Beyond the floats of theta a moment at the exponential's limit goes on.
+                far = 2.0 * (x - np.log(self.scale * np.sqrt(df)))
+                log_kernel = np.where(np.isinf(z), far, log_kernel)
             return np.asarray(scale.log_jacobian(x) + constant - 0.5 * (df + 1.0) * log_kernel)
 
         mass, tails = 1.0, (Tail(power=df + 1.0), Tail(power=df + 1.0))

@@ -91,17 +91,19 @@ class Scale:
         with np.errstate(divide="ignore"):
             if self.name == "linear":
                 return np.log(np.abs(shift)), sign
-            small = np.log(np.abs(np.expm1(np.minimum(shift, 1.0))))
-            growth = np.where(
-                shift > 1.0, shift + np.log1p(-np.exp(-np.maximum(shift, 1.0))), small
-            )
+            # g = exp(shift) - 1 is core, of a size below 1, times exp(shift) where that is larger.
+            core = np.log(-np.expm1(-np.abs(shift)))
             if self.name == "log":
-                return origin + growth, sign
-            # theta' - theta = theta (1 - theta) g / (1 + theta g), g = exp(shift) - 1
+                return origin + np.maximum(shift, 0.0) + core, sign
+            # theta' - theta = theta (1 - theta) g / (1 + theta g). Upwards numerator and
+            # denominator are divided by exp(shift): else two logs as large as it would cancel.
             log_theta, log_rest = -np.logaddexp(0.0, -origin), -np.logaddexp(0.0, origin)
-            return np.asarray(
-                log_theta + log_rest + growth - np.logaddexp(log_rest, log_theta + shift)
-            ), sign
+            denominator = np.where(
+                shift > 0.0,
+                np.logaddexp(log_theta, log_rest - np.maximum(shift, 0.0)),
+                np.logaddexp(log_rest, log_theta + np.minimum(shift, 0.0)),
+            )
+            return np.asarray(log_theta + log_rest + core - denominator), sign
 
     def contains(self, theta: ArrayLike) -> NDArray[np.bool_]:
         """Whether the quantity can have these values."""

@@ -435,8 +435,10 @@ class PanelDensities:
             log_size, sign = factor(mesh.panels)
             exponent = logs + log_size
             # Beyond this, rounding of the exponents has eaten every digit of what is left.
-            some = (exponent < 700.0) & (np.abs(log_size) < 1e15)
-            terms = np.where(some, sign * np.exp(np.where(some, exponent, 0.0)), 0.0)
+            some = np.abs(log_size) < 1e15
+            # A moment that exists may exceed the floats: then it is infinite.
+            with np.errstate(over="ignore"):
+                terms = sign * np.exp(np.where(some, exponent, -np.inf))
             mean, error = segments.sum(terms @ WEIGHTS), np.zeros(self.count)
             for end in ends:
                 decay = self._decay(scale, number + 1, end.sign)[end.quantity]

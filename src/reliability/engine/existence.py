@@ -85,6 +85,11 @@ class Existence:
             return self.upper.integrable_exponential(order)
         return np.ones(np.shape(self.proper), dtype=bool)[()]
 
+    def orders(self, scale: Scale) -> Any:
+        """Highest moment of the quantity that exists, up to the second."""
+        second = self.moment(scale, 2)
+        return np.where(self.moment(scale, 1), np.where(second, 2, 1), 0)
+
     def predictive_moment(self, scale: Scale, order: int) -> bool:
         """Whether the moment of one quantity's x plus a normal of sd tau exists.
 

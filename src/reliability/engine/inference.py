@@ -15,8 +15,8 @@ from reliability.engine.likelihoods import UnsoundKind
 from reliability.engine.mixture import Problem, reliability_rule
 from reliability.engine.panels import LARGEST_LOG
 from reliability.engine.prior_panels import log_mass
-from reliability.engine.scattered import Solution, solve_mixture
-from reliability.engine.setup import COARSEST, Setup, hulls, shared_sds, unresolved
+from reliability.engine.scattered import Solution, peak_of, rounding, solve_mixture
+from reliability.engine.setup import COARSEST, Setup, hulls, refusal, shared_sds
 from reliability.engine.setup import closed_form as is_closed
 from reliability.engine.shared import blurred_prior, solve_shared
 from reliability.engine.voids import VOID_NEEDS_PRIOR, with_voids
@@ -98,7 +98,14 @@ def _infer_mixture(columns: Columns, setup: Setup, prior: PriorOnX, exists: Exis
     )
     unknown = np.isnan(columns.reliability)
     rule = reliability_rule(setup.unknown, columns.share[unknown])
-    solution = solve_mixture(problem, rule, setup.scatter, exists.scatter_power)
+    solution = solve_mixture(
+        problem,
+        rule,
+        setup.scatter,
+        exists.scatter_power,
+        scale=setup.scale,
+        orders=int(exists.orders(setup.scale)),
+    )
     distribution, log_normaliser = solution.distribution, solution.log_normaliser - log_mass(prior)
     error = solution.error + exists.beyond_floats
     if bias_sd > 0.0:
@@ -108,7 +115,7 @@ def _infer_mixture(columns: Columns, setup: Setup, prior: PriorOnX, exists: Exis
         log_normaliser += log_ratio
         error += more
     if not error <= COARSEST:
-        raise unresolved(error, "the posterior")
+        raise refusal(error, rounding(solution.problem, peak_of(solution.mesh)))
     distribution = distribution.with_tails(
         exists.lower, exists.upper, _reach(solution, setup.scatter, exists)
     )

@@ -27,7 +27,7 @@ from reliability.engine.prior_panels import log_mass
 from reliability.engine.quadrature import Mesh, Segments
 from reliability.engine.scatter_rule import scatter_rule
 from reliability.engine.scattered import EXCLUDED
-from reliability.engine.setup import COARSEST, Setup, closed_form, hulls, unresolved
+from reliability.engine.setup import Setup, closed_form, hulls
 from reliability.engine.voids import VOID_NEEDS_PRIOR, with_voids
 from reliability.engine.without_scatter import LogDensities, solve_without_scatter
 from reliability.errors import InvalidValueError, NoPosteriorError, NumericalError, ReliabilityError
@@ -294,30 +294,29 @@ def _mixtures(
         rule = reliability_rule(setup.unknown, columns.share[rows][unknown[rows]])
         prior, there = priors.take(index), exists.take(index)
         problem = Problems(some, setup.law, prior, there.lower.reach_power, there.upper.reach_power)
-        alive, mesh, error = solve_without_scatter(problem, rule)
-        failures.add(np.delete(quantities[index], alive), NumericalError(EXCLUDED))
-        if mesh is None:
+        orders = np.broadcast_to(there.orders(setup.scale), index.shape)
+        found = solve_without_scatter(problem, rule, setup.scale, orders)
+        failures.add(np.delete(quantities[index], found.alive), NumericalError(EXCLUDED))
+        for q in np.flatnonzero(~found.fine).tolist():
+            failures.found[int(quantities[index[found.alive[q]]])] = found.refusal(q)
+        fine = np.flatnonzero(found.fine)
+        if found.mesh is None or not len(fine):
             continue
-        index, there, prior = index[alive], there.take(alive), prior.take(alive)
-        error = error + there.beyond_floats
-        coarse = ~(error <= COARSEST)
-        for q in np.flatnonzero(coarse).tolist():
-            failures.found[int(quantities[index[q]])] = unresolved(error[q], "the posterior")
+        chosen = found.alive[fine]
+        problem, there, prior = problem.take(chosen), there.take(chosen), prior.take(chosen)
+        mesh = found.mesh.take(fine)
         densities = PanelDensities.from_mesh(
-            mesh, LogDensities(problem.take(alive), rule), prior.low, prior.high
-        ).with_tails(there.lower, there.upper, np.full(len(alive), LARGEST_LOG))
-        fine = np.flatnonzero(~coarse)
-        if not len(fine):
-            continue
+            mesh, LogDensities(problem, rule), prior.low, prior.high
+        ).with_tails(there.lower, there.upper, np.full(len(fine), LARGEST_LOG))
         parts.append(
             Part(
-                quantities[index[fine]],
-                densities.take(fine),
-                there.take(fine),
-                prior.low[fine],
-                prior.high[fine],
-                mesh.log_total[fine] - log_mass(prior.shared),
-                error[fine],
+                quantities[index[chosen]],
+                densities,
+                there,
+                prior.low,
+                prior.high,
+                mesh.log_total - log_mass(prior.shared),
+                found.error[fine] + there.beyond_floats,
                 prior.shared.proper,
             )
         )

@@ -358,14 +358,18 @@ def _marks(features: Features, quantities: int) -> _Marks:
     kink = np.concatenate([features.kink, features.low[ends_low], features.high[ends_high]])
     zero = np.zeros(len(kink))
     marks = _Marks.join(around, _Marks(kink_quantity, kink, zero, zero))
+    # A layer at an end of the support may be thinner than the floats there are apart: what is
+    # inside, and in which order, is asked of exact sums.
     position = marks.anchor + marks.offset
-    inside = (position >= features.low[marks.quantity]) & (
-        position <= features.high[marks.quantity]
+    from_anchor = position - marks.anchor
+    rest = (marks.anchor - (position - from_anchor)) + (marks.offset - from_anchor)
+    low, high = features.low[marks.quantity], features.high[marks.quantity]
+    inside = ((marks.anchor - low) + marks.offset >= 0.0) & (
+        (marks.anchor - high) + marks.offset <= 0.0
     )
     order = np.flatnonzero(inside)
-    return marks.take(
-        order[np.lexsort((marks.scale[order], position[order], marks.quantity[order]))]
-    )
+    keys = marks.scale, rest, position, marks.quantity
+    return marks.take(order[np.lexsort(tuple(key[order] for key in keys))])
 
 
 def _edges(marks: _Marks, t: Array, first: IntArray, last: IntArray) -> _Marks:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reliability.engine.panels import LEGENDRE, WEIGHTS, Kind, Panels
+from reliability.scales import Scale
 
 __all__ = [
     "Integrand",
@@ -42,6 +43,8 @@ MAX_PANELS = 20_000
 
 #: The coefficients that are missing may exceed the last ones, on random problems up to threefold.
 _MARGIN = 5.0
+
+_EPS = float(np.finfo(np.float64).eps)
 
 #: log density at the nodes of panels: (panels, ORDER).
 LogDensity = Callable[[Panels], Array]
@@ -157,13 +160,24 @@ class Segments:
 
 
 def prune(
-    panels: Panels, evaluate: Callable[[Panels, Array], Array]
+    panels: Panels,
+    evaluate: Callable[[Panels, Array], Array],
+    scale: Scale | None = None,
+    orders: IntArray | None = None,
 ) -> tuple[Panels, Array, Array]:
-    """Leave out panels on which the density of their quantity is nothing.
+    """Leave out panels on which the density of their quantity is nothing, and its moments are.
 
     Panels are about as wide as the density is smooth, so three points show what a panel
     holds; one is dropped where it and its neighbours hold less than exp(-80) of the largest.
     A quantity whose density is nothing everywhere is left without panels.
+    What holds that little of the probability may still hold all of a moment: on the log scale
+    exp(j x) times a normal tail of sd s has its peak at j s^2.
+
+    Parameters
+    ----------
+    panels : the panels
+    evaluate : log density at distances from the panels' anchors
+    scale, orders : the quantities' scale, and how many of the moments of each are wanted
 
     Returns
     -------
@@ -178,14 +192,22 @@ def prune(
     segments = Segments.of(panels.quantity)
     largest = segments.max(size)[segments.run]
     live = size > largest - 80.0
-    beside = segments.run[1:] == segments.run[:-1]
-    live[1:] |= live[:-1] & beside
-    live[:-1] |= live[1:] & beside
     # The first of the panels that hold most.
     rows = np.where(size == largest, np.arange(panels.count), panels.count - 1)
     best = np.minimum.reduceat(rows, segments.first)
-    node = np.argmax(logs[best], axis=1)
-    return panels.take(live), panels.anchor[best], d[best, node]
+    peak_anchor, peak_d = panels.anchor[best], d[best, np.argmax(logs[best], axis=1)]
+    if scale is not None and orders is not None and orders.any():
+        run = segments.run
+        shift = (panels.anchor - peak_anchor[run])[:, None] + (d - peak_d[run][:, None])
+        log_deviation, _ = scale.log_deviation(shift, (peak_anchor + peak_d)[run][:, None])
+        for order in range(1, int(orders.max()) + 1):
+            held = _with_digits(logs + order * log_deviation).max(axis=1)
+            enough = held > segments.max(held)[run] - 80.0
+            live |= enough & (orders[panels.quantity] >= order)
+    beside = segments.run[1:] == segments.run[:-1]
+    live[1:] |= live[:-1] & beside
+    live[:-1] |= live[1:] & beside
+    return panels.take(live), peak_anchor, peak_d
 
 
 _PROBES = np.array([-0.8, 0.0, 0.8])
@@ -255,7 +277,7 @@ def refine(
         mass = values @ WEIGHTS
         for number in range(1, len(every), 2):
             log_factor, sign = every[number : number + 2]
-            fails |= _factor_fails(every[0] + slopes + log_factor, sign, segments, *accepted)
+            fails |= _factor_fails(every[0] + slopes, log_factor, sign, segments, *accepted)
         fails = _or_beside(fails, panels, mass > accepted[0] * total[segments.run], segments)
         fails &= panels.splittable()
         few = np.diff(np.append(segments.first, panels.count)) <= MAX_PANELS
@@ -364,13 +386,20 @@ def _judge(
 
 
 def _factor_fails(
-    logs: Array, sign: Array, segments: Segments, tolerance: Array, noise: Array
+    logs: Array,
+    log_factor: Array,
+    sign: Array,
+    segments: Segments,
+    tolerance: Array,
+    noise: Array,
 ) -> NDArray[np.bool_]:
     """Panels on which the density times a factor is not resolved."""
-    weighted = sign * _scaled(logs, segments)[0]
+    weighted = sign * _scaled(logs + log_factor, segments)[0]
     size = np.abs(weighted) @ WEIGHTS
     whole = segments.sum(size)[segments.run]
-    return _fails(coefficient_error(weighted), size, whole, 10.0 * tolerance, noise)
+    # Far out on the log scale density and factor are exponentials of large numbers.
+    large = np.where(np.isfinite(log_factor), np.abs(log_factor), 0.0).max(axis=1)
+    return _fails(coefficient_error(weighted), size, whole, 10.0 * tolerance, noise + _EPS * large)
 
 
 def _halved(
@@ -432,13 +461,17 @@ def _or_beside(
 
 def _scaled(logs: Array, segments: Segments) -> tuple[Array, Array]:
     """Exponentials of logs minus each quantity's largest, and that largest."""
-    # Beyond this, rounding of the exponents has eaten every digit of what is left.
-    logs = np.where(np.abs(logs) < 1e15, logs, -np.inf)
+    logs = _with_digits(logs)
     top = segments.max(logs.max(axis=1))
     with np.errstate(under="ignore", invalid="ignore"):
         values = np.exp(logs - top[segments.run][:, None])
     values[np.isnan(values)] = 0.0
     return values, top
+
+
+def _with_digits(logs: Array) -> Array:
+    """Logs, but for those so large that rounding them has eaten every digit: these are -inf."""
+    return np.where(np.abs(logs) < 1e15, logs, -np.inf)
 
 
 def _fails(

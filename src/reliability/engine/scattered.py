@@ -32,6 +32,7 @@ from reliability.engine.without_scatter import (
 )
 from reliability.errors import NumericalError
 from reliability.priors import ScatterPrior, StatedVariances
+from reliability.scales import Scale
 
 __all__ = [
     "EXCLUDED",
@@ -274,14 +275,19 @@ def solve_mixture(
     rule: ReliabilityRule,
     scatter_prior: ScatterPrior | None = None,
     scatter_power: float = np.inf,
+    *,
+    scale: Scale | None = None,
+    orders: int = 0,
 ) -> Solution:
-    """Posterior of one quantity on panels."""
+    """Posterior of one quantity on panels, which hold as many moments on its scale as wanted."""
     if scatter_prior is None:
-        _, found, errors = solve_without_scatter(problem.as_many, rule)
-        if found is None:
+        found = solve_without_scatter(problem.as_many, rule, scale, np.array([orders]))
+        if found.mesh is None:
             raise NumericalError(EXCLUDED)
+        if not found.fine[0]:
+            raise found.refusal(0)
         density = Density(problem, rule, None)
-        return _finish(problem, rule, None, found, None, density, float(errors[0]))
+        return _finish(problem, rule, None, found.mesh, None, density, float(found.error[0]))
     first = initial_panels(features(problem))
     columns = problem.columns
     panels = scatter_start(columns, scatter_prior, scatter_power)

@@ -12,7 +12,7 @@ from reliability.errors import NumericalError
 from reliability.priors import Beta, PriorsOnX, QuantityPrior, ScatterPrior
 from reliability.scales import Scale
 
-__all__ = ["COARSEST", "Setup", "closed_form", "hulls", "shared_sds", "unresolved"]
+__all__ = ["COARSEST", "Setup", "closed_form", "hulls", "refusal", "shared_sds", "unresolved"]
 
 Array = NDArray[np.float64]
 
@@ -64,6 +64,22 @@ def closed_form(columns: Columns, priors: PriorsOnX) -> NDArray[np.bool_]:
     plain = (columns.form == Form.NORMAL) & (columns.sd_low == columns.sd_high)
     plain &= columns.reliability == 1.0
     return np.asarray(np.logical_and.reduceat(plain, columns.starts[:-1]))
+
+
+ROUNDED_AWAY = (
+    "claims that cannot be unsound, or whose unsound tails are normal too, lie millions of their "
+    "sds from each other or from the prior: floats hold no digits of such a posterior; check "
+    "units, state larger sds, or use Model(unsound=Floor(inf)) with reliabilities below 1, whose "
+    "tails bear any conflict"
+)
+
+
+def refusal(error: float, noise: float) -> NumericalError:
+    """Why a posterior is refused that has this error, of which this much is rounding."""
+    # Coefficients of many halved panels may add up to a hundred times the rounding of one.
+    if not noise <= 1e-2 * COARSEST:
+        return NumericalError(ROUNDED_AWAY)
+    return unresolved(error, "the posterior")
 
 
 def unresolved(error: float, what: str) -> NumericalError:

@@ -111,9 +111,12 @@ def _at_once(ones: Columns, setup: Setup, priors: PriorsOnX) -> tuple[Array, Arr
         problems = Problems(
             some, setup.law, prior, exists.lower.reach_power, exists.upper.reach_power
         )
-        alive, mesh, _ = solve_without_scatter(problems, _NO_RULE)
-        if mesh is None or len(alive) < len(index):
+        found = solve_without_scatter(problems, _NO_RULE)
+        mesh = found.mesh
+        if mesh is None or len(found.alive) < len(index):
             raise NumericalError(EXCLUDED)
+        if not found.fine.all():
+            raise found.refusal(int(np.argmin(found.fine)))
         log_evidence[index] = mesh.log_total - log_mass(prior.shared)
         density = PanelDensities.from_mesh(
             mesh, LogDensities(problems, _NO_RULE), prior.low, prior.high

@@ -19,9 +19,13 @@ from reliability.engine.mixture import (
 )
 from reliability.engine.panels import Panels, initial_panels
 from reliability.engine.quadrature import Mesh, Segments, prune, refine
+from reliability.engine.setup import COARSEST, refusal
+from reliability.errors import NumericalError
+from reliability.scales import Scale
 
 __all__ = [
     "SOME_NODES",
+    "Found",
     "LogDensities",
     "reliability_errors",
     "rounding_at",
@@ -67,24 +71,53 @@ class LogDensities:
         return self(panels.quantity, panels.anchor[:, None], panels.nodes()[0])
 
 
-def solve_without_scatter(
-    problem: Problems, rule: ReliabilityRule
-) -> tuple[IntArray, Mesh | None, Array]:
-    """Posterior densities on panels.
+@attrs.frozen(eq=False)
+class Found:
+    """Posterior densities of the quantities whose claims and prior do not exclude each other.
 
-    Returns
-    -------
-    the quantities whose claims and prior do not exclude each other, their densities (numbered
-    among themselves; None if there are none), and bounds on the relative errors of these
+    ``alive`` says which these are; they are numbered among themselves in ``mesh`` (None if there
+    are none). ``error`` bounds the relative error of each, ``noise`` is what of it is rounding.
+    """
+
+    alive: IntArray
+    mesh: Mesh | None
+    error: Array
+    noise: Array
+
+    @property
+    def fine(self) -> NDArray[np.bool_]:
+        """Whether quadrature has resolved each."""
+        return np.asarray(self.error <= COARSEST)
+
+    def refusal(self, number: int) -> NumericalError:
+        """Why one that is not resolved is refused."""
+        return refusal(float(self.error[number]), float(self.noise[number]))
+
+
+def solve_without_scatter(
+    problem: Problems,
+    rule: ReliabilityRule,
+    scale: Scale | None = None,
+    orders: IntArray | None = None,
+) -> Found:
+    """Posterior densities on panels, which hold as many moments on the scale as wanted.
+
+    Parameters
+    ----------
+    problem : the claims and priors
+    rule : for the unknown reliability
+    scale, orders : the quantities' scale, and how many of the moments of each are wanted
     """
     density = LogDensities(problem, rule)
     first, anchor, d = prune(
         initial_panels(features(problem)),
         lambda some, at: density(some.quantity, some.anchor[:, None], at),
+        scale,
+        orders,
     )
     alive = np.unique(first.quantity)
     if not len(alive):
-        return alive, None, np.zeros(0)
+        return Found(alive, None, np.zeros(0), np.zeros(0))
     if len(alive) < len(anchor):
         problem, anchor, d = problem.take(alive), anchor[alive], d[alive]
         density = LogDensities(problem, rule)
@@ -92,15 +125,17 @@ def solve_without_scatter(
     noise = rounding_at(problem, anchor, d)
     mesh = refine(first, density.on_panels, len(alive), noise=noise)
     error = mesh.error
-    if rule.coarse is not None:
+    if rule.coarse is not None and np.all(mesh.total > 0.0):
         error = error + reliability_errors(density.likelihood, mesh)
-    return alive, mesh, error
+    # Where halving ends at noise, rounding may have left nothing at all.
+    return Found(alive, mesh, np.where(mesh.total > 0.0, error, np.inf), noise)
 
 
 def rounding_at(problem: Problems, anchor: Array, d: Array) -> Array:
     """Relative rounding error of densities: that of the sums of log likelihoods at their peaks.
 
-    Where sound claims conflict by many sds these are large, and so is their rounding.
+    Where sound claims conflict by many sds, with each other or with the prior, these are large,
+    and so is their rounding.
 
     Parameters
     ----------
@@ -113,7 +148,9 @@ def rounding_at(problem: Problems, anchor: Array, d: Array) -> Array:
     reliability = columns.reliability[some.row][:, None]
     logs = log_mixture(some.sound, some.unsound, np.where(np.isnan(reliability), 0.5, reliability))
     size = np.add.reduceat(np.abs(logs[:, 0]) * columns.share[some.row], some.starts)
-    return np.asarray(2.5e-16 * (8.0 + 2.0 * np.diff(columns.starts) + size))
+    prior = problem.prior.log_density(at.quantity, anchor[:, None], d[:, None])[:, 0]
+    size += np.where(np.isfinite(prior), np.abs(prior), 0.0)
+    return np.asarray(2.5e-16 * (8.0 + 2.0 * columns.sizes + size))
 
 
 class CoarseOrFine(Protocol):
