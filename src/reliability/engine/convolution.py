@@ -187,18 +187,19 @@ class Convolution:
             weight = np.exp(-0.5 * (offset / sd) ** 2) * (half / (sd * np.sqrt(2.0 * np.pi)))
             weight = weight * np.tile(WEIGHTS, pieces)
         d = (v - self._shift[panel])[:, None] + offset
-        linear = self._linear[panel]
+        kind = self._panels.kind[panel]
         t, per_t = np.empty_like(d), np.empty_like(d)
-        for is_linear in np.unique(linear):
-            rows = np.flatnonzero(linear == is_linear)
+        for one in np.unique(kind):
+            rows = np.flatnonzero(kind == one)
             here, at = panel[rows], d[rows]
-            if not is_linear:
-                at = np.abs(at)
-                per_t[rows] = self._half[here][:, None] * at
+            per_t[rows] = self._half[here][:, None]
+            if one == Kind.SQUARE:
+                at = np.copysign(np.sqrt(np.abs(at)), at)
+                per_t[rows] *= 2.0 * np.abs(at)
+            elif one != Kind.LINEAR:
+                per_t[rows] *= np.abs(at)
                 with np.errstate(divide="ignore"):
-                    at = np.log(at)
-            else:
-                per_t[rows] = self._half[here][:, None]
+                    at = np.log(np.abs(at))
             t[rows] = (at - self._middle[here][:, None]) / (self._sign * self._half)[here][:, None]
         coefficients = self._coefficients[density, panel].T[:, :, None]
         height = legval(np.clip(t, -1.0, 1.0), coefficients, tensor=False)

@@ -199,16 +199,16 @@ def claim_distribution(columns: Columns, claim: int, others: Solution) -> float:
     def below(panels: Panels) -> Array:
         d, _ = panels.nodes()
         anchor = panels.anchor[:, None]
-        rows = others.rows(anchor, d)
+        rows, nodes = others.rows(anchor, d)
         every = np.arange(len(rows.d))
         claims = paired(columns, np.full(len(every), claim), every, rows)
         values = distribution_of_claim(claims, rows.d, columns.knots)
         if others.grid is None:
             return values
-        joint = density.jointly(anchor, d) + others.grid.log_weight[:, None]
+        _, joint = density.jointly(anchor, d)
         with np.errstate(invalid="ignore"):
-            given = np.nan_to_num(np.exp(joint - log_sum(joint, 1)[:, None, :]))
-        return np.asarray((given * values.reshape(joint.shape)).sum(axis=1))
+            given = np.nan_to_num(np.exp(joint - nodes.log_sum(joint)[nodes.row]))
+        return nodes.sum(given * values)
 
     def factor(panels: Panels) -> tuple[Array, Array]:
         with np.errstate(divide="ignore"):

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns, Form
-from reliability.engine.mixture import Problem, Problems
+from reliability.engine.mixture import NO_SCATTER, Problem, Problems
+from reliability.engine.moving import stretch
 from reliability.engine.panels import Features
 
 __all__ = ["features"]
@@ -83,9 +84,9 @@ def _tail_of_quantiles(
     knots = columns.knots
     row = columns.knot_row[rows]
     piece = np.sum(np.isfinite(knots.left[row]), axis=1) if upper else np.zeros_like(row)
-    stretch = _stretch(columns, rows)
-    slope = knots.c1[row, piece] / stretch
-    edge = columns.location[rows] - columns.bias[rows] + knots.origin[row, piece] * stretch
+    widened = stretch(columns, rows, NO_SCATTER).ravel()
+    slope = knots.c1[row, piece] / widened
+    edge = columns.location[rows] - columns.bias[rows] + knots.origin[row, piece] * widened
     return edge, edge - knots.c0[row, piece] / slope, slope
 
 
@@ -126,23 +127,14 @@ def _layers_at_end(
     return rows, layer[rows]
 
 
-def _stretch(columns: Columns, rows: IntArray) -> Array:
-    """What overconfidence and bias multiply the widths of claims through quantiles by."""
-    return np.asarray(
-        np.sqrt(
-            columns.overconfidence[rows] ** 2
-            + columns.bias_variance[rows] / columns.sd_low[rows] ** 2
-        )
-    )
-
-
 def _kinks(columns: Columns, location: Array, quantity: IntArray) -> tuple[IntArray, Array]:
     """Where a likelihood has a jump in some derivative: these must be edges of panels."""
     broken = (columns.form == Form.BOUND_WITH_EXCESS) | (
         (columns.form == Form.NORMAL) & (columns.sd_low != columns.sd_high)
     )
     rows = np.flatnonzero(columns.form == Form.QUANTILES)
-    knots = columns.knots.left[columns.knot_row[rows]] * _stretch(columns, rows)[:, None]
+    widened = stretch(columns, rows, NO_SCATTER).ravel()
+    knots = columns.knots.left[columns.knot_row[rows]] * widened[:, None]
     there, at = np.nonzero(np.isfinite(knots))
     rows = rows[there]
     through = columns.location[rows] + knots[there, at] - columns.bias[rows]

@@ -7,11 +7,14 @@ none of them is seen through the gaps of another's nodes. What this cannot answe
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cached_property
+
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from reliability.claims.columns import Form
+from reliability.claims.columns import Columns, Form
 from reliability.engine import normal
 from reliability.engine.density import Distribution, PanelDensity, medians
 from reliability.engine.existence import Existence, existence
@@ -28,21 +31,22 @@ from reliability.engine.mixture import (
 )
 from reliability.engine.normal_mixtures import NormalMixture, quantiles_of_mixtures
 from reliability.engine.panels import (
-    LEGENDRE,
     ORDER,
-    WEIGHTS,
     Features,
     Panels,
+    gauss_legendre,
     initial_panels,
     uncovered,
 )
 from reliability.engine.quadrature import prune, refine, refine_together
 from reliability.engine.scattered import (
     Grid,
+    ScatterGrid,
+    ScatterNodes,
     Solution,
+    first_panels,
     peak_of,
     rounding,
-    scatter_grid,
     scatter_start,
 )
 from reliability.engine.setup import hulls
@@ -493,9 +497,8 @@ def _mixtures(
     count = len(without.origins) + 1
     start = Panels.join([solution.mesh.panels, uncovered(without.first, solution.mesh.panels)])
     noise = rounding(solution.problem, peak_of(solution.mesh))
-    tolerance = max(TOLERANCE, solution.tolerance)
     meshes, others = refine_together(
-        start, without.on_panels, count, tolerance=tolerance, noise=noise
+        start, without.on_panels, count, tolerance=TOLERANCE, noise=noise
     )
     unresolved, at_end, below = others[:count], others[count : 2 * count], others[2 * count :]
     dropped = without.log_mass_on_dropped_scatter()
@@ -513,7 +516,7 @@ def _mixtures(
             + _beyond(np.sum(node_mass * at_end[k]), np.array(exists.scatter_power))
             + np.exp(min(dropped[k] - mesh.log_total[0], 0.0))
         )
-        if not lost < max(BEYOND, 100.0 * solution.tolerance):
+        if not lost < BEYOND:
             continue
         with np.errstate(invalid="ignore"):
             gap = (own.log_density - own.log_total[0]) - (mesh.log_density - mesh.log_total[0])
@@ -532,7 +535,7 @@ def _end_powers(exists: Existence) -> Array:
     return np.array([exists.lower.effective_power, exists.upper.effective_power])
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, slots=False)
 class _Without:
     """Posteriors without each of some origins, and at last of all claims, unnormalised."""
 
@@ -544,7 +547,7 @@ class _Without:
     @property
     def first(self) -> Panels:
         """Panels of x that no posterior's smallness has thinned out."""
-        return initial_panels(features(self.solution.problem))
+        return first_panels(self.solution.problem, self.solution.scatter_prior)
 
     def on_panels(self, panels: Panels) -> Array:
         """Log densities (G + 1), then functions at the nodes of panels.
@@ -557,54 +560,45 @@ class _Without:
         d, _ = panels.nodes()
         anchor = panels.anchor[:, None]
         count = len(self.origins) + 1
-        values = 1 if solution.grid is None else len(solution.grid.values)
-        log_weight = self.log_weights(solution)
         place = np.full(int(self.group.max()) + 1, count - 1)
         place[self.origins] = np.arange(count - 1)
         out = np.zeros((3 * count + columns.count, *d.shape))
         below = out[3 * count :]
-        nodes_of_p = len(solution.rule.p) if np.isnan(columns.reliability).any() else 1
-        step = max(_POINTS_AT_ONCE // (count * nodes_of_p * values * d.shape[1]), 1)
-        for begin in range(0, panels.count, step):
-            part = slice(begin, begin + step)
-            rows = solution.rows(anchor[part], d[part])
-            joint = self._joint(rows, anchor[part], d[part], values)
-            joint += log_weight[:, None, :, None]
-            logs = log_sum(joint, 2)
+        for part in self._blocks(solution.grid, *d.shape):
+            rows, nodes, joint = self._joint(solution, anchor[part], d[part])
+            logs = nodes.log_sum(joint)
             with np.errstate(invalid="ignore"):
-                given = np.nan_to_num(np.exp(joint - logs[:, :, None, :]))
+                given = np.nan_to_num(np.exp(joint - logs[:, nodes.row]))
             out[:count, part] = logs
             if solution.grid is not None:
-                by_panel = given.reshape(*given.shape[:2], -1, ORDER, given.shape[-1])
-                last = np.einsum("grtkm,kj->grtmj", by_panel, LEGENDRE[:, -3:] / WEIGHTS[:, None])
-                out[count : 2 * count, part] = 2.0 * np.abs(last).sum(axis=(2, 4))
-                out[2 * count : 3 * count, part] = given[:, :, -ORDER:, :].sum(axis=2)
-            shape = (len(d[part]), values, d.shape[1])
+                out[count : 2 * count, part] = np.add.reduceat(
+                    nodes.unresolved(given),
+                    np.searchsorted(nodes.part_row, np.arange(len(nodes.starts))),
+                    axis=1,
+                )
+                at_end = nodes.panel == solution.grid.panels.count - 1
+                out[2 * count : 3 * count, part] = nodes.sum(given * at_end[:, None])
             for claim in range(columns.count):
                 at = paired(columns, np.full(len(rows.d), claim), np.arange(len(rows.d)), rows)
-                value = distribution_of_claim(at, rows.d, columns.knots).reshape(shape)
-                below[claim, part] = (given[place[self.group[claim]]] * value).sum(axis=1)
+                value = distribution_of_claim(at, rows.d, columns.knots)
+                below[claim, part] = nodes.sum(given[place[self.group[claim]]] * value)
         return out
 
-    def log_weights(self, solution: Solution) -> Array:
-        """Log weights of the scatter's nodes (G + 1, nodes).
+    def _blocks(self, grid: ScatterGrid | None, rows: int, points: int) -> Iterator[slice]:
+        """Rows of x whose likelihoods fit into memory."""
+        unknown = np.isnan(self.solution.problem.columns.reliability).any()
+        nodes = len(self.solution.rule.p) if unknown else 1
+        nodes *= 1 if grid is None else len(grid.values)
+        step = max(_POINTS_AT_ONCE // ((len(self.origins) + 1) * nodes * points), 1)
+        for begin in range(0, rows, step):
+            yield slice(begin, begin + step)
 
-        A prior that is made from the claims' sds is made anew from those of the others.
-        """
-        count = len(self.origins) + 1
-        if solution.grid is None or solution.scatter_prior is None:
-            return np.zeros((count, 1))
-        columns = solution.problem.columns
-        selections = [np.flatnonzero(self.group != origin) for origin in self.origins]
-        selections.append(np.arange(columns.count))
-        return np.stack(
-            [
-                scatter_grid(
-                    columns.take(rest), solution.scatter_prior, solution.grid.panels
-                ).log_weight
-                for rest in selections
-            ]
-        )
+    @cached_property
+    def _selections(self) -> list[Columns]:
+        """Claims without each of the origins, and all."""
+        columns = self.solution.problem.columns
+        members = [np.flatnonzero(self.group != origin) for origin in self.origins]
+        return [*(columns.take(rest) for rest in members), columns]
 
     def log_mass_on_dropped_scatter(self) -> Array:
         """Log integral over the panels of the scatter that the posterior of all left out.
@@ -621,34 +615,38 @@ class _Without:
         dropped = uncovered(every, solution.grid.panels)
         if not dropped.count:
             return nothing
-        grid = scatter_grid(columns, solution.scatter_prior, dropped)
+        grid = ScatterGrid.on(columns, solution.scatter_prior, dropped)
         on_dropped = attrs.evolve(solution, grid=grid)
         first = self.first
-        nodes, weights = np.polynomial.legendre.leggauss(5)
-        d, slope = first.at(np.broadcast_to(nodes, (first.count, len(nodes))))
+        order = 5
+        points, weights, _ = gauss_legendre(order)
+        d, slope = first.at(np.broadcast_to(points, (first.count, order)))
         slope = slope + np.log(weights)
         anchor = first.anchor[:, None]
-        log_weight = self.log_weights(on_dropped)
-        values = len(grid.values)
         out = nothing
-        nodes_of_p = len(solution.rule.p) if np.isnan(columns.reliability).any() else 1
-        step = max(_POINTS_AT_ONCE // (count * nodes_of_p * values * d.shape[1]), 1)
-        for begin in range(0, first.count, step):
-            part = slice(begin, begin + step)
-            rows = on_dropped.rows(anchor[part], d[part])
-            joint = self._joint(rows, anchor[part], d[part], values)
-            joint += log_weight[:, None, :, None] + slope[part][:, None, :]
+        for part in self._blocks(grid, *d.shape):
+            _, nodes, joint = self._joint(on_dropped, anchor[part], d[part])
+            joint += slope[part][nodes.row]
             out = np.logaddexp(out, log_sum(joint.reshape(count, -1), 1))
         return out
 
-    def _joint(self, rows: Grid, anchor: Array, d: Array, values: int) -> Array:
-        """Log density of x and the scatter without the weights of its nodes.
+    def _joint(
+        self, solution: Solution, anchor: Array, d: Array
+    ) -> tuple[Grid, ScatterNodes, Array]:
+        """Nodes of x and the scatter, and the log density times the scatter's weights there.
 
-        (G + 1, rows, scatter nodes, points)
+        A prior that is made from the claims' sds is made anew from those of the others:
+        (G + 1, R, points).
         """
-        prior = self.solution.problem.prior.log_density(anchor, d)
-        others = self._others(rows).reshape(-1, len(d), values, d.shape[1])
-        return np.asarray(others + prior[:, None, :])
+        rows, nodes = solution.rows(anchor, d)
+        joint = self._others(rows) + solution.problem.prior.log_density(anchor, d)[nodes.row]
+        joint += nodes.log_step
+        if solution.grid is None or not solution.grid.prior.needs_claims:
+            joint += nodes.log_prior
+        else:
+            for k, columns in enumerate(self._selections):
+                joint[k] += solution.grid.log_prior_at(nodes, columns)
+        return rows, nodes, joint
 
     def _others(self, rows: Grid) -> Array:
         """Log likelihood without each origin, p integrated out: (G + 1, rows, nodes)."""

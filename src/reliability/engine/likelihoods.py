@@ -8,6 +8,7 @@ The functions trust their input: it was validated where it entered the library.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import IntEnum
 
 import attrs
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
 LOG_2 = np.log(2.0)
@@ -138,7 +140,7 @@ def bound(beyond: Array, sd: Array) -> Array:
     return np.asarray(log_ndtr(beyond / sd))
 
 
-def quantiles(x: Array, knot_row: NDArray[np.int64], knots: Knots) -> Array:
+def quantiles(x: Array, knot_row: IntArray, knots: Knots) -> Array:
     """Log density ``phi(z(x)) z'(x)`` of the smooth distribution through stated quantiles.
 
     Parameters
@@ -147,17 +149,42 @@ def quantiles(x: Array, knot_row: NDArray[np.int64], knots: Knots) -> Array:
     knot_row : (pairs,) row of each pair in the knots table
     knots : the table of quintic pieces of z
     """
+    out = np.empty(x.shape)
+    for index, at in _pieces(x, knot_row, knots):
+        u = x[index] - knots.origin[at]
+        c1, c3, c4, c5 = knots.c1[at], knots.c3[at], knots.c4[at], knots.c5[at]
+        square = u * u
+        z = knots.c0[at] + u * (c1 + square * (c3 + u * (c4 + u * c5)))
+        slope = c1 + square * (3.0 * c3 + u * (4.0 * c4 + 5.0 * u * c5))
+        # Rounding at a piece's end may leave the slope a hair below its positive limit.
+        out[index] = -0.5 * z * z - HALF_LOG_2PI + np.log(np.maximum(slope, _TINY))
+    return out
+
+
+def _pieces(
+    x: Array, knot_row: IntArray, knots: Knots
+) -> Iterator[tuple[IntArray | slice, tuple[IntArray, IntArray]]]:
+    """Rows of points with the places of their pieces in the knots table.
+
+    Panels have their edges on knots, so nearly every row lies on one piece, and its coefficients
+    are looked up once: (rows, 1). The other rows have a piece per point.
+    """
+    first = _piece(x.min(axis=1, keepdims=True), knot_row, knots)
+    one = (first == _piece(x.max(axis=1, keepdims=True), knot_row, knots))[:, 0]
+    if one.all():
+        yield slice(None), (knot_row[:, None], first)
+        return
+    rows = np.flatnonzero(one)
+    yield rows, (knot_row[rows, None], first[rows])
+    rows = np.flatnonzero(~one)
+    yield rows, (knot_row[rows, None], _piece(x[rows], knot_row[rows], knots))
+
+
+def _piece(x: Array, knot_row: IntArray, knots: Knots) -> IntArray:
     piece = np.zeros(x.shape, dtype=np.int64)
     for j in range(1, knots.left.shape[1]):
         piece += x >= knots.left[knot_row, j, None]
-    at = (knot_row[:, None], piece)
-    u = x - knots.origin[at]
-    c1, c3, c4, c5 = knots.c1[at], knots.c3[at], knots.c4[at], knots.c5[at]
-    square = u * u
-    z = knots.c0[at] + u * (c1 + square * (c3 + u * (c4 + u * c5)))
-    slope = c1 + square * (3.0 * c3 + u * (4.0 * c4 + 5.0 * u * c5))
-    # Rounding at a piece's end may leave the slope a hair below its positive limit.
-    return np.asarray(-0.5 * z * z - HALF_LOG_2PI + np.log(np.maximum(slope, _TINY)))
+    return piece
 
 
 # ------------------------------------------------------------------ unsound kinds
@@ -383,14 +410,12 @@ class Claims:
     interest: Array
     point_sd: Array
     stretch: Array
-    knot_row: NDArray[np.int64]
+    knot_row: IntArray
     void: Array
     asymmetric: bool
 
     @classmethod
-    def pair(
-        cls, columns: Columns, rows: NDArray[np.int64], anchor: Array, scatter: Scatter
-    ) -> Claims:
+    def pair(cls, columns: Columns, rows: IntArray, anchor: Array, scatter: Scatter) -> Claims:
         """Pair rows of one form with panels anchored at ``anchor`` under given scatter.
 
         Total sds: ``sqrt((k s)^2 + v + tau^2)``, the first term times the inflation.
@@ -558,11 +583,10 @@ def distribution_of_claim(claims: Claims, d: Array, knots: Knots) -> Array:
     return 1.0 - np.asarray(ndtr(_score(x, claims.knot_row, knots)))
 
 
-def _score(x: Array, knot_row: NDArray[np.int64], knots: Knots) -> Array:
-    piece = np.zeros(x.shape, dtype=np.int64)
-    for j in range(1, knots.left.shape[1]):
-        piece += x >= knots.left[knot_row, j, None]
-    at = (knot_row[:, None], piece)
-    u = x - knots.origin[at]
-    quintic = knots.c3[at] + u * (knots.c4[at] + u * knots.c5[at])
-    return knots.c0[at] + u * (knots.c1[at] + u * u * quintic)
+def _score(x: Array, knot_row: IntArray, knots: Knots) -> Array:
+    out = np.empty(x.shape)
+    for index, at in _pieces(x, knot_row, knots):
+        u = x[index] - knots.origin[at]
+        quintic = knots.c3[at] + u * (knots.c4[at] + u * knots.c5[at])
+        out[index] = knots.c0[at] + u * (knots.c1[at] + u * u * quintic)
+    return out

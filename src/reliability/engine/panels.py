@@ -6,14 +6,14 @@ with sd 1e-6 at 1e6 keep its digits. A panel's own variable v maps to d by its k
 ========== ============== ====================================
 LINEAR     d = v          the bulk
 UP, DOWN   d = +-exp(v)   tails, out to the end of the floats
-SQUARE     d = v^2        the neighbourhood of tau = 0
+SQUARE     d = v |v|      the neighbourhood of tau = 0, and of knots
 ========== ============== ====================================
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
-from functools import cached_property
+from functools import cache, cached_property
 
 import attrs
 import numpy as np
@@ -29,6 +29,7 @@ __all__ = [
     "Features",
     "Kind",
     "Panels",
+    "gauss_legendre",
     "initial_panels",
     "pair_up",
     "scatter_panels",
@@ -39,14 +40,20 @@ __all__ = [
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+
+@cache
+def gauss_legendre(order: int) -> tuple[Array, Array, Array]:
+    """Nodes, weights, and the matrix from values at the nodes to Legendre coefficients."""
+    nodes, weights = np.polynomial.legendre.leggauss(order)
+    degrees = np.arange(order)
+    values = np.polynomial.legendre.legvander(nodes, order - 1)
+    return nodes, weights, values * weights[:, None] * (degrees + 0.5)
+
+
 #: Gauss-Legendre nodes per panel.
 ORDER = 16
-NODES, WEIGHTS = np.polynomial.legendre.leggauss(ORDER)
-_DEGREES = np.arange(ORDER)
-#: Values at the nodes -> Legendre coefficients of the interpolating polynomial.
-LEGENDRE: Array = (
-    np.polynomial.legendre.legvander(NODES, ORDER - 1) * WEIGHTS[:, None] * (_DEGREES + 0.5)
-)
+#: ``LEGENDRE``: values at the nodes -> Legendre coefficients of the interpolating polynomial.
+NODES, WEIGHTS, LEGENDRE = gauss_legendre(ORDER)
 
 #: Width of a panel in units of the local scale of the integrand. With 16 nodes the Legendre
 #: coefficients of a normal density over a width of two sds fall below 1e-12.
@@ -158,7 +165,7 @@ class Panels:
             if len(rows):
                 v = d[rows]
                 log_slope[rows] += np.log(2.0 * np.abs(v))
-                d[rows] = v * v
+                d[rows] = v * np.abs(v)
         return d, log_slope
 
     def nodes(self) -> tuple[Array, Array]:
@@ -174,7 +181,7 @@ class Panels:
         with np.errstate(divide="ignore", invalid="ignore"):
             v = d
             if self.kind.any():
-                v = np.where(self.kind == SQUARE, np.sqrt(np.abs(d)), v)
+                v = np.where(self.kind == SQUARE, np.copysign(np.sqrt(np.abs(d)), d), v)
                 v = np.where(self.kind == UP, np.log(np.maximum(d, 0.0)), v)
                 v = np.where(self.kind == DOWN, np.log(np.maximum(-d, 0.0)), v)
         # A tail going down runs from far to near as v falls, so t keeps v's direction.

@@ -19,7 +19,7 @@ from reliability.engine.density import PanelDensity
 from reliability.engine.features import features
 from reliability.engine.panels import LEGENDRE, NODES, ORDER, WEIGHTS, Kind, Panels, initial_panels
 from reliability.engine.quadrature import refine
-from reliability.engine.scattered import Density, Solution
+from reliability.engine.scattered import Density, ScatterGrid, ScatterNodes, Solution
 from reliability.priors import PriorOnX
 
 __all__ = ["predictive"]
@@ -159,14 +159,49 @@ def _gathered(panels: Panels, values: Array) -> tuple[Panels, Array]:
     return joined, np.add.reduceat(each, first, axis=0)
 
 
-def _joint(solution: Solution) -> Array:
-    """Log likelihood times the prior of tau and dtau/dt: (panels of x, nodes of tau, ORDER)."""
+def _joint(solution: Solution) -> tuple[Array, Array]:
+    """Likelihood times the prior of tau and dtau/dt, at the panels' own nodes of tau.
+
+    Returns
+    -------
+    (panels of x, ORDER) log of a factor, (panels of x, nodes of tau, ORDER) values
+    """
     grid, panels = solution.grid, solution.mesh.panels
     assert grid is not None  # noqa: S101 - only called with a heterogeneity
     density = Density(solution.problem, solution.rule, grid)
-    joint = density.jointly(panels.anchor[:, None], panels.nodes()[0])
-    weight = grid.log_weight - np.tile(np.log(WEIGHTS), grid.panels.count)
-    return np.asarray(joint + weight[:, None])
+    anchor, d = panels.anchor[:, None], panels.nodes()[0]
+    log_size, values = np.empty(d.shape), np.empty((panels.count, len(grid.values), ORDER))
+    for part in density.blocks(panels.count):
+        nodes, logs = density.jointly(anchor[part], d[part])
+        log_size[part] = nodes.log_sum(logs)
+        with np.errstate(invalid="ignore"):
+            values[part] = _on_panels(grid, nodes, np.exp(logs - log_size[part][nodes.row]))
+    return log_size, np.nan_to_num(values)
+
+
+def _on_panels(grid: ScatterGrid, nodes: ScatterNodes, mass: Array) -> Array:
+    """Density at the panels' own nodes of tau from masses of all nodes: (rows, nodes, points).
+
+    Where panels are cut at knots it is a polynomial with the same moments.
+    """
+    shape = (len(nodes.starts), grid.panels.count, ORDER, mass.shape[1])
+    if grid.knots is None:
+        return np.asarray((mass.reshape(shape) / WEIGHTS[:, None]).reshape(shape[0], -1, shape[3]))
+    panel = nodes.panel
+    first = np.searchsorted(
+        nodes.row * shape[1] + panel, np.arange(shape[0] * shape[1]), side="left"
+    )
+    every = grid.panels.take(np.repeat(panel, mass.shape[1]))
+    t = every.inverse((nodes.scatter.tau - grid.prior.low).ravel()).reshape(mass.shape)
+    to_nodes = legvander(NODES, ORDER - 1) * (np.arange(ORDER) + 0.5)
+    out = np.zeros(shape)
+    before, legendre = np.zeros_like(t), np.ones_like(t)
+    for k in range(ORDER):
+        moment = np.add.reduceat(mass * legendre, first, axis=0)
+        out += to_nodes[:, k, None] * moment.reshape(shape[0], shape[1], 1, shape[3])
+        # The recurrence of the Legendre polynomials.
+        before, legendre = legendre, ((2 * k + 1) * t * legendre - k * before) / (k + 1)
+    return out.reshape(shape[0], -1, shape[3])
 
 
 def _values(solution: Solution) -> Array:
@@ -174,8 +209,9 @@ def _values(solution: Solution) -> Array:
     panels = solution.mesh.panels
     d, slope = panels.nodes()
     prior = solution.problem.prior.log_density(panels.anchor[:, None], d)
-    joint = _joint(solution) + (prior + slope - solution.mesh.log_total[0])[:, None]
-    return np.exp(np.where(np.isnan(joint), -np.inf, joint)).transpose(1, 0, 2)
+    log_size, values = _joint(solution)
+    factor = np.exp(log_size + prior + slope - solution.mesh.log_total[0])
+    return np.asarray((values * np.nan_to_num(factor)[:, None]).transpose(1, 0, 2))
 
 
 def _values_shared(
@@ -187,9 +223,10 @@ def _values_shared(
     """
     of_z, of_x = solution.mesh.panels, distribution.panels
     assert solution.grid is not None  # noqa: S101 - only called with a heterogeneity
-    logs = _joint(solution) + of_z.nodes()[1][:, None]
-    live = (solution.mesh.values > 0.0)[:, None] & ~np.isnan(logs)
-    values = np.exp(np.where(live, logs - logs[np.broadcast_to(live, logs.shape)].max(), -np.inf))
+    log_size, values = _joint(solution)
+    logs = log_size + of_z.nodes()[1]
+    live = (solution.mesh.values > 0.0) & ~np.isnan(logs)
+    values = values * np.exp(np.where(live, logs - logs[live].max(), -np.inf))[:, None]
     origin = float(of_z.anchor[int(np.argmax(solution.mesh.node_mass.sum(axis=1)))])
     sds = np.full(values.shape[1], shared_sd)
     d, slope = of_x.nodes()
