@@ -244,6 +244,11 @@ class PanelDensities:
             upper=chosen.upper + beyond[1][chosen.segments.run],
         )
 
+    @cached_property
+    def whole(self) -> tuple[Array, Array]:
+        """Polynomials on all of the panels."""
+        return self.pieces()
+
     def pieces(self, panels: IntArray | slice = slice(None)) -> tuple[Array, Array]:
         """Polynomials on some of the panels, in t that increases with x.
 
@@ -335,7 +340,12 @@ class PanelDensities:
         index = np.clip(index, first, last)
         mass = self.mass[index]
         target = np.where(from_below, lower - self.lower[index], mass - (upper - self.upper[index]))
-        t = solve_panels(*self.pieces(index), mass, np.clip(target, 0.0, mass))
+        if self.count == 1:
+            # The same to the last digit however many are asked for at once.
+            coefficients, integral = (every[index] for every in self.whole)
+        else:
+            coefficients, integral = self.pieces(index)
+        t = solve_panels(coefficients, integral, mass, np.clip(target, 0.0, mass))
         panel = self.panels.take(index)
         flip = np.where(panel.kind == Kind.DOWN, -t, t)
         d, _ = panel.at(flip[:, None])

@@ -63,15 +63,12 @@ class PanelDensity:
     """A density known on the panels of one quantity.
 
     ``evaluate(anchor, d)`` gives the unnormalised log density at ``anchor + d``, for anchors
-    (rows, 1) and distances (rows, points); ``position`` (panels + 1,) are the panels' ends,
-    ``coefficients`` and ``integral`` the polynomials on them.
+    (rows, 1) and distances (rows, points); ``position`` (panels + 1,) are the panels' ends.
     """
 
     alone: PanelDensities
     evaluate: Evaluate
     position: Array
-    coefficients: Array
-    integral: Array
 
     @classmethod
     def from_mesh(cls, mesh: Mesh, evaluate: Evaluate, low: float, high: float) -> PanelDensity:
@@ -86,7 +83,7 @@ class PanelDensity:
         start, stop = panels.edges()
         with np.errstate(over="ignore"):
             edges = panels.anchor + start, [panels.anchor[-1] + stop[-1]]
-        return cls(alone, evaluate, np.concatenate(edges), *alone.pieces())
+        return cls(alone, evaluate, np.concatenate(edges))
 
     def with_tails(self, lower: Tail, upper: Tail, reach: float = LARGEST_LOG) -> PanelDensity:
         """The same density with what lies beyond its panels, where that falls like a power."""
@@ -146,7 +143,7 @@ class PanelDensity:
         t = panel.inverse(flat - panel.anchor)
         slope = panel.at(t[:, None])[1][:, 0]
         t = np.where(panel.kind == Kind.DOWN, -t, t)
-        values = legendre_sum(self.coefficients[np.repeat(index, x.shape[1])], t)
+        values = legendre_sum(self.alone.whole[0][np.repeat(index, x.shape[1])], t)
         with np.errstate(over="ignore", invalid="ignore"):
             values = np.where(np.isfinite(slope), np.maximum(values, 0.0) * np.exp(-slope), 0.0)
         outside = (flat < self.position[0]) | (flat > self.position[-1])
@@ -171,7 +168,7 @@ class PanelDensity:
         flat = np.asarray(x, dtype=np.float64).ravel()
         index, t = self._locate(flat)
         alone, mass = self.alone, self.alone.mass[index]
-        part = np.clip(legendre_sum(self.integral[index], t), 0.0, mass)
+        part = np.clip(legendre_sum(alone.whole[1][index], t), 0.0, mass)
         lower = alone.lower[index] + part
         upper = alone.upper[index] + (mass - part)
         for sign, one, other in ((-1, lower, upper), (1, upper, lower)):

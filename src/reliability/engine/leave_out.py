@@ -363,7 +363,7 @@ def _on_scatter_nodes(
     nodes; log weights, means and variances of x, each (G, nodes); whether nothing is missing
     """
     count = len(problem.share)
-    if full.mesh is None:
+    if full.problem.scatter is None or full.mesh is None:
         given = normal.conditional(problem, full.scatter)
         mean, variance = (np.broadcast_to(a, (count, 1)) for a in (given.mean, given.variance))
         return full.scatter, np.zeros((count, 1)), mean, variance, np.ones(count, dtype=bool)

@@ -25,7 +25,7 @@ from reliability.engine.normal_mixtures import NormalMixtures
 from reliability.engine.panels import LARGEST_LOG
 from reliability.engine.prior_panels import log_mass
 from reliability.engine.quadrature import Mesh, Segments
-from reliability.engine.scatter_rule import scatter_rule
+from reliability.engine.scatter_rule import scatter_rules
 from reliability.engine.scattered import EXCLUDED
 from reliability.engine.setup import Setup, closed_form, hulls
 from reliability.engine.voids import VOID_NEEDS_PRIOR, with_voids
@@ -208,7 +208,7 @@ def _closed(
         mixtures = NormalMixtures(np.ones((count, 1)), given.mean, np.sqrt(given.variance))
         return [part(np.arange(count), mixtures, log_normaliser, error)]
     spread = np.ptp(problem.value, axis=0)
-    rules, left = scatter_rule(problem, spread)
+    rules, left = scatter_rules(problem, spread)
     log_mass = normal.log_mass_of_prior(problem)
     parts = []
     for rule in rules:

@@ -14,10 +14,16 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from reliability.engine.normal import Conditional, NormalProblem, conditional, log_prior, rounding
+from reliability.engine.given_scatter import (
+    Conditional,
+    NormalProblem,
+    conditional,
+    log_prior,
+    rounding,
+)
 from reliability.engine.panels import LARGEST_LOG_SCATTER, slowest_decay
 
-__all__ = ["ScatterRule", "scatter_rule"]
+__all__ = ["ScatterRule", "scatter_rules"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -38,19 +44,33 @@ _ACCEPTED = 2e-11
 class ScatterRule:
     """Nodes of the scatter for some of many quantities.
 
-    ``quantities`` are those that the rule serves; ``weight`` (quantities, nodes) sums to 1,
-    ``given`` is the posterior of x at the nodes; ``log_total`` the log of the integral and
-    ``error`` a bound on its relative error, (quantities,) each.
+    ``quantities`` are those that the rule serves; ``scatter`` and ``weight``, which sums to 1,
+    are (quantities, nodes), ``given`` is the posterior of x at the nodes; ``log_total`` the log
+    of the integral and ``error`` a bound on its relative error, (quantities,) each.
     """
 
     quantities: IntArray
+    scatter: Array
     weight: Array
     given: Conditional
     log_total: Array
     error: Array
 
+    def take(self, chosen: NDArray[np.bool_]) -> ScatterRule:
+        """The rules of some of the quantities."""
+        if chosen.all():
+            return self
+        return ScatterRule(
+            self.quantities[chosen],
+            self.scatter[chosen],
+            self.weight[chosen],
+            self.given.take(chosen),
+            self.log_total[chosen],
+            self.error[chosen],
+        )
 
-def scatter_rule(problem: NormalProblem, spread: Array) -> tuple[list[ScatterRule], IntArray]:
+
+def scatter_rules(problem: NormalProblem, spread: Array) -> tuple[list[ScatterRule], IntArray]:
     """Integrate the scatter of many quantities out.
 
     Parameters
@@ -78,7 +98,7 @@ def scatter_rule(problem: NormalProblem, spread: Array) -> tuple[list[ScatterRul
             good = rule.error <= _ACCEPTED
             failed.append(index[~good])
             if good.any():
-                rules.append(_some(rule, good))
+                rules.append(rule.take(good))
         left = np.sort(np.concatenate(failed))
         if not len(left):
             break
@@ -135,17 +155,4 @@ def _trapezoid(
     gaps = [np.abs(2.0 * w[:, ::2].sum(axis=1) - w.sum(axis=1)) for w in (weight, part)]
     gap = np.maximum(*gaps)
     error = np.minimum(gap, _MARGIN * gap * gap) + 2.0 * rounding(problem)
-    return ScatterRule(quantities, weight, given, top + np.log(total * step), error)
-
-
-def _some(rule: ScatterRule, chosen: NDArray[np.bool_]) -> ScatterRule:
-    if chosen.all():
-        return rule
-    given = Conditional(*(values[chosen] for values in attrs.astuple(rule.given, recurse=False)))
-    return ScatterRule(
-        rule.quantities[chosen],
-        rule.weight[chosen],
-        given,
-        rule.log_total[chosen],
-        rule.error[chosen],
-    )
+    return ScatterRule(quantities, scatter, weight, given, top + np.log(total * step), error)
