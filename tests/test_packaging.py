@@ -29,7 +29,7 @@ LAYERS = (
     "settings preparation",
     "combination",
     "batch learning learning.* scores",
-    "io frames report",
+    "io frames report one_by_one",
     "plots dask strategies",
     "demo",
     "__main__",

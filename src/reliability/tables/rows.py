@@ -146,7 +146,7 @@ def rows_from_table(
         )
     who = _Sources.of(cells, read_sources(sources))
     reader = _Statements(cells)
-    quantity = cells.texts("quantity")
+    quantity = _one_code_per_name(cells.texts("quantity"))
     good = reader.good & who.good & _filled(quantity)
     for column in ("origin", "date"):
         if cells.has(column):
@@ -216,6 +216,24 @@ def _assemble(
         else [categories[key] for key in groups.keys.tolist()]
     )
     return TableRows(rows, keys, row[groups.starts[:-1]], row, who.columns(), bad)
+
+
+def _one_code_per_name(texts: Texts) -> Texts:
+    """Let the number 5 and the text "5" be one name, as they are for claims."""
+    if len(set(map(type, texts.cells))) <= 1:
+        return texts
+    numbers: dict[str, int] = {}
+    table = np.array(
+        [
+            code if cell is None else numbers.setdefault(source_name(cell), code)
+            for code, cell in enumerate(texts.cells)
+        ]
+        + [-1],
+        dtype=np.int64,
+    )
+    if len(numbers) == sum(cell is not None for cell in texts.cells):
+        return texts
+    return Texts(table[texts.codes], texts.cells, texts.refused)
 
 
 def _filled(texts: Texts) -> Mask:
