@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import reliability
-from reliability import Combination, combine, priors
+from reliability import Claim, Combination, Estimate, Source, combine, priors
 from reliability.__main__ import main, parse_prior
 from reliability.errors import MissingExtraError, ReliabilityError
 from reliability.io import read_claims
@@ -266,3 +266,50 @@ def test_the_module_is_the_library(troops: str) -> None:
     result = combine(claims, scale="log")
     assert isinstance(result, Combination)
     assert run("combine", troops, "--scale", "log").stdout == (f"{result}\n")
+
+
+# --- many quantities ----------------------------------------------------------------------------
+
+MANY = (
+    "quantity,source,value,sd,reliability\n"
+    "b,X,10,1,0.9\na,X,20,2,\nb,Y,12,1,0.5\na,Y,21,1,\nc,Z,3,1,\n"
+)
+
+
+def test_by_quantity(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in.csv").write_text(MANY, encoding="utf-8")
+    out = tmp_path / "out.csv"
+    assert main(["combine", str(tmp_path / "in.csv"), "--by", "quantity", "-o", str(out)]) == 0
+    assert capsys.readouterr().out == f"{out}: 3 quantities from 5 claims\n"
+    header, *lines = [line.split(",") for line in out.read_text(encoding="utf-8").splitlines()]
+    assert header[:4] == ["quantity", "n", "estimate", "mean"]
+    assert [line[:2] for line in lines] == [["b", "2"], ["a", "2"], ["c", "1"]]
+    alone = combine(
+        [
+            Claim(Source("X", reliability=0.9), Estimate(20, sd=2)),
+            Claim(Source("Y", reliability=0.5), Estimate(21, sd=1)),
+        ]
+    )
+    assert isinstance(alone, Combination)
+    assert float(lines[1][2]) == alone.estimate
+    assert tuple(map(float, lines[1][5:7])) == alone.interval(0.95)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--by", "quantity"], "--by quantity: also say where the results go: -o OUT.csv"),
+        (["-o", "out.csv"], "-o goes with --by quantity"),
+        (["--by", "quantity", "-o", "out.csv", "--json"], "--json does not go with --by"),
+        (
+            ["--by", "quantity", "-o", "out.txt.gz"],
+            "out.txt.gz: must end in .csv, .tsv or .parquet",
+        ),
+    ],
+)
+def test_by_quantity_wrongly(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
+) -> None:
+    (tmp_path / "in.csv").write_text(MANY, encoding="utf-8")
+    assert main(["combine", str(tmp_path / "in.csv"), *arguments]) == 2
+    assert expected in capsys.readouterr().err

@@ -7,16 +7,18 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from reliability import __version__
 from reliability.claims._checks import percent_hint
 from reliability.combination import Combination, combine
 from reliability.errors import InvalidValueError, ReliabilityError
 from reliability.io import read_claims
+from reliability.many import combine_many
 from reliability.models import Model
 from reliability.report import as_text
 from reliability.tables.prior_text import parse_prior
+from reliability.tables.streams import Block, combine_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +36,9 @@ FILE is CSV or JSON (- for standard input) with the columns source and statement
 as "more than 12,000"), or numbers in value, sd, low, high, level; and any of quantity, origin,
 reliability, evidence, bias, bias_sd, overconfidence, interest, credibility, date, note, url,
 form. Claims of several quantities are combined one quantity at a time.
+
+With --by quantity -o OUT there is one line of results per quantity, and FILE may be larger than
+memory; it is read once if the rows of each quantity stand together in it.
 """
 
 
@@ -105,6 +110,14 @@ def _parser() -> _Parser:
         metavar="P",
         help="probability of the interval (default: 0.95)",
     )
+    combine_.add_argument(
+        "--by",
+        choices=["quantity"],
+        help="one line of results per quantity, for files of any size (CSV, Parquet); needs -o",
+    )
+    combine_.add_argument(
+        "-o", "--output", metavar="OUT", help="file for the results of --by (CSV, Parquet)"
+    )
     combine_.add_argument("--json", action="store_true", help="print the results as JSON")
     combine_.add_argument(
         "--plot",
@@ -118,8 +131,39 @@ def _parser() -> _Parser:
     return parser
 
 
+def _combine_by_quantity(options: argparse.Namespace) -> str:
+    """Write a line of results per quantity; what is printed says how many."""
+    if options.output is None:
+        raise _UsageError("--by quantity: also say where the results go: -o OUT.csv")
+    for name in ("json", "plot"):
+        if getattr(options, name):
+            raise _UsageError(
+                f"--{name} does not go with --by; the results are in {options.output}"
+            )
+    prior = None if options.prior is None else parse_prior(options.prior)
+    model = _MODELS[options.model]()
+
+    def results(block: Block) -> dict[str, Any]:
+        found: dict[str, Any] = combine_many(
+            block.cells,
+            sources=block.sources,
+            scale=options.scale,
+            prior=prior,
+            model=model,
+            level=options.level,
+        )
+        return found
+
+    done = combine_file(options.file, options.output, results)
+    return f"{options.output}: {done.quantities:,} quantities from {done.rows:,} claims"
+
+
 def _combine(options: argparse.Namespace) -> str:
     """Results of the file's claims, as they are printed."""
+    if options.by is not None:
+        return _combine_by_quantity(options)
+    if options.output is not None:
+        raise _UsageError("-o goes with --by quantity")
     prior = None if options.prior is None else parse_prior(options.prior)
     claims = read_claims(options.file)
     model = _MODELS[options.model]()

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reliability import AtLeast, Claim, Estimate, Quantiles, Range, Source
-from reliability.claims.rows import Stated
+from reliability.claims.rows import Stated, statements_from_objects
 from reliability.errors import InvalidValueError, ReliabilityError, WrongTypeError
 from reliability.io import claims_from_rows
 from reliability.tables.objects import claims_from_table
 from reliability.tables.rows import TableRows, rows_from_table
-from reliability.tables.stated import NUMBER_FIELDS, statements_from_objects
+from reliability.tables.stated import NUMBER_FIELDS
 
 NAN = math.nan
 

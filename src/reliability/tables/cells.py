@@ -49,6 +49,7 @@ class Cells:
     name : what to call it in error messages
     numbers : number of each row, from 0, where the table is a part of a larger one
     dots_group : whether the text "12.000" may mean 12000
+    claims : whether the table must have the columns that make a claim
     """
 
     def __init__(
@@ -58,12 +59,14 @@ class Cells:
         name: str = "table",
         numbers: IntArray | None = None,
         dots_group: bool = False,
+        claims: bool = True,
     ) -> None:
         self.table: Table = as_table(table, what=name)
         self.name = name
         self.row_numbers = numbers
         self._dots_group = dots_group
-        check_columns(name, self.table.names)
+        if claims:
+            check_columns(name, self.table.names)
         if self.table.rows == 0:
             raise InvalidValueError(f"{name}: there are no claims in it")
         self._numbers: dict[str, Numbers] = {}

@@ -77,14 +77,32 @@ def encode(values: NDArray[Any]) -> Coded:
         categories, codes = np.unique(values, return_inverse=True)
         found = Coded(codes.astype(np.int64, copy=False), categories)
         return _without(found, np.isnan(categories)) if kind == "f" else found
+    found = _encode_objects(values)
+    if kind == "O" and _hides_truth_values(found.categories, values):
+        return _encode_apart(values.tolist())
+    return found
+
+
+def _hides_truth_values(categories: Any, values: NDArray[Any]) -> bool:
+    """Whether a True, which equals 1, may have gone into the category of a number."""
+    numbers = any(not isinstance(one, str) and _is_0_or_1(one) for one in categories)
+    return numbers and bool in set(map(type, values.tolist()))
+
+
+def _is_0_or_1(value: object) -> bool:
+    return isinstance(value, bool | int | float) and value in (0, 1)
+
+
+def _encode_objects(values: NDArray[Any]) -> Coded:
+    """Codes of texts or objects, by runs where these are long."""
     heads = _heads(values)
     if heads is None:
-        return _encode_objects(values)
+        return _encode_each(values)
     first = values[heads]
     lengths = np.diff(np.append(heads, len(values)))
     if _increasing(first):
         return Coded(np.repeat(np.arange(len(first)), lengths), first)
-    inner = _encode_objects(first)
+    inner = _encode_each(first)
     return Coded(np.repeat(inner.codes, lengths), inner.categories)
 
 
@@ -139,21 +157,32 @@ def _heads(values: NDArray[Any]) -> IntArray | None:
         return None
 
 
-def _encode_objects(values: NDArray[Any]) -> Coded:
+def _encode_each(values: NDArray[Any]) -> Coded:
     numbers: defaultdict[Any, int] = defaultdict(count().__next__)
     cells = values.tolist()
     try:
         codes = np.fromiter(map(numbers.__getitem__, cells), dtype=np.int64, count=len(cells))
     except TypeError:
-        # Something that cannot be a name, such as a list: a category of its own, to be refused.
-        keys = [cell if isinstance(cell, Hashable) else _Unhashable(cell) for cell in cells]
-        codes = np.fromiter(map(numbers.__getitem__, keys), dtype=np.int64, count=len(keys))
-        return Coded(codes, [key.cell if isinstance(key, _Unhashable) else key for key in numbers])
+        return _encode_apart(cells)
     return Coded(codes, list(numbers))
 
 
+def _encode_apart(cells: list[Any]) -> Coded:
+    """Codes of objects among which are some that cannot be names, such as a list, or True.
+
+    Each of these is a category of its own, to be refused.
+    """
+    numbers: defaultdict[Any, int] = defaultdict(count().__next__)
+    keys = [
+        cell if isinstance(cell, Hashable) and not isinstance(cell, bool) else _Apart(cell)
+        for cell in cells
+    ]
+    codes = np.fromiter(map(numbers.__getitem__, keys), dtype=np.int64, count=len(keys))
+    return Coded(codes, [key.cell if isinstance(key, _Apart) else key for key in numbers])
+
+
 @attrs.frozen(eq=False)
-class _Unhashable:
+class _Apart:
     """A cell that equals only itself."""
 
     cell: Any

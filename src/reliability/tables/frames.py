@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -307,16 +308,15 @@ def as_table(table: object, *, what: str = "table") -> Table:
             "for example {'quantity': [...], 'source': [...], 'value': [...]}"
         )
     exports = hasattr(table, "__arrow_c_stream__")
-    if not (exports or hasattr(table, "__dataframe__") or hasattr(table, "columns")):
+    if not (exports or hasattr(table, "iloc") or hasattr(table, "collect")):
         raise WrongTypeError(f"{what} must be a dict of arrays or a data frame, got {short(table)}")
     nw = _narwhals()
-    columns = getattr(table, "columns", ())
-    names = [str(name) for name in columns] if not callable(columns) else []
-    twice = {name for name in names if names.count(name) > 1} if len(names) < 1000 else set()
-    if twice:
-        raise InvalidValueError(
-            f"{what}: the column {min(twice)!r} is given {names.count(min(twice))} times"
-        )
+    # Only these two kinds can have a name twice; asking a lazy frame for names would run it.
+    columns = getattr(table, "columns" if hasattr(table, "iloc") else "column_names", ())
+    names = [] if callable(columns) else [str(name) for name in columns]
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise InvalidValueError(f"{what}: the column {name!r} is given {count} times")
     try:
         return _Frame(nw.from_native(table, eager_only=True), nw)
     except TypeError:

@@ -64,6 +64,7 @@ COLUMNS = (
     "credibility",
     *CLAIM_TEXTS,
 )
+_NAMES = frozenset(("source", *CLAIM_TEXTS))
 NUMBERS = (*SOURCE_NUMBERS, *STATEMENT_NUMBERS, "credibility")
 _QUANTILE = re.compile(r"q(0?\.[0-9]+)")
 _NUMERAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
@@ -297,11 +298,13 @@ def claim_from_record(place: Place, row: Mapping[str, Cell], *, dots_group: bool
 
 
 def cell_of(place: Place, column: str, value: object) -> Cell:
-    """Text or finite float; None where it is empty."""
+    """Text, finite float, or a whole number that serves as a name; None where it is empty."""
     if value is None or isinstance(value, str):
         return value if value and value.strip() else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise place.error(column, f"must be a number or a text, got {short(value)}")
+    if isinstance(value, int) and column in _NAMES:
+        return value  # all of its digits
     try:
         number = float(value)
     except OverflowError:

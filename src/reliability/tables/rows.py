@@ -18,7 +18,7 @@ from reliability.claims._checks import short
 from reliability.claims.claim import Claim
 from reliability.claims.digits import rounding_units
 from reliability.claims.phrases import read
-from reliability.claims.rows import Rows, Stated, Statements
+from reliability.claims.rows import Rows, Stated, Statements, statements_from_objects
 from reliability.claims.statements import About, Estimate, Statement
 from reliability.errors import InvalidValueError, ReliabilityError
 from reliability.tables.cells import Cells, Texts
@@ -31,7 +31,7 @@ from reliability.tables.records import (
     source_name,
 )
 from reliability.tables.sources import SourceColumns, known_numbers, read_sources, resolve
-from reliability.tables.stated import NUMBER_FIELDS, padded, statements_from_objects
+from reliability.tables.stated import NUMBER_FIELDS, padded
 
 __all__ = ["BadRows", "TableRows", "rows_from_table", "sources_of_cells"]
 
@@ -146,7 +146,7 @@ def rows_from_table(
         )
     who = _Sources.of(cells, read_sources(sources))
     reader = _Statements(cells)
-    quantity = cells.texts("quantity")
+    quantity = _one_code_per_name(cells.texts("quantity"))
     good = reader.good & who.good & _filled(quantity)
     for column in ("origin", "date"):
         if cells.has(column):
@@ -218,6 +218,24 @@ def _assemble(
     return TableRows(rows, keys, row[groups.starts[:-1]], row, who.columns(), bad)
 
 
+def _one_code_per_name(texts: Texts) -> Texts:
+    """Let the number 5 and the text "5" be one name, as they are for claims."""
+    if len(set(map(type, texts.cells))) <= 1:
+        return texts
+    numbers: dict[str, int] = {}
+    table = np.array(
+        [
+            code if cell is None else numbers.setdefault(source_name(cell), code)
+            for code, cell in enumerate(texts.cells)
+        ]
+        + [-1],
+        dtype=np.int64,
+    )
+    if len(numbers) == sum(cell is not None for cell in texts.cells):
+        return texts
+    return Texts(table[texts.codes], texts.cells, texts.refused)
+
+
 def _filled(texts: Texts) -> Mask:
     """Rows whose cell is a text or a number that serves as one."""
     filled = texts.codes >= 0
@@ -274,15 +292,14 @@ class _Sources:
     def of(cls, cells: Cells, known: dict[str, dict[str, float]]) -> _Sources:
         texts = cells.texts("source")
         good = _filled(texts)
-        # Two categories may be one name: the number 5 and the text "5".
-        numbers: dict[str, int] = {}
-        table = np.full(len(texts.cells) + 1, -1, dtype=np.int64)
-        for code, cell in enumerate(texts.cells):
-            if cell is not None:
-                table[code] = numbers.setdefault(source_name(cell), len(numbers))
+        # Two categories may be one name: the number 5 and the text "5". Numbered by their names,
+        # so that a choice between two sources does not depend on the order of rows.
+        by_code = [None if cell is None else source_name(cell) for cell in texts.cells]
+        names = sorted({name for name in by_code if name is not None})
+        numbers = {name: number for number, name in enumerate(names)}
+        table = np.array([-1 if name is None else numbers[name] for name in [*by_code, None]])
         same = bool(np.array_equal(table[:-1], np.arange(len(texts.cells))))
         codes = texts.codes if same else table[texts.codes]
-        names = list(numbers)
         attributes: dict[str, tuple[Array, IntArray]] = {}
         elsewhere = known_numbers(names, known) if known else {}
         for field in (*SOURCE_NUMBERS, "credibility"):

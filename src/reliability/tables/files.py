@@ -1,0 +1,296 @@
+"""Tables in files, block by block: CSV with the standard library, Parquet with pyarrow."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import os
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reliability.errors import InvalidValueError, MissingExtraError
+from reliability.tables.delimited import Delimited
+from reliability.tables.records import check_columns, column_name
+
+__all__ = [
+    "Piece",
+    "Reader",
+    "Writer",
+    "open_reader",
+    "piece_cut",
+    "piece_rows",
+    "piece_taken",
+    "pieces_joined",
+    "writing",
+]
+
+IntArray = NDArray[np.int64]
+#: A part of a table: a dict of arrays, or a pyarrow table.
+Piece = Any
+
+_PARQUET = {".parquet", ".pq"}
+_CSV = {".csv", ".tsv", ".txt"}
+
+
+def _pyarrow() -> Any:  # two modules
+    try:
+        import pyarrow as pa  # noqa: PLC0415  # an extra
+        import pyarrow.parquet as pq  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingExtraError(
+            "Parquet files need pyarrow; install it with: pip install 'source-reliability[frames]'"
+        ) from error
+    return pa, pq
+
+
+def piece_rows(piece: Piece) -> int:
+    """Number of rows."""
+    return len(next(iter(piece.values()))) if isinstance(piece, dict) else int(piece.num_rows)
+
+
+def piece_taken(piece: Piece, rows: IntArray) -> Piece:
+    """Some rows of a piece."""
+    if isinstance(piece, dict):
+        return {name: column[rows] for name, column in piece.items()}
+    return piece.take(rows)
+
+
+def piece_cut(piece: Piece, start: int, stop: int) -> Piece:
+    """Rows from start to stop."""
+    if isinstance(piece, dict):
+        return {name: column[start:stop] for name, column in piece.items()}
+    return piece.slice(start, stop - start)
+
+
+def pieces_joined(pieces: Sequence[Piece]) -> Piece:
+    """Pieces of one table, one below the other."""
+    if len(pieces) == 1:
+        return pieces[0]
+    if isinstance(pieces[0], dict):
+        return {name: np.concatenate([one[name] for one in pieces]) for name in pieces[0]}
+    return _pyarrow()[0].concat_tables(pieces)
+
+
+class Reader(ABC):
+    """A file with a table of claims.
+
+    ``names`` are its columns; ``done`` is the part of the file, from 0 to 1, that the latest
+    pass has read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.names: list[str] = []
+        self.dots_group = False
+        self.done = 0.0
+
+    @abstractmethod
+    def pieces(self, rows: int, columns: Sequence[str] | None = None) -> Iterator[Piece]:
+        """Pieces of at most so many rows, from the beginning of the file."""
+
+
+class _CsvReader(Reader):
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        with path.open("rb") as file:
+            start = file.read(2)
+        utf16 = start in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
+        self._encoding = "utf-16" if utf16 else "utf-8-sig"
+        with self._open() as text:
+            records = Delimited(text, str(path))
+            self.names, self.dots_group = records.names, records.dots_group
+
+    @contextmanager
+    def _open(self) -> Iterator[Any]:
+        with self.path.open(encoding=self._encoding, newline="") as file:
+            try:
+                yield file
+            except UnicodeDecodeError:
+                raise InvalidValueError(
+                    f"{self.path}: is not UTF-8 text; save the file in UTF-8"
+                ) from None
+
+    def pieces(self, rows: int, columns: Sequence[str] | None = None) -> Iterator[Piece]:
+        size = max(self.path.stat().st_size, 1)
+        with self._open() as file:
+            records: list[list[str | None]] = []
+            for _, cells in Delimited(file, str(self.path)):
+                records.append(cells)
+                if len(records) == rows:
+                    # The raw position is a little ahead: what is in the buffer counts as read.
+                    self.done = min(file.buffer.tell() / size, 1.0)
+                    yield self._columns(records, columns)
+                    records = []
+            self.done = 1.0
+            if records:
+                yield self._columns(records, columns)
+
+    def _columns(self, records: list[list[str | None]], wanted: Sequence[str] | None) -> Piece:
+        return {
+            name: np.fromiter(cells, dtype=object, count=len(records))
+            for name, cells in zip(self.names, zip(*records, strict=True), strict=True)
+            if wanted is None or name in wanted
+        }
+
+
+class _ParquetReader(Reader):
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        pa, pq = _pyarrow()
+        try:
+            self._file = pq.ParquetFile(path)
+        except pa.ArrowInvalid as error:
+            raise InvalidValueError(f"{path}: is not a Parquet file: {error}") from None
+        self._given = list(self._file.schema_arrow.names)
+        self.names = [column_name(name) for name in self._given]
+        check_columns(str(path), self.names)
+
+    def pieces(self, rows: int, columns: Sequence[str] | None = None) -> Iterator[Piece]:
+        pa, _ = _pyarrow()
+        total = max(self._file.metadata.num_rows, 1)
+        wanted = [
+            given
+            for given, name in zip(self._given, self.names, strict=True)
+            if columns is None or name in columns
+        ]
+        seen = 0
+        for batch in self._file.iter_batches(batch_size=rows, columns=wanted):
+            seen += batch.num_rows
+            self.done = seen / total
+            if batch.num_rows:
+                yield pa.Table.from_batches([batch])
+
+
+def open_reader(path: str | os.PathLike[str]) -> Reader:
+    """Open a CSV or Parquet file, by its ending.
+
+    Raises
+    ------
+    ReliabilityError
+        If it is neither, or its columns are not those of a table of claims.
+    OSError
+        If it cannot be read.
+    """
+    path = Path(path)
+    if path.suffix.lower() in _PARQUET:
+        with path.open("rb"):  # a missing file is named before a missing extra
+            pass
+        return _ParquetReader(path)
+    if path.suffix.lower() in _CSV:
+        return _CsvReader(path)
+    raise InvalidValueError(f"{path}: must end in .csv, .tsv or .parquet to be read in blocks")
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+
+class Writer(ABC):
+    """A file that grows by blocks of columns."""
+
+    @abstractmethod
+    def write(self, columns: Mapping[str, Any]) -> None:
+        """Add rows."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Finish the file."""
+
+
+class _CsvWriter(Writer):
+    def __init__(self, path: Path, delimiter: str) -> None:
+        self._file = path.open("w", encoding="utf-8", newline="")
+        self._writer = csv.writer(self._file, delimiter=delimiter, lineterminator="\n")
+        self._names: list[str] | None = None
+
+    def write(self, columns: Mapping[str, Any]) -> None:
+        if self._names is None:
+            self._names = list(columns)
+            self._writer.writerow(self._names)
+        lists = [_written(columns[name]) for name in self._names]
+        self._writer.writerows(zip(*lists, strict=True))
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _written(values: Any) -> list[Any]:
+    """Cells as they are written: what is not defined is an empty cell."""
+    cells = values.tolist() if isinstance(values, np.ndarray) else list(values)
+    return ["" if cell is None or cell != cell else cell for cell in cells]  # noqa: PLR0124  # nan
+
+
+class _ParquetWriter(Writer):
+    def __init__(self, path: Path) -> None:
+        self._pa, self._pq = _pyarrow()
+        self._path = path
+        self._writer: Any = None
+
+    def write(self, columns: Mapping[str, Any]) -> None:
+        table = self._pa.table(
+            {
+                name: values.tolist()
+                if isinstance(values, np.ndarray) and values.dtype.kind in "UO"
+                else values
+                for name, values in columns.items()
+            }
+        )
+        if self._writer is None:
+            self._writer = self._pq.ParquetWriter(self._path, table.schema)
+        self._writer.write_table(table.cast(self._writer.schema))
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+@contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[Callable[[], Writer]]:
+    """Write a file whole or not at all.
+
+    Gives a function that begins the file, anew each time it is called; what was begun last takes
+    the place of the file at the end, if nothing goes wrong.
+
+    Raises
+    ------
+    InvalidValueError
+        If the ending is not known.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in _CSV | _PARQUET:
+        raise InvalidValueError(f"{path}: must end in .csv, .tsv or .parquet to be written")
+    if suffix in _PARQUET:
+        _pyarrow()
+    handle, name = tempfile.mkstemp(suffix=suffix, prefix=f".{path.stem}-", dir=path.parent)
+    os.close(handle)
+    draft = Path(name)
+    begun: list[Writer] = []
+
+    def begin() -> Writer:
+        for writer in begun:
+            writer.close()
+        if suffix in _PARQUET:
+            begun[:] = [_ParquetWriter(draft)]
+        else:
+            begun[:] = [_CsvWriter(draft, "\t" if suffix == ".tsv" else ",")]
+        return begun[0]
+
+    try:
+        yield begin
+        for writer in begun:
+            writer.close()
+        mask = os.umask(0)
+        os.umask(mask)
+        draft.chmod(0o666 & ~mask)  # as any new file; a draft is private
+        draft.replace(path)
+    finally:
+        for writer in begun:
+            writer.close()
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,76 @@
+"""Codes and groups: the same as counting by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reliability.tables.codes import Coded, encode, group
+
+whole = st.lists(st.integers(-5, 5) | st.integers(-(2**62), 2**62), max_size=30)
+texts = st.lists(st.text("ab\u00e9", max_size=2), max_size=30)
+
+
+def decoded(coded: Coded) -> list[Any]:
+    return [None if code < 0 else coded.categories[code] for code in coded.codes.tolist()]
+
+
+@pytest.mark.parametrize("arranged", [list, sorted])
+@given(values=whole)
+def test_integers(arranged: Any, values: list[int]) -> None:
+    array = np.array(arranged(values), dtype=np.int64)
+    coded = encode(array)
+    assert decoded(coded) == array.tolist()
+    assert len(coded.categories) == len(set(values))
+
+
+@pytest.mark.parametrize("arranged", [list, sorted, lambda v: sorted(v, reverse=True)])
+@pytest.mark.parametrize("dtype", [np.str_, object])
+@given(values=texts)
+def test_texts(dtype: Any, arranged: Any, values: list[str]) -> None:
+    array = np.array(arranged(values), dtype=dtype)
+    coded = encode(array)
+    assert decoded(coded) == array.tolist()
+    assert len(coded.categories) == len(set(values))
+
+
+@pytest.mark.parametrize("kind", ["u1", "u8", "i1", "i8"])
+def test_extremes(kind: str) -> None:
+    info = np.iinfo(kind)
+    array = np.array([info.max, info.min, info.max], dtype=kind)
+    assert decoded(encode(array)) == array.tolist()
+
+
+def test_empty_cells_and_odd_objects() -> None:
+    assert decoded(encode(np.array([1.5, np.nan]))) == [1.5, None]
+    days = np.array(["2024-01-02", "NaT", "2024-01-02"], dtype="M8[D]")
+    assert encode(days).codes[[0, 2]].tolist() == [encode(days).codes[0]] * 2
+    assert encode(days).codes[1] == -1
+    cells = np.empty(3, dtype=object)
+    cells[:] = [[1], "a", None]
+    assert decoded(encode(cells)) == [[1], "a", None]
+
+
+def test_unused_categories_go() -> None:
+    coded = Coded(np.array([2, -1, 0]), ["a", "b", "c"]).used()
+    assert decoded(coded) == ["c", None, "a"]
+    assert list(coded.categories) == ["a", "c"]
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=40), st.booleans())
+def test_groups(codes: list[int], together: bool) -> None:
+    if together:
+        codes = sorted(codes, key=lambda code: (code * 3) % 7)
+    found = group(np.array(codes, dtype=np.int64), 7)
+    keys = list(dict.fromkeys(codes))
+    assert found.keys.tolist() == keys
+    order = list(range(len(codes))) if found.order is None else found.order.tolist()
+    wanted = [[row for row, code in enumerate(codes) if code == key] for key in keys]
+    pieces = zip(found.starts[:-1], found.starts[1:], strict=True)
+    assert [order[low:high] for low, high in pieces] == wanted
+    if together:
+        assert found.order is None
