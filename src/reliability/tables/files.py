@@ -9,6 +9,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ IntArray = NDArray[np.int64]
 Piece = Any
 
 _PARQUET = {".parquet", ".pq"}
+_FEW = 500
 _CSV = {".csv", ".tsv", ".txt"}
 
 
@@ -120,23 +122,40 @@ class _CsvReader(Reader):
     def pieces(self, rows: int, columns: Sequence[str] | None = None) -> Iterator[Piece]:
         size = max(self.path.stat().st_size, 1)
         with self._open() as file:
-            records: list[list[str | None]] = []
-            for _, cells in Delimited(file, str(self.path)):
-                records.append(cells)
-                if len(records) == rows:
-                    # The raw position is a little ahead: what is in the buffer counts as read.
-                    self.done = min(file.buffer.tell() / size, 1.0)
-                    yield self._columns(records, columns)
-                    records = []
-            self.done = 1.0
-            if records:
-                yield self._columns(records, columns)
+            records = iter(Delimited(file, str(self.path)))
+            while True:
+                piece = self._piece(records, rows, columns)
+                if piece is None:
+                    break
+                # The raw position is a little ahead: what is in the buffer counts as read.
+                self.done = min(file.buffer.tell() / size, 1.0)
+                yield piece
+        self.done = 1.0
 
-    def _columns(self, records: list[list[str | None]], wanted: Sequence[str] | None) -> Piece:
+    def _piece(
+        self,
+        records: Iterator[tuple[int, list[str | None]]],
+        rows: int,
+        wanted: Sequence[str] | None,
+    ) -> Piece | None:
+        """Columns of the next records; None at the end."""
+        columns: dict[str, list[str | None]] = {
+            name: [] for name in self.names if wanted is None or name in wanted
+        }
+        count = 0
+        # A few records at a time: Python's collector of garbage walks through all lists alive.
+        while count < rows:
+            few = [cells for _, cells in islice(records, min(_FEW, rows - count))]
+            if not few:
+                break
+            count += len(few)
+            for name, cells in zip(self.names, zip(*few, strict=True), strict=True):
+                if name in columns:
+                    columns[name].extend(cells)
+        if count == 0:
+            return None
         return {
-            name: np.fromiter(cells, dtype=object, count=len(records))
-            for name, cells in zip(self.names, zip(*records, strict=True), strict=True)
-            if wanted is None or name in wanted
+            name: np.fromiter(cells, dtype=object, count=count) for name, cells in columns.items()
         }
 
 
