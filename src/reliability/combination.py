@@ -321,7 +321,7 @@ class Combination:
             general = infer(inference.columns, inference.setup, closed_form=False)
             inference, solution = general, general.mixture
         assert solution is not None  # noqa: S101 - not the closed form
-        row = self._columns.take(np.array([index]))
+        row = self._columns.take(np.array([index])).with_fields(share=np.ones(1))
         return soundness_of(
             solution, with_void(row, inference.setup, inference.prior, inference.columns)
         )
