@@ -23,10 +23,10 @@ class Prepared:
 
     Parameters
     ----------
-    columns : all rows, with their effective reliability and the model's overconfidence; nan where
-        a row is impossible
+    columns : all rows, with their effective reliability, the model's overconfidence and their
+        shares; nan where a row is impossible
     shares : which rows count, and how much; an impossible row is silent
-    active : the rows that count, with their shares; a quantity without any has no rows
+    active : the rows that count; a quantity without any has no rows
     unknown : what reliabilities that are nan are drawn from
     problems : the impossible rows
     """
@@ -39,7 +39,8 @@ class Prepared:
 
     def with_shares(self, shares: Shares) -> Prepared:
         """Return the same with other shares."""
-        return attrs.evolve(self, shares=shares, active=_active(self.columns, shares))
+        columns = self.columns.with_fields(share=shares.share)
+        return Prepared(columns, shares, _active(columns, shares), self.unknown, self.problems)
 
 
 def prepare(rows: Rows, scale: Scale, model: Model, dependence: float) -> Prepared:
@@ -67,15 +68,15 @@ def prepare(rows: Rows, scale: Scale, model: Model, dependence: float) -> Prepar
         unknown = Beta(1.0, 1.0)
     silent = (reliability == 0.0) & isinstance(model.unsound, Void)
     silent[[problem.row for problem in problems]] = True
-    columns = columns.with_fields(
-        reliability=reliability, overconfidence=columns.overconfidence * model.overconfidence
-    )
     shares = share_out(rows, rank, silent, dependence)
+    columns = columns.with_fields(
+        reliability=reliability,
+        overconfidence=columns.overconfidence * model.overconfidence,
+        share=shares.share,
+    )
     return Prepared(columns, shares, _active(columns, shares), unknown, problems)
 
 
 def _active(columns: Columns, shares: Shares) -> Columns:
     kept = shares.kept
-    if kept.all():
-        return columns.with_fields(share=shares.share)
-    return columns.with_fields(share=shares.share).take_rows(kept)
+    return columns if kept.all() else columns.take_rows(kept)

@@ -216,19 +216,21 @@ def _first_equal(keys: Sequence[IntArray], starts: IntArray) -> IntArray | None:
     keys : (rows,) whole numbers each
     starts : (quantities + 1,) where each quantity's rows start
     """
-    count, counts = int(starts[-1]), np.diff(starts)
-    first = np.arange(count)
-    found = False
+    first = np.arange(int(starts[-1]))
+    if len(starts) <= _MANY_QUANTITIES:
+        return first if _first_equal_sorted(keys, first, starts, first) else None
+    counts = np.diff(starts)
     sizes = np.bincount(counts)
     dense = (sizes >= _MANY_QUANTITIES) & (np.arange(len(sizes)) <= _FEW_ROWS)
     dense[:2] = True  # A quantity of one row or none has no two rows.
+    found = False
     for size in np.flatnonzero(dense & (sizes > 0)).tolist():
         if size > 1:
             begins = starts[:-1][counts == size]
             found |= _first_equal_dense(keys, begins, size, first)
     if not dense[sizes > 0].all():
-        some = np.repeat(~dense[counts], counts)
-        found |= _first_equal_sorted(keys, np.flatnonzero(some), starts, first)
+        rows = np.flatnonzero(np.repeat(~dense[counts], counts))
+        found |= _first_equal_sorted(keys, rows, starts, first)
     return first if found else None
 
 
@@ -257,16 +259,17 @@ def _first_equal_sorted(
     keys: Sequence[IntArray], rows: IntArray, starts: IntArray, first: IntArray
 ) -> bool:
     """Sort the rows of each quantity, so that equal ones stand together in their order."""
-    quantity = np.searchsorted(starts, rows, side="right")
-    own = [quantity, *(key[rows] for key in keys)]
-    order = np.lexsort(own[::-1])
-    opens = np.zeros(len(rows), dtype=np.bool_)
-    opens[0] = True
+    own = [key[rows] for key in keys]
+    if len(starts) > 2:
+        own.append(np.searchsorted(starts, rows, side="right"))
+    order = np.lexsort(own)
+    same = np.ones(max(len(rows) - 1, 0), dtype=np.bool_)
     for key in own:
         ordered = key[order]
-        opens[1:] |= ordered[1:] != ordered[:-1]
-    if opens.all():
+        same &= ordered[1:] == ordered[:-1]
+    if not same.any():
         return False
+    opens = np.concatenate([[True], ~same])
     ordered_rows = rows[order]
     first[ordered_rows] = ordered_rows[opens][np.cumsum(opens) - 1]
     return True

@@ -117,12 +117,12 @@ class Columns:
 
     def with_fields(self, **changes: Any) -> Columns:
         """Return the same rows with some columns replaced."""
-        return attrs.evolve(self, **changes)
+        fields = {name: getattr(self, name) for name in _FIELDS}
+        return Columns(**(fields | changes))
 
 
-_ROW_FIELDS = tuple(
-    field.name for field in attrs.fields(Columns) if field.name not in {"starts", "knots"}
-)
+_FIELDS = tuple(field.name for field in attrs.fields(Columns))
+_ROW_FIELDS = tuple(name for name in _FIELDS if name not in {"starts", "knots"})
 
 # ------------------------------------------------------------------ rows to columns
 
@@ -168,6 +168,7 @@ def columns_from_rows(
         for name in _CONVERTED:
             fields[name] = np.array(fields[name])
             fields[name][bad] = np.nan
+        fields["knot_row"][bad] = -1
     one, nan = _constant(1.0, count), _constant(np.nan, count)
     columns = Columns(
         **fields,

@@ -91,8 +91,8 @@ def _check_inside(batch: Batch, field: str, values: Array) -> NDArray[np.bool_]:
     """Note the values that the scale does not have; return where it has them."""
     scale = batch.scale
     inside = scale.contains(values)
-    batch.finder.where(
-        ~inside,
+    batch.finder.unless(
+        inside,
         lambda row: InvalidValueError(
             f"{field}={values[row]:g} is impossible on the {scale.name} scale, which needs "
             f"{scale.describe()}; correct the value or choose another scale"
@@ -144,8 +144,8 @@ def _unstated_sd(batch: Batch, values: Array, inside: NDArray[np.bool_]) -> Arra
 
 
 def _check_sds(batch: Batch, positive: NDArray[np.bool_]) -> None:
-    batch.finder.where(
-        ~positive,
+    batch.finder.unless(
+        positive,
         lambda row: InvalidValueError(
             f"the uncertainty of {statement_at(batch.statements, row)} vanishes on the "
             f"{batch.scale.name} scale in floating point; state the claims relative to a value "
@@ -193,8 +193,8 @@ def _rounded(batch: Batch) -> Part:
     low, high = scale.to_x(value - 0.5 * unit), scale.to_x(value + 0.5 * unit)
     half = 0.5 * (high - low)
     sd = _unstated_sd(batch, value, inside)
-    batch.finder.where(
-        ~((half > 0.0) & (sd > 0.0)),
+    batch.finder.unless(
+        (half > 0.0) & (sd > 0.0),
         lambda row: InvalidValueError(
             f"the value {value[row]:g} has no digits or size from which an error can be read; "
             "state sd="
@@ -215,15 +215,15 @@ def _rounded(batch: Batch) -> Part:
 def _range(batch: Batch) -> Part:
     scale, finder = batch.scale, batch.finder
     theta_low, theta_high = batch.statements.low, batch.statements.high
-    finder.where(
-        (theta_low == scale.low) & scale.contains(theta_high),
+    finder.unless(
+        (theta_low != scale.low) | ~scale.contains(theta_high),
         lambda row: InvalidValueError(
             f"low={theta_low[row]:g} is the end of the {scale.name} scale and says nothing; "
             f"say AtMost({short(float(theta_high[row]))})"
         ),
     )
-    finder.where(
-        (theta_high == scale.high) & scale.contains(theta_low),
+    finder.unless(
+        (theta_high != scale.high) | ~scale.contains(theta_low),
         lambda row: InvalidValueError(
             f"high={theta_high[row]:g} is the end of the {scale.name} scale and says nothing; "
             f"say AtLeast({short(float(theta_low[row]))})"
@@ -233,8 +233,8 @@ def _range(batch: Batch) -> Part:
     center, half = 0.5 * (low + high), 0.5 * (high - low)
     # The slope dx/dtheta from x itself: 1 - theta has few digits near the end of a scale.
     sd = 0.5 * batch.statements.unit * np.exp(-scale.log_jacobian(center))
-    finder.where(
-        ~(half > 0.0),
+    finder.unless(
+        half > 0.0,
         lambda row: InvalidValueError(
             f"low={theta_low[row]:g} and high={theta_high[row]:g} cannot be told apart on the "
             f"{scale.name} scale in floating point; use Estimate for a single value"
@@ -265,8 +265,8 @@ def _excess(batch: Batch, direction: float, y: Array, rows: IntArray) -> Array:
     # Nobody can say "more than 100 %".
     outside = np.flatnonzero(~scale.contains(salient) & ~np.isnan(salient))
     salient[outside] = _by_digits(_beyond, batch, value[outside], rows[outside])
-    batch.finder.where(
-        ~scale.contains(salient) | (salient == value),
+    batch.finder.unless(
+        scale.contains(salient) & (salient != value),
         lambda row: InvalidValueError(
             f"value={float(batch.statements.value[row])!r} is too near the end of the "
             f"{scale.name} scale to say how far beyond it the quantity may lie; give excess=, a "
@@ -282,8 +282,8 @@ def _bound(batch: Batch, direction: float) -> Part:
     inside = _check_inside(batch, "value", value)
     y = batch.scale.to_x(value)
     sd = _unstated_sd(batch, value, inside)
-    batch.finder.where(
-        ~(sd > 0.0),
+    batch.finder.unless(
+        sd > 0.0,
         lambda row: InvalidValueError(
             f"a bound of {value[row]:g} has no size from which an error can be read; "
             "use a prior with that support"
@@ -341,12 +341,12 @@ def _check_quantiles(batch: Batch, rows: IntArray, x: Array, z: Array) -> NDArra
         )
 
     on_scale: NDArray[np.bool_] = np.asarray(inside.all(axis=1))
-    batch.finder.where(~on_scale, off_scale, rows)
+    batch.finder.unless(on_scale, off_scale, rows)
     apart = (np.diff(x) > 0.0) & (np.diff(z) > 0.0)
     alone = x.shape[1] < 2
     rising: NDArray[np.bool_] = np.asarray(apart.all(axis=1) & (not alone))
-    batch.finder.where(
-        ~rising,
+    batch.finder.unless(
+        rising,
         lambda row: InvalidValueError(
             f"the quantiles of {statement_at(stated, row)} cannot be told apart on the "
             f"{scale.name} scale in floating point"

@@ -92,7 +92,7 @@ def check_sizes(
                 f"{_SMALLEST_SIZE:g} to {LARGEST_SIZE:g} can be computed with; {remedy}"
             )
 
-        finder.where(~possible, explain)
+        finder.unless(possible, explain)
 
 
 def check_ratios(

@@ -43,37 +43,39 @@ class Finder:
     statements: Statements
     found: dict[int, ReliabilityError] = attrs.field(factory=dict)
 
-    def where(
+    def unless(
         self,
-        bad: NDArray[np.bool_],
+        good: NDArray[np.bool_],
         explain: Callable[[int], ReliabilityError],
         rows: IntArray | None = None,
     ) -> None:
-        """Note a problem at the rows that are bad.
-
-        Parameters
-        ----------
-        bad : flags of all rows, or of ``rows``
-        explain : what is wrong with a row
-        rows : the rows that the flags belong to
-        """
-        if not bad.any():
-            return
-        chosen = np.flatnonzero(bad) if rows is None else rows[bad]
-        for row in chosen.tolist():
-            if row not in self.found:
-                self.note(row, explain(row))
-
-    def note(self, row: int, error: ReliabilityError) -> None:
-        """Note a problem of a row that has none yet.
+        """Note a problem at the rows that are not good and have none yet.
 
         A statement whose numbers do not go together on any scale is refused in the words that
         refuse it as an object.
+
+        Parameters
+        ----------
+        good : flags of all rows, or of ``rows``
+        explain : what is wrong with a row
+        rows : the rows that the flags belong to
         """
-        if row in self.found:
+        if good.all():
             return
+        chosen = np.flatnonzero(~good) if rows is None else rows[~good]
+        for row in chosen.tolist():
+            if row not in self.found:
+                self.found[row] = self._refusal(row) or explain(row)
+
+    def note(self, row: int, error: ReliabilityError) -> None:
+        """Note a problem of a row that has none yet."""
+        if row not in self.found:
+            self.found[row] = self._refusal(row) or error
+
+    def _refusal(self, row: int) -> ReliabilityError | None:
+        """What the object's own checks say."""
         try:
             statement_at(self.statements, row)
         except ReliabilityError as refusal:
-            error = refusal
-        self.found[row] = error
+            return refusal
+        return None

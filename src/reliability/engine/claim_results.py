@@ -34,4 +34,6 @@ def soundness_of_dropped(inference: Inference, row: Columns) -> float:
         solution = inference.mixture
     assert solution is not None  # noqa: S101 - not the closed form
     prior = PriorsOnX.common(inference.prior, 1)
+    # What does not count has no share among the others; asked about alone it has all.
+    row = row.with_fields(share=np.ones(1))
     return soundness_of(solution, with_voids(row, inference.setup, prior, inference.columns))
