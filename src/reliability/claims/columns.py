@@ -92,6 +92,15 @@ class Columns:
         """The forms that there are."""
         return [int(form) for form in Form if np.any(self.form == form)]
 
+    @cached_property
+    def plain(self) -> bool:
+        """Whether all are symmetric normal estimates of sources without an interest."""
+        return bool(
+            self.forms == [Form.NORMAL]
+            and np.array_equal(self.sd_low, self.sd_high)
+            and not np.any(self.interest)
+        )
+
     def take(self, rows: NDArray[Any]) -> Columns:
         """Some rows of one quantity, as columns of their own."""
         fields = {name: getattr(self, name)[rows] for name in _ROW_FIELDS}

@@ -20,6 +20,7 @@ from reliability.claims.columns import Columns, Form, Knots
 
 __all__ = [
     "BEYOND_ROUNDING",
+    "HALF_LOG_2PI",
     "Claims",
     "Scatter",
     "UnsoundKind",
@@ -32,6 +33,7 @@ __all__ = [
     "log_unsound",
     "normal",
     "quantiles",
+    "sound_and_unsound",
     "unsound_distribution",
     "unsound_precision",
     "unsound_standard",
@@ -46,6 +48,8 @@ LOG_2 = np.log(2.0)
 BEYOND_ROUNDING = 40.0
 #: Residuals beyond this would overflow when squared; normal densities there are exp(-1e299).
 LARGEST_RESIDUAL = 1e150
+#: Exponentials of less than minus this are 0 beside anything that they are added to.
+LARGEST_EXPONENT = 700.0
 _TINY = np.finfo(np.float64).tiny
 
 
@@ -207,20 +211,52 @@ def unsound_standard(residual: Array, law: UnsoundLaw) -> Array:
         return np.asarray(-0.5 * _squared(residual / k) - HALF_LOG_2PI - np.log(k))
     spread = 1.0 - 1.0 / (k * k)
     square = _squared(residual)
-    w = np.maximum(0.5 * spread * square, _TINY)
     # [exp(-R^2/(2K^2)) - exp(-R^2/2)]/R^2 = exp(-R^2/(2K^2)) (spread/2) (1 - exp(-w))/w
-    constant = np.log(0.5 * spread / (1.0 - 1.0 / k)) - HALF_LOG_2PI
-    fall = np.asarray(1.0 - np.exp(-np.minimum(w, BEYOND_ROUNDING)))
-    # Only where w is small does the difference cancel; expm1 is slow.
-    np.negative(np.expm1(-w, out=fall, where=w < 0.5), out=fall, where=w < 0.5)
-    fall /= w
-    log_density = np.log(fall, out=fall) + constant
+    w = np.maximum(0.5 * spread * square, _TINY)
+    fall = _fall(w, np.exp(-np.minimum(w, BEYOND_ROUNDING)))
+    log_density = np.log(fall, out=fall) + (np.log(_floor_height(k)) - HALF_LOG_2PI)
     if not np.isinf(k):
         return np.asarray(log_density - square * (0.5 / (k * k)))
     if np.max(square, initial=0.0) >= LARGEST_RESIDUAL**2:
         ratio = np.maximum(np.abs(residual) / LARGEST_RESIDUAL, 1.0)
         log_density = log_density - 2.0 * np.log(ratio)
     return np.asarray(log_density)
+
+
+def _floor_height(k: float) -> float:
+    """Unsound over sound density of Floor(K) at R = 0."""
+    return 0.5 * (1.0 - 1.0 / (k * k)) / (1.0 - 1.0 / k)
+
+
+def _fall(w: Array, exponential: Array) -> Array:
+    """``(1 - exp(-w))/w`` for w > 0, given the exponential."""
+    fall = np.asarray(1.0 - exponential)
+    # Only where w is small does the difference cancel; expm1 is slow.
+    small = w < 0.5
+    np.negative(np.expm1(-w, out=fall, where=small), out=fall, where=small)
+    fall /= w
+    return fall
+
+
+def sound_and_unsound(residual: Array, law: UnsoundLaw) -> tuple[Array, Array | None]:
+    """Densities of a standardised residual, sound and unsound, times sqrt(2 pi).
+
+    For residuals that are not so large that these underflow. A Void has no such density.
+    """
+    half = residual * residual
+    half *= 0.5
+    np.maximum(half, _TINY, out=half)
+    # Exponentials that underflow are slow.
+    sound = np.exp(np.maximum(-half, -LARGEST_EXPONENT))
+    if law.kind is UnsoundKind.VOID:
+        return sound, None
+    if law.kind is UnsoundKind.FLOOR and np.isinf(law.factor):
+        unsound = _fall(half, sound)
+        unsound *= _floor_height(law.factor)
+        return sound, unsound
+    return sound, np.exp(
+        np.maximum(unsound_standard(residual, law) + HALF_LOG_2PI, -LARGEST_EXPONENT)
+    )
 
 
 def _upper_half(law: UnsoundLaw) -> float:

@@ -19,11 +19,13 @@ from scipy.special import betaln, roots_jacobi
 from reliability.claims.columns import Columns
 from reliability.engine.likelihoods import (
     BEYOND_ROUNDING,
+    HALF_LOG_2PI,
     Claims,
     Scatter,
     UnsoundLaw,
     log_sound,
     log_unsound,
+    sound_and_unsound,
 )
 from reliability.engine.panels import Panels
 from reliability.priors import Beta, PriorOnX, PriorsOnX
@@ -49,6 +51,10 @@ IntArray = NDArray[np.int64]
 BLOCK = 1 << 16
 #: Claims whose factors p s + (1 - p) u are multiplied out into one polynomial in p.
 FACTORS = 10
+#: Claims whose likelihoods are multiplied before a logarithm is taken, at the most.
+MOST_FACTORS = 16
+#: Products between this and its inverse keep their digits.
+LARGEST_PRODUCT = 1e280
 #: Natural logarithm of the range that a product of such factors may span in linear space. Each
 #: factor is at least min(p, 1 - p) of its maximum.
 LOG_RANGE = 600.0
@@ -438,6 +444,106 @@ def _blocks(columns: Columns, panels: Panels, nodes: int) -> Iterator[slice]:
 
 
 def _log_likelihood_of_block(
+    problem: Problem | Problems,
+    rule: ReliabilityRule,
+    panels: Panels,
+    d: Array,
+    scatter: Scatter,
+    *,
+    coarse: bool,
+) -> Array:
+    columns = problem.columns
+    if columns.plain and columns.sizes.max() <= MOST_FACTORS and np.all(columns.share == 1.0):
+        out = _log_of_products(problem, rule, panels, d, scatter, coarse=coarse)
+        lost = np.flatnonzero(np.isnan(out).any(axis=1))
+        if not len(lost):
+            return out
+        tau, inflation = (pick(each, lost) for each in (scatter.tau, scatter.inflation))
+        out[lost] = _log_likelihood_from_terms(
+            problem, rule, panels.take(lost), d[lost], Scatter(tau, inflation), coarse=coarse
+        )
+        return out
+    return _log_likelihood_from_terms(problem, rule, panels, d, scatter, coarse=coarse)
+
+
+def _log_of_products(
+    problem: Problem | Problems,
+    rule: ReliabilityRule,
+    panels: Panels,
+    d: Array,
+    scatter: Scatter,
+    *,
+    coarse: bool,
+) -> Array:
+    """Log of the product of few plain claims' likelihoods, with one logarithm for all of them.
+
+    Products that the floats do not hold are nan.
+    """
+    columns, law = problem.columns, problem.law
+    panel, row, starts = _pairs(columns, panels.quantity)
+    claims = Claims.pair(
+        columns,
+        row,
+        panels.anchor[panel],
+        Scatter(pick(scatter.tau, panel), pick(scatter.inflation, panel)),
+    )
+    log_scale = -np.log(claims.sd_low) - HALF_LOG_2PI
+    residual = claims.residual(d[panel])
+    with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
+        s, u = sound_and_unsound(residual, law)
+        if u is None:
+            u = np.broadcast_to(np.exp(claims.void - log_scale), s.shape)
+        product = _product_over_claims(columns, rule, row, starts, s, u, coarse=coarse)
+        logs = np.log(product) + by_panel(np.broadcast_to(log_scale, (len(row), 1)), starts)
+    logs[~((product > 1.0 / LARGEST_PRODUCT) & (product < LARGEST_PRODUCT))] = np.nan
+    return np.asarray(logs)
+
+
+def _product_over_claims(
+    columns: Columns,
+    rule: ReliabilityRule,
+    row: IntArray,
+    starts: IntArray,
+    s: Array,
+    u: Array,
+    *,
+    coarse: bool,
+) -> Array:
+    """Product of r s + (1 - r) u over the claims of each panel, p integrated out."""
+    reliability = columns.reliability[row]
+    unknown = np.isnan(reliability)
+    count = np.add.reduceat(unknown.astype(np.int64), starts)
+    product: Array = np.ones((1, 1))
+    if not unknown.all():
+        r = np.where(unknown, 1.0, reliability)[:, None]
+        mixed = s * r
+        mixed += u * (1.0 - r)
+        if unknown.any():
+            mixed[unknown] = 1.0
+        product = _multiplied(mixed, starts)
+    if not unknown.any():
+        return product
+    k = int(count.max())
+    index = np.flatnonzero(unknown)
+    group = np.repeat(np.arange(len(starts)), count)
+    slot = np.arange(len(index)) - (np.cumsum(count) - count)[group]
+    some = slice(None) if len(index) == len(row) else index
+    coefficients = _multiply_out(s[some], u[some], group, slot, len(starts), k)
+    weight = rule.coarse if coarse and rule.coarse is not None else rule.log_weight
+    # The rule only gives the means of the polynomial's terms.
+    means = np.exp(weight) @ rule.powers(k)
+    return np.asarray(product * np.tensordot(means, coefficients, 1))
+
+
+def _multiplied(values: Array, starts: IntArray) -> Array:
+    """Product over the pairs of each panel: (pairs, nodes) -> (panels, nodes)."""
+    each, rest = divmod(len(values), len(starts))
+    if rest == 0 and np.array_equal(starts, np.arange(len(starts)) * each):
+        return np.asarray(values.reshape(len(starts), each, -1).prod(axis=1))
+    return np.asarray(np.multiply.reduceat(values, starts, axis=0))
+
+
+def _log_likelihood_from_terms(
     problem: Problem | Problems,
     rule: ReliabilityRule,
     panels: Panels,
