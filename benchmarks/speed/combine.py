@@ -65,7 +65,7 @@ def arrays(y: np.ndarray, sd: np.ndarray) -> Callable[[], Any]:
             variance=sd**2,
             extra=0.0 * y,
             share=ones,
-            design=ones,
+            design=None,
             stated=sd**2,
             basis=None,
             log_determinant=0.0,

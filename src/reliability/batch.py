@@ -1,14 +1,12 @@
-"""Posteriors of any number of quantities, summarised: buckets, blocks, threads.
+"""Posteriors of any number of quantities, summarised: in buckets and blocks.
 
 Quantities with equally many claims are solved together, in blocks that fit the cache; blocks are
-independent of each other, so the answer depends neither on their size nor on the threads.
+independent of each other, so the answer does not depend on their size.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 
 import attrs
 import numpy as np
@@ -30,9 +28,9 @@ __all__ = ["ClaimSummaries", "Summaries", "claim_summaries", "summarise"]
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-#: Claims in a block, and quantities in it at the most.
+#: Claims in a block; of sound normal claims without scatter more fit the cache.
 CLAIMS_AT_ONCE = 4096
-MOST_AT_ONCE = 1024
+LIGHT_CLAIMS_AT_ONCE = 1 << 15
 
 
 @attrs.frozen(eq=False)
@@ -58,6 +56,14 @@ class Summaries:
         fields = {name: np.full(count, np.nan) for name in _FIELDS}
         return cls(failures={}, **fields)
 
+    def put(self, quantities: slice | IntArray, found: Summaries) -> None:
+        """Fill in what was found of some of the quantities."""
+        for name in _FIELDS:
+            getattr(self, name)[quantities] = getattr(found, name)
+        if found.failures:
+            number = np.arange(len(self.estimate))[quantities]
+            self.failures.update({int(number[q]): error for q, error in found.failures.items()})
+
 
 _FIELDS = tuple(field.name for field in attrs.fields(Summaries) if field.name != "failures")
 
@@ -67,9 +73,7 @@ def summarise(
     setup: Setup,
     level: float,
     *,
-    threads: int | None = None,
     claims_at_once: int = CLAIMS_AT_ONCE,
-    done: Callable[[int], None] | None = None,
 ) -> Summaries:
     """Summaries of the posteriors of many quantities.
 
@@ -78,33 +82,14 @@ def summarise(
     columns : the claims that count, with shares; every quantity has some
     setup : everything else
     level : probability of the central interval
-    threads : how many blocks are solved at a time; all processors by default
     claims_at_once : claims in a block
-    done : called with the number of quantities of every finished block
     """
-    count = columns.quantities
-    out = Summaries.unknown(count)
-    blocks = list(_blocks(np.diff(columns.starts), claims_at_once))
-
-    def work(block: IntArray) -> tuple[IntArray, Summaries]:
-        some = columns if len(block) == count else columns.take_quantities(block)
-        return block, _summarise_block(some, setup, level)
-
-    def keep(block: IntArray, found: Summaries) -> None:
-        for name in _FIELDS:
-            getattr(out, name)[block] = getattr(found, name)
-        out.failures.update({int(block[q]): error for q, error in found.failures.items()})
-        if done is not None:
-            done(len(block))
-
-    workers = min(threads or os.cpu_count() or 1, len(blocks))
-    if workers <= 1:
-        for block in blocks:
-            keep(*work(block))
-    else:
-        with ThreadPoolExecutor(workers) as pool:
-            for block, found in pool.map(work, blocks):
-                keep(block, found)
+    out = Summaries.unknown(columns.quantities)
+    if setup.scatter is None and columns.plain and np.all(columns.reliability == 1.0):
+        # The closed form needs one node, or next to none.
+        claims_at_once = max(claims_at_once, LIGHT_CLAIMS_AT_ONCE)
+    for block, some in _blocks(columns, claims_at_once):
+        out.put(block, _summarise_block(some, setup, level))
     return out
 
 
@@ -123,8 +108,6 @@ def claim_summaries(
     setup: Setup,
     dependence: float,
     quantities: IntArray,
-    *,
-    threads: int | None = None,
 ) -> ClaimSummaries:
     """Weights, soundness and tail probabilities of the claims about some quantities.
 
@@ -135,37 +118,37 @@ def claim_summaries(
     setup : everything else
     dependence : rho between origins
     quantities : those that have a posterior
-    threads : quantities solved at a time; all processors by default
     """
     out = ClaimSummaries(*np.full((3, columns.count), np.nan))
-
-    def work(quantity: int) -> None:
+    for quantity in quantities.tolist():
         rows = np.arange(columns.starts[quantity], columns.starts[quantity + 1])
         kept = rows[shares.kept[rows]]
         inference = infer(columns.take(kept), setup)
         both = weights_and_soundness(inference)
         out.weight[rows] = 0.0
         out.weight[kept], out.soundness[kept] = both.weight, both.soundness
-        group = shares.group[kept]
-        for left in leave_origins_out(inference, group, dependence):
+        for left in leave_origins_out(inference, shares.group[kept], dependence):
             for member, tail in left.tail.items():
                 out.tail[kept[member]] = tail
         for row in np.setdiff1d(rows, kept).tolist():
             out.soundness[row] = soundness_of_dropped(inference, columns.take(np.array([row])))
-
-    workers = min(threads or os.cpu_count() or 1, max(len(quantities), 1))
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(work, quantities.tolist()))
     return out
 
 
-def _blocks(sizes: IntArray, claims_at_once: int) -> Iterator[IntArray]:
-    """Quantities with equally many claims, some at a time."""
+def _blocks(columns: Columns, claims_at_once: int) -> Iterator[tuple[slice | IntArray, Columns]]:
+    """Quantities with equally many claims, some at a time; in order and as views if all are so."""
+    sizes = columns.sizes
     for size in np.unique(sizes).tolist():
-        members = np.flatnonzero(sizes == size)
-        step = min(max(claims_at_once // max(size, 1), 1), MOST_AT_ONCE)
+        step = max(claims_at_once // size, 1)
+        alike = bool(np.all(sizes == size))
+        members = np.arange(len(sizes)) if alike else np.flatnonzero(sizes == size)
         for begin in range(0, len(members), step):
-            yield members[begin : begin + step]
+            if alike:
+                block = slice(begin, min(begin + step, len(sizes)))
+                yield block, columns.between(block.start, block.stop)
+            else:
+                some = members[begin : begin + step]
+                yield some, columns.take_quantities(some)
 
 
 def _summarise_block(columns: Columns, setup: Setup, level: float) -> Summaries:

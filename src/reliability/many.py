@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Any, Literal, NamedTuple
 
 import attrs
@@ -144,9 +147,12 @@ def combine_many(
         groups = said.groups(found.keys, scale=what.scale.name, prior=prior, zero=0.0)
     else:
         groups = [SettingsGroup(what.scale.name, prior, 0.0, np.arange(len(found.keys)))]
-    work = _Work(cells, found, what, on_error == "raise", threads, claims_at_once, progress)
-    for group in groups:
-        work.combine(group, claims=claims)
+    work = _Work(cells, found, what, on_error == "raise", claims_at_once, progress)
+    chunks = [chunk for group in groups for chunk in _chunks(group, found.rows.starts)]
+    # In order: of several errors the first is raised.
+    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+        for _ in pool.map(lambda chunk: work.combine(chunk, claims=claims), chunks):
+            pass
     out = cells.table.like(work.quantity_columns())
     chosen = _chosen(cells, combinations, what, sources, said, groups, found)
     if not (claims or chosen or on_error == "collect"):
@@ -198,6 +204,21 @@ class _Settings:
         return self.model.prior if self.model.prior is not None else Flat()
 
 
+#: Rows whose columns are in memory at a time, for each thread.
+_ROWS_AT_ONCE = 1 << 16
+
+
+def _chunks(group: SettingsGroup, starts: IntArray) -> Iterator[SettingsGroup]:
+    """A group of quantities in pieces of about equally many rows."""
+    before = np.concatenate([[0], np.cumsum(np.diff(starts)[group.members])])
+    begin, count = 0, len(group.members)
+    while begin < count:
+        end = int(np.searchsorted(before, before[begin] + _ROWS_AT_ONCE, side="right")) - 1
+        end = min(max(end, begin + 1), count)
+        yield attrs.evolve(group, members=group.members[begin:end])
+        begin = end
+
+
 _COLUMNS = ("estimate", "mean", "sd", "low", "high", "zero", "conflict_p", "log_evidence", "error")
 
 
@@ -210,12 +231,11 @@ class _Work:
         found: TableRows,
         what: _Settings,
         strict: bool,
-        threads: int | None,
         claims_at_once: int,
         progress: Callable[[int], None] | None,
     ) -> None:
         self.cells, self.found, self.what, self.strict = cells, found, what, strict
-        self.threads, self.claims_at_once, self.progress = threads, claims_at_once, progress
+        self.claims_at_once, self.progress, self.lock = claims_at_once, progress, Lock()
         self.bad: BadRows = found.bad
         count = len(found.keys)
         self.columns = {name: np.full(count, np.nan) for name in _COLUMNS}
@@ -227,10 +247,11 @@ class _Work:
 
     def combine(self, group: SettingsGroup, *, claims: bool) -> None:
         """Combine the claims about the quantities of one group."""
-        rows = self.found.rows
-        whole = len(group.members) == len(self.found.keys)
-        index = np.arange(rows.count) if whole else rows.rows_of(group.members)
-        some = rows if whole else rows.take_quantities(group.members)
+        rows, members = self.found.rows, group.members
+        first, last = int(members[0]), int(members[-1]) + 1
+        index = rows.rows_of(members)
+        together = last - first == len(members)
+        some = rows.between(first, last) if together else rows.take_quantities(members)
         scale, model = get_scale(group.scale), self.what.model
         prepared = prepare(some, scale, model, self.what.dependence)
         for problem in prepared.problems:
@@ -257,9 +278,7 @@ class _Work:
             columns,
             setup,
             self.what.level,
-            threads=self.threads,
             claims_at_once=self.claims_at_once,
-            done=self.progress,
         )
         members = group.members[there]
         for name in _COLUMNS:
@@ -270,6 +289,9 @@ class _Work:
             self._fail(int(members[q]), error)
         if claims:
             self._per_claim(prepared, setup, there, index, summaries)
+        if self.progress is not None:
+            with self.lock:
+                self.progress(len(group.members))
 
     def _per_claim(
         self,
@@ -286,7 +308,6 @@ class _Work:
             setup,
             self.what.dependence,
             solved.astype(np.int64),
-            threads=self.threads,
         )
         for name, values in self.of_claims.items():
             values[index] = getattr(found, name)
@@ -299,7 +320,8 @@ class _Work:
                 raise error.located(f"{self.cells.name}, row {self.cells.number(at) + 1}")
             if self.used[row]:
                 self.used[row] = False
-                self.bad.add(self.cells, at, error)
+                with self.lock:
+                    self.bad.add(self.cells, at, error)
 
     def _fail(self, quantity: int, error: ReliabilityError) -> None:
         """Leave a quantity out, with all its rows, or stop."""

@@ -28,6 +28,10 @@ Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
+#: Claims about a quantity that are few.
+_FEW = 12
+
+
 @attrs.frozen(eq=False, slots=False)
 class Columns:
     """One row per claim; every length and sd is on x.
@@ -87,6 +91,18 @@ class Columns:
         """Quantity of each row."""
         return np.repeat(np.arange(self.quantities), self.sizes)
 
+    def total(self, values: Array) -> Array:
+        """Sum over the claims about each quantity."""
+        each, rest = divmod(self.count, max(self.quantities, 1))
+        if rest or each > _FEW or not np.all(self.sizes == each):
+            return np.asarray(np.add.reduceat(values, self.starts[:-1]))
+        # One claim of all quantities after the other: sums of few neighbours are slow.
+        table = values.reshape(-1, each)
+        out = np.array(table[:, 0])
+        for k in range(1, each):
+            out += table[:, k]
+        return out
+
     @cached_property
     def forms(self) -> list[int]:
         """The forms that there are."""
@@ -123,6 +139,12 @@ class Columns:
         rows = np.arange(starts[-1]) + np.repeat(firsts - starts[:-1], counts)
         fields = {name: getattr(self, name)[rows] for name in _ROW_FIELDS}
         return Columns(**fields, starts=starts, knots=self.knots)
+
+    def between(self, first: int, last: int) -> Columns:
+        """The quantities first..last - 1 with all their rows, as views."""
+        begin, end = self.starts[first], self.starts[last]
+        fields = {name: getattr(self, name)[begin:end] for name in _ROW_FIELDS}
+        return Columns(**fields, starts=self.starts[first : last + 1] - begin, knots=self.knots)
 
     def with_fields(self, **changes: Any) -> Columns:
         """Return the same rows with some columns replaced."""

@@ -74,8 +74,8 @@ class Statements:
     probabilities: Array
     quantiles: Array
 
-    def take(self, rows: NDArray[Any]) -> Statements:
-        """Some rows; the table of quantiles stays whole."""
+    def take(self, rows: NDArray[Any] | slice) -> Statements:
+        """Some rows, by index, flag or slice; the table of quantiles stays whole."""
         return Statements(
             self.stated[rows],
             self.value[rows],
@@ -134,7 +134,12 @@ class Rows:
         counts = np.diff(self.starts)[quantities]
         return self._taken(self.rows_of(quantities), np.concatenate([[0], np.cumsum(counts)]))
 
-    def _taken(self, rows: IntArray, starts: IntArray) -> Rows:
+    def between(self, first: int, last: int) -> Rows:
+        """The quantities first..last - 1 with all their rows, as views."""
+        begin, end = self.starts[first], self.starts[last]
+        return self._taken(slice(begin, end), self.starts[first : last + 1] - begin)
+
+    def _taken(self, rows: IntArray | slice, starts: IntArray) -> Rows:
         return Rows(
             self.statements.take(rows),
             self.source[rows],

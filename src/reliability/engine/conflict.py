@@ -32,10 +32,10 @@ def cochran(columns: Columns) -> tuple[Array, IntArray]:
     rows = np.where(weight == largest, np.arange(len(weight)), len(weight) - 1)
     heaviest = np.minimum.reduceat(rows, starts)
     centered = value - value[heaviest][quantity]
-    df = np.add.reduceat(points.astype(np.int64), starts) - 1
+    df = columns.total(points.astype(np.int64)).astype(np.int64) - 1
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.add.reduceat(weight * centered, starts) / np.add.reduceat(weight, starts)
-    q = np.add.reduceat(weight * (centered - mean[quantity]) ** 2, starts)
+        mean = columns.total(weight * centered) / columns.total(weight)
+    q = columns.total(weight * (centered - mean[quantity]) ** 2)
     return np.where(df < 1, np.nan, q), df
 
 

@@ -34,7 +34,7 @@ class Existence:
     Of many, all but ``scatter_scale`` have one entry per quantity. ``ways`` are the exponential
     rates of the upper tail and the information of its normals, (quantities, ways) each, for every
     choice of sound and unsound claims that may be the slowest. Where no posterior exists
-    ``proper`` is false, for ``reason``.
+    ``proper`` is false, for ``reason`` (of many: by quantity).
     """
 
     lower: Tail
@@ -54,7 +54,13 @@ class Existence:
             self.scatter_scale,
             (self.ways[0][quantities], self.ways[1][quantities]),
             self.proper[quantities],
-            [self.reason[q] for q in quantities.tolist()],
+            {
+                new: self.reason[old]
+                for new, old in enumerate(quantities.tolist())
+                if old in self.reason
+            }
+            if self.reason
+            else {},
         )
 
     def of(self, quantity: int) -> Existence:
@@ -66,7 +72,7 @@ class Existence:
             self.scatter_scale,
             (self.ways[0][quantity], self.ways[1][quantity]),
             bool(self.proper[quantity]),
-            self.reason[quantity],
+            self.reason.get(quantity, ""),
         )
 
     @property
@@ -173,6 +179,9 @@ def _side(columns: Columns, law: UnsoundLaw, *, upper: bool) -> _Side:
     and an exponential that is depends on the scatter.
     """
     r, form = columns.reliability, columns.form
+    if columns.plain and np.all(r == 1.0):
+        nothing = np.zeros(columns.quantities)
+        return _Side(nothing, nothing[:, None], _total(columns, columns.share)[:, None])
     open_side = (columns.direction > 0.0) == upper
     verified = (form == Form.BOUND) & open_side
     exponential = (form == Form.BOUND_WITH_EXCESS) & open_side
@@ -215,7 +224,7 @@ def _side(columns: Columns, law: UnsoundLaw, *, upper: bool) -> _Side:
 
 def _total(columns: Columns, values: Array) -> Array:
     """Sum over the claims of each quantity."""
-    return np.asarray(np.add.reduceat(values, columns.starts[:-1]))
+    return columns.total(values)
 
 
 def _ways(
@@ -293,7 +302,7 @@ def existences(
     undetermined = ~(scatter_power > 1.0) & (scatter is not None)
     open_below, open_above = ~lower.integrable(), ~upper.integrable()
     proper = ~(undetermined | open_below | open_above)
-    reasons: list[str] = [""] * columns.quantities
+    reasons: dict[int, str] = {}
     for q in np.flatnonzero(~proper).tolist():
         rows = slice(columns.starts[q], columns.starts[q + 1])
         if undetermined[q]:

@@ -117,11 +117,13 @@ def infer_many(columns: Columns, setup: Setup) -> tuple[list[Part], dict[int, Re
         index = np.flatnonzero(chosen)
         if not len(index):
             continue
-        some = columns.take_quantities(index)
+        whole = len(index) == len(every)
+        some = columns if whole else columns.take_quantities(index)
         if solve is _mixtures and not at_once:
             parts += _one_by_one(every[index], some, setup, failures)
             continue
-        parts += solve(every[index], some, setup, priors.take(index), exists.take(index), failures)
+        rest = (priors, exists) if whole else (priors.take(index), exists.take(index))
+        parts += solve(every[index], some, setup, *rest, failures)
     return parts, failures.found
 
 
@@ -188,7 +190,7 @@ def _closed(
     count = len(quantities)
 
     def part(index: IntArray, mixtures: NormalMixtures, log_total: Array, error: Array) -> Part:
-        there = exists.take(index)
+        there = exists if len(index) == count else exists.take(index)
         return Part(
             quantities[index],
             mixtures,
