@@ -58,6 +58,12 @@ class Summaries:
         fields = {name: np.full(count, np.nan) for name in _FIELDS}
         return cls(failures={}, **fields)
 
+    def put(self, quantities: IntArray, found: Summaries) -> None:
+        """Fill in what was found of some of the quantities."""
+        for name in _FIELDS:
+            getattr(self, name)[quantities] = getattr(found, name)
+        self.failures.update({int(quantities[q]): one for q, one in found.failures.items()})
+
 
 _FIELDS = tuple(field.name for field in attrs.fields(Summaries) if field.name != "failures")
 
@@ -91,9 +97,7 @@ def summarise(
         return block, _summarise_block(some, setup, level)
 
     def keep(block: IntArray, found: Summaries) -> None:
-        for name in _FIELDS:
-            getattr(out, name)[block] = getattr(found, name)
-        out.failures.update({int(block[q]): error for q, error in found.failures.items()})
+        out.put(block, found)
         if done is not None:
             done(len(block))
 
@@ -172,7 +176,17 @@ def _summarise_block(columns: Columns, setup: Setup, level: float) -> Summaries:
     count = columns.quantities
     out = Summaries.unknown(count)
     out.conflict_p[:] = tail_of_cochran(*cochran(columns))
-    parts, failures = infer_many(columns, setup)
+    try:
+        parts, failures = infer_many(columns, setup)
+    except ReliabilityError as error:
+        # The reason may be one quantity alone.
+        if count == 1:
+            out.failures[0] = error
+            return out
+        for q in range(count):
+            own = _summarise_block(columns.take_quantities(np.array([q])), setup, level)
+            out.put(np.array([q]), own)
+        return out
     out.failures.update(failures)
     for part in parts:
         _summarise_part(part, setup, level, out)
