@@ -155,7 +155,17 @@ def _summarise_block(columns: Columns, setup: Setup, level: float) -> Summaries:
     count = columns.quantities
     out = Summaries.unknown(count)
     out.conflict_p[:] = tail_of_cochran(*cochran(columns))
-    parts, failures = infer_many(columns, setup)
+    try:
+        parts, failures = infer_many(columns, setup)
+    except ReliabilityError as error:
+        # The reason may be one quantity alone.
+        if count == 1:
+            out.failures[0] = error
+            return out
+        for q in range(count):
+            own = _summarise_block(columns.take_quantities(np.array([q])), setup, level)
+            out.put(np.array([q]), own)
+        return out
     out.failures.update(failures)
     for part in parts:
         _summarise_part(part, setup, level, out)

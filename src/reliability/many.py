@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reliability.batch import CLAIMS_AT_ONCE, Summaries, claim_summaries, summarise
+from reliability.claims._checks import did_you_mean
 from reliability.combination import Combination, combine
 from reliability.engine.setup import Setup
 from reliability.errors import (
@@ -28,15 +29,25 @@ from reliability.prepared import Prepared, prepare
 from reliability.priors import Flat, QuantityPrior
 from reliability.scales import Scale, ScaleName, get_scale
 from reliability.tables.cells import Cells
-from reliability.tables.objects import claims_from_table
-from reliability.tables.quantities import SettingsGroup, read_quantities
-from reliability.tables.rows import BadRows, TableRows, rows_from_table
+from reliability.tables.frames import plain_cell
+from reliability.tables.objects import claims_of_rows
+from reliability.tables.quantities import QuantitySettings, SettingsGroup, read_quantities
+from reliability.tables.records import (
+    SOURCE_NUMBERS,
+    STATEMENT_NUMBERS,
+    quantile_probability,
+    source_name,
+)
+from reliability.tables.rows import BadRows, TableRows, rows_from_table, sources_of_cells
+from reliability.tables.sources import SourceColumns
 
 __all__ = ["ManyCombinations", "combine_many"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+#: Quantities among which a name is searched that resembles a misspelt one.
+_MOST_HINTS = 1000
 #: Why a quantity has no posterior none of whose claims says anything.
 NOTHING_SAID = (
     "every claim has reliability 0, and with Void() such claims say nothing; "
@@ -52,7 +63,8 @@ class ManyCombinations(NamedTuple):
     quantities : table with one row per quantity
     claims : table with one row per claim that was used, or None
     bad_rows : table of the rows that were left out, or None under ``on_error="raise"``
-    combinations : a Combination for every quantity that was chosen
+    combinations : a Combination for every quantity that was chosen and has a posterior, of the
+        rows that were used
     """
 
     quantities: Any
@@ -133,20 +145,27 @@ def combine_many(
     ...     "sd": [1.0, 1.0, 2.0],
     ... }
     >>> found = combine_many(table, model=Model.common_effect())
-    >>> found["quantity"], found["estimate"].round(6).tolist()
+    >>> found["quantity"].tolist(), found["estimate"].round(6).tolist()
     (['tanks', 'guns'], [11.0, 7.0])
     """
     what = _Settings.checked(scale, prior, model, level, dependence)
-    if on_error not in {"raise", "collect"}:
+    if on_error not in ("raise", "collect"):
         raise InvalidValueError(f"on_error must be 'raise' or 'collect' (got {short(on_error)})")
+    _check_count("threads", threads)
+    _check_count("claims_at_once", claims_at_once)
+    if progress is not None and not callable(progress):
+        raise WrongTypeError(f"progress must be a function of a number (got {short(progress)})")
+    names = _names(combinations)
     cells = table if isinstance(table, Cells) else Cells(table)
     found = rows_from_table(cells, sources=sources, on_error=on_error)
     said = read_quantities(quantities) if quantities is not None else None
     if said is not None:
         said.check_known(found.keys)
+        _check_no_atom(said)
         groups = said.groups(found.keys, scale=what.scale.name, prior=prior, zero=0.0)
     else:
         groups = [SettingsGroup(what.scale.name, prior, 0.0, np.arange(len(found.keys)))]
+    chosen = _positions(names, cells, found)
     work = _Work(cells, found, what, on_error == "raise", claims_at_once, progress)
     chunks = [chunk for group in groups for chunk in _chunks(group, found.rows.starts)]
     # In order: of several errors the first is raised.
@@ -154,15 +173,38 @@ def combine_many(
         for _ in pool.map(lambda chunk: work.combine(chunk, claims=claims), chunks):
             pass
     out = cells.table.like(work.quantity_columns())
-    chosen = _chosen(cells, combinations, what, sources, said, groups, found)
-    if not (claims or chosen or on_error == "collect"):
+    if not (claims or names or on_error == "collect"):
         return out
+    who = sources_of_cells(cells, sources) if chosen else None
     return ManyCombinations(
         out,
         cells.table.like(work.claim_columns()) if claims else None,
         cells.table.like(work.bad.columns()) if on_error == "collect" else None,
-        chosen,
+        {
+            name: work.combination(place, groups, who)
+            for name, place in chosen.items()
+            if work.alive[place] and who is not None
+        },
     )
+
+
+def _check_count(name: str, value: object) -> None:
+    """Refuse what is neither None nor a whole number from 1."""
+    if value is None and name == "threads":
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise WrongTypeError(f"{name} must be a whole number (got {short(value)})")
+    if value < 1:
+        raise InvalidValueError(f"{name} must be at least 1 (got {short(value)})")
+
+
+def _check_no_atom(said: QuantitySettings) -> None:
+    for key, (_, _, zero) in said.said.items():
+        if zero:
+            raise InvalidValueError(
+                f"{said.name}: zero={zero:g} of quantity {key!r}: a probability that there is "
+                "nothing cannot be given here yet; leave the column 'zero' out"
+            )
 
 
 @attrs.frozen(eq=False)
@@ -254,8 +296,10 @@ class _Work:
         some = rows.between(first, last) if together else rows.take_quantities(members)
         scale, model = get_scale(group.scale), self.what.model
         prepared = prepare(some, scale, model, self.what.dependence)
-        for problem in prepared.problems:
-            self._reject(index[problem.row : problem.row + 1], problem.exception)
+        # In the order of the table, whose first is the one to raise.
+        problems = {int(index[problem.row]): problem.exception for problem in prepared.problems}
+        for row in sorted(problems, key=self.found.row.__getitem__):
+            self._reject(row, problems[row])
         setup = Setup(
             law=model.law,
             prior=self.what.prior_of(group.prior),
@@ -312,16 +356,13 @@ class _Work:
         for name, values in self.of_claims.items():
             values[index] = getattr(found, name)
 
-    def _reject(self, rows: IntArray, error: ReliabilityError) -> None:
-        """Leave rows out, or stop."""
-        for row in rows.tolist():
-            at = int(self.found.row[row])
-            if self.strict:
-                raise error.located(f"{self.cells.name}, row {self.cells.number(at) + 1}")
-            if self.used[row]:
-                self.used[row] = False
-                with self.lock:
-                    self.bad.add(self.cells, at, error)
+    def _reject(self, row: int, error: ReliabilityError) -> None:
+        """Leave an impossible row out, or stop."""
+        at = int(self.found.row[row])
+        error = self.cells.place(at).about(self._column(at, error), error)
+        if self.strict:
+            raise error
+        self._leave_out(row, error)
 
     def _fail(self, quantity: int, error: ReliabilityError) -> None:
         """Leave a quantity out, with all its rows, or stop."""
@@ -329,7 +370,47 @@ class _Work:
             raise error.located(f"quantity {self.found.keys[quantity]!r}")
         self.alive[quantity] = False
         starts = self.found.rows.starts
-        self._reject(np.arange(starts[quantity], starts[quantity + 1]), error)
+        for row in range(int(starts[quantity]), int(starts[quantity + 1])):
+            place = self.cells.place(int(self.found.row[row]))
+            self._leave_out(row, place.about("quantity", error))
+
+    def _leave_out(self, row: int, error: ReliabilityError) -> None:
+        if self.used[row]:
+            self.used[row] = False
+            with self.lock:
+                self.bad.add(self.cells, int(self.found.row[row]), error)
+
+    def _column(self, row: int, error: ReliabilityError) -> str:
+        """Column in which an impossible row states what is wrong with it."""
+        cells = self.cells
+        field: str = vars(error).get("path", "")
+        if field in SOURCE_NUMBERS or field == "credibility":
+            return field
+        quantiles = [name for name in cells.table.names if quantile_probability(name) is not None]
+        for name in ("statement", field, *STATEMENT_NUMBERS, *quantiles):
+            if cells.has(name):
+                given = cells.given(row, name)
+                if given is not None and str(given).strip():
+                    return name
+        return field
+
+    def combination(
+        self, quantity: int, groups: list[SettingsGroup], who: SourceColumns
+    ) -> Combination:
+        """The claims about a quantity that were used, combined."""
+        starts, what = self.found.rows.starts, self.what
+        group = next(group for group in groups if quantity in group.members)
+        rows = np.arange(starts[quantity], starts[quantity + 1])
+        used = np.sort(self.found.row[rows[self.used[rows]]])
+        result = combine(
+            claims_of_rows(self.cells, used.tolist(), who),
+            scale=group.scale,
+            prior=what.prior_of(group.prior),
+            model=what.model,
+            dependence=what.dependence,
+        )
+        assert isinstance(result, Combination)  # noqa: S101 - the claims about one quantity
+        return result
 
     def quantity_columns(self) -> dict[str, Any]:
         """The table of quantities."""
@@ -353,33 +434,32 @@ class _Work:
         } | {name: values[rows] for name, values in self.of_claims.items()}
 
 
-def _chosen(
-    cells: Cells,
-    names: Iterable[Any],
-    what: _Settings,
-    sources: Any,
-    said: Any,
-    groups: list[SettingsGroup],
-    found: TableRows,
-) -> dict[Any, Combination]:
-    """Combinations of chosen quantities."""
-    if isinstance(names, (str, bytes, Mapping)) or not isinstance(names, Iterable):
+def _names(combinations: Iterable[Any]) -> list[Any]:
+    """Names of the quantities of which a Combination is wanted."""
+    given: object = combinations
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
         raise WrongTypeError(
-            f"combinations must be a list of quantities' names (got {short(names)})"
+            f"combinations must be a list of quantities' names (got {short(given)})"
         )
-    out: dict[Any, Combination] = {}
-    place = {key: k for k, key in enumerate(found.keys)} if said is not None else {}
+    return list(given)
+
+
+def _positions(names: list[Any], cells: Cells, found: TableRows) -> dict[Any, int]:
+    """Which quantities the names are of; those of which every row is bad are left out."""
+    if not names:
+        return {}
+    place = {source_name(plain_cell(key)): k for k, key in enumerate(found.keys)}
+    bad = set(found.bad.quantity)
+    out: dict[Any, int] = {}
     for name in names:
-        group = groups[0]
-        if said is not None:
-            group = next(g for g in groups if place.get(name, -1) in g.members)
-        result = combine(
-            claims_from_table(cells, name, sources=sources),
-            scale=group.scale,
-            prior=what.prior_of(group.prior),
-            model=what.model,
-            dependence=what.dependence,
-        )
-        assert isinstance(result, Combination)  # noqa: S101 - the claims about one quantity
-        out[name] = result
+        plain = plain_cell(name)
+        text = source_name(plain) if isinstance(plain, (str, int, float)) else None
+        if text is None or not (text in place or text in bad):
+            known = place if text is not None and len(place) <= _MOST_HINTS else ()
+            hint = did_you_mean(str(text), known) if known else ""
+            raise InvalidValueError(
+                f"combinations: {cells.name} has no quantity {short(name)}{hint}"
+            )
+        if text in place:
+            out[name] = place[text]
     return out

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
-from reliability.claims._checks import short
+from reliability.claims._checks import about, short
 from reliability.claims.claim import Claim
 from reliability.claims.columns import Columns, Form
 from reliability.claims.problems import Problem
@@ -125,9 +125,12 @@ def effective_reliability(rows: Rows) -> tuple[Array, list[Problem]]:
     problems = [
         Problem(
             row,
-            InvalidValueError(
-                f"reliability={r[row]:g} and credibility={credibility[row]:g} contradict each "
-                "other; give one of them, or values inside (0, 1)"
+            about(
+                InvalidValueError(
+                    f"reliability={r[row]:g} and credibility={credibility[row]:g} contradict each "
+                    "other; give one of them, or values inside (0, 1)"
+                ),
+                "credibility",
             ),
         )
         for row in contrary.tolist()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import attrs
 
 __all__ = [
+    "about",
     "as_float",
     "as_optional_float",
     "at",
@@ -42,6 +43,8 @@ _Kind = TypeVar("_Kind", bound=ReliabilityError)
 _SAID = frozenset(("value", "low", "high"))
 # A number above 1 and below this is a wrong share rather than a percentage.
 _LOWEST_PERCENTAGE = 2.0
+# Names that a message lists at the most.
+_MOST_LISTED = 30
 
 
 def _build(kind: type[_Kind], message: str, path: str, text: str) -> _Kind:
@@ -62,6 +65,12 @@ def fail_about(
 ) -> NoReturn:
     """Raise an error whose text names its fields itself; `field` is the one to look at."""
     raise _build(kind, f"{_name(owner)}: {text}", field, text)
+
+
+def about(error: _Kind, field: str) -> _Kind:
+    """Let an error know which field to look at, if it does not know one."""
+    vars(error).setdefault("path", field)
+    return error
 
 
 def _name(owner: object) -> str:
@@ -172,9 +181,9 @@ def check_keys(owner: str, given: Iterable[str], known: Iterable[str]) -> None:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Say the nearest known name, or list them all."""
+    """Say the nearest known name, or list them all if they are few."""
     known = list(known)
     close = difflib.get_close_matches(word.lower(), known, n=1)
     if close:
         return f"; did you mean {close[0]!r}?"
-    return f"; known: {', '.join(known)}"
+    return f"; known: {', '.join(known)}" if len(known) <= _MOST_LISTED else ""

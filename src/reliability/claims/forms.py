@@ -97,6 +97,7 @@ def _check_inside(batch: Batch, field: str, values: Array) -> NDArray[np.bool_]:
             f"{field}={values[row]:g} is impossible on the {scale.name} scale, which needs "
             f"{scale.describe()}; correct the value or choose another scale"
         ),
+        field,
     )
     return inside
 
@@ -126,7 +127,7 @@ def _by_digits(
             results[k] = function(value)
         except ReliabilityError as error:
             for row in rows[place == k].tolist():
-                batch.finder.note(row, error)
+                batch.finder.note(row, error, "value")
     return results[place]
 
 
@@ -151,6 +152,7 @@ def _check_sds(batch: Batch, positive: NDArray[np.bool_]) -> None:
             f"{batch.scale.name} scale in floating point; state the claims relative to a value "
             "near them"
         ),
+        "sd",
     )
 
 
@@ -199,6 +201,7 @@ def _rounded(batch: Batch) -> Part:
             f"the value {value[row]:g} has no digits or size from which an error can be read; "
             "state sd="
         ),
+        "value",
     )
     return Part(
         Form.BOX,
@@ -221,6 +224,7 @@ def _range(batch: Batch) -> Part:
             f"low={theta_low[row]:g} is the end of the {scale.name} scale and says nothing; "
             f"say AtMost({short(float(theta_high[row]))})"
         ),
+        "low",
     )
     finder.unless(
         (theta_high != scale.high) | ~scale.contains(theta_low),
@@ -228,6 +232,7 @@ def _range(batch: Batch) -> Part:
             f"high={theta_high[row]:g} is the end of the {scale.name} scale and says nothing; "
             f"say AtLeast({short(float(theta_low[row]))})"
         ),
+        "high",
     )
     low, high = _inside(batch, "low", theta_low), _inside(batch, "high", theta_high)
     center, half = 0.5 * (low + high), 0.5 * (high - low)
@@ -239,6 +244,7 @@ def _range(batch: Batch) -> Part:
             f"low={theta_low[row]:g} and high={theta_high[row]:g} cannot be told apart on the "
             f"{scale.name} scale in floating point; use Estimate for a single value"
         ),
+        "low",
     )
     return Part(
         Form.BOX,
@@ -272,6 +278,7 @@ def _excess(batch: Batch, direction: float, y: Array, rows: IntArray) -> Array:
             f"{scale.name} scale to say how far beyond it the quantity may lie; give excess=, a "
             "length on the scale"
         ),
+        "value",
         rows,
     )
     return np.asarray(direction * (scale.to_x(salient) - y[rows]))
@@ -288,6 +295,7 @@ def _bound(batch: Batch, direction: float) -> Part:
             f"a bound of {value[row]:g} has no size from which an error can be read; "
             "use a prior with that support"
         ),
+        "value",
     )
     excess = batch.statements.excess
     rows = np.flatnonzero(np.isnan(excess) & inside & (sd > 0.0))
@@ -341,7 +349,7 @@ def _check_quantiles(batch: Batch, rows: IntArray, x: Array, z: Array) -> NDArra
         )
 
     on_scale: NDArray[np.bool_] = np.asarray(inside.all(axis=1))
-    batch.finder.unless(on_scale, off_scale, rows)
+    batch.finder.unless(on_scale, off_scale, "quantiles", rows)
     apart = (np.diff(x) > 0.0) & (np.diff(z) > 0.0)
     alone = x.shape[1] < 2
     rising: NDArray[np.bool_] = np.asarray(apart.all(axis=1) & (not alone))
@@ -351,6 +359,7 @@ def _check_quantiles(batch: Batch, rows: IntArray, x: Array, z: Array) -> NDArra
             f"the quantiles of {statement_at(stated, row)} cannot be told apart on the "
             f"{scale.name} scale in floating point"
         ),
+        "quantiles",
         rows,
     )
     return np.asarray(on_scale & rising)

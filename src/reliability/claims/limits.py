@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from reliability.claims._checks import about
 from reliability.claims.problems import Finder
 from reliability.errors import NumericalError, ReliabilityError
 from reliability.scales import Scale
@@ -35,6 +36,8 @@ _LENGTHS = {
     "bias_sd": "bias_sd",
 }
 _SDS = ("sd_low", "sd_high", "stated_sd")
+#: The field to look at, where it is called otherwise.
+_FIELDS = {"half-width": "low", "excess": "value"}
 # In the order in which a row's are checked.
 _CHECKED = ("location", *_SDS, "half_width", "excess", "bias", "bias_sd")
 
@@ -92,7 +95,7 @@ def check_sizes(
                 f"{_SMALLEST_SIZE:g} to {LARGEST_SIZE:g} can be computed with; {remedy}"
             )
 
-        finder.unless(possible, explain)
+        finder.unless(possible, explain, _FIELDS.get(what, what))
 
 
 def check_ratios(
@@ -151,9 +154,10 @@ def check_ratios(
         _, one = np.unique(place[is_narrowest], return_index=True)
         refused = np.flatnonzero(is_narrowest)[one]
         for row, k in zip(rows[refused].tolist(), place[refused].tolist(), strict=True):
-            found[row] = NumericalError(
+            error = NumericalError(
                 f"its sd on the scale is {narrowest[k]:.3g}, more than {LARGEST_RATIO:g} times "
                 f"smaller than what the claims span, {wide[k]:.3g}; give it a larger sd"
             )
+            found[row] = about(error, "sd")
         rows = np.delete(rows, refused)
     return found

@@ -8,6 +8,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from reliability.claims._checks import about
 from reliability.claims.rows import Statements, statement_at
 from reliability.errors import ReliabilityError
 
@@ -23,7 +24,7 @@ class Problem:
     Parameters
     ----------
     row : the row
-    exception : the error, without the claim's name
+    exception : the error, without the claim's name; it knows the path of the field it is about
     """
 
     row: int
@@ -47,6 +48,7 @@ class Finder:
         self,
         good: NDArray[np.bool_],
         explain: Callable[[int], ReliabilityError],
+        field: str,
         rows: IntArray | None = None,
     ) -> None:
         """Note a problem at the rows that are not good and have none yet.
@@ -58,6 +60,7 @@ class Finder:
         ----------
         good : flags of all rows, or of ``rows``
         explain : what is wrong with a row
+        field : the field to look at
         rows : the rows that the flags belong to
         """
         if good.all():
@@ -65,12 +68,12 @@ class Finder:
         chosen = np.flatnonzero(~good) if rows is None else rows[~good]
         for row in chosen.tolist():
             if row not in self.found:
-                self.found[row] = self._refusal(row) or explain(row)
+                self.found[row] = self._refusal(row) or about(explain(row), field)
 
-    def note(self, row: int, error: ReliabilityError) -> None:
-        """Note a problem of a row that has none yet."""
+    def note(self, row: int, error: ReliabilityError, field: str) -> None:
+        """Note a problem, of a field, of a row that has none yet."""
         if row not in self.found:
-            self.found[row] = self._refusal(row) or error
+            self.found[row] = self._refusal(row) or about(error, field)
 
     def _refusal(self, row: int) -> ReliabilityError | None:
         """What the object's own checks say."""

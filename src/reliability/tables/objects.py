@@ -14,8 +14,9 @@ from reliability.tables.cells import Cells
 from reliability.tables.frames import plain_cell
 from reliability.tables.records import source_name
 from reliability.tables.rows import sources_of_cells
+from reliability.tables.sources import SourceColumns
 
-__all__ = ["claims_from_table"]
+__all__ = ["claims_from_table", "claims_of_rows"]
 
 
 def claims_from_table(
@@ -48,10 +49,14 @@ def claims_from_table(
     [Claim(Source('US'), Estimate(2500, sd=300), quantity='b')]
     """
     cells = table if isinstance(table, Cells) else Cells(table, name=name)
-    who = sources_of_cells(cells, sources)
+    return claims_of_rows(cells, _rows(cells, quantities), sources_of_cells(cells, sources))
+
+
+def claims_of_rows(cells: Cells, rows: Iterable[int], who: SourceColumns) -> list[Claim]:
+    """Claims of some rows as objects, with what is known of their sources."""
     by_name = {one: code for code, one in enumerate(who.names)}
     claims = []
-    for row in _rows(cells, quantities):
+    for row in rows:
         # Once as it stands, so that the row's own cells are judged; then with what is known.
         claim = cells.claim(row)
         code = by_name[claim.source.name]

@@ -52,7 +52,7 @@ class QuantitySettings:
         InvalidValueError
             Naming the first of them.
         """
-        claimed = {source_name(plain_cell(key)) for key in keys}
+        claimed = dict.fromkeys(source_name(plain_cell(key)) for key in keys)
         for key in self.said:
             if key not in claimed:
                 few = claimed if len(claimed) <= 1000 else ()

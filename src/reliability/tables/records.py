@@ -92,6 +92,10 @@ class Place:
         """Make an error about one field of this row."""
         return self._build(InvalidValueError, field, text)
 
+    def about(self, field: str, error: ReliabilityError) -> ReliabilityError:
+        """Make the same error about one field of this row."""
+        return self._build(type(error), field, str(error))
+
     def forward(self, field: str, error: ReliabilityError) -> ReliabilityError:
         """Make the same error with this place in front."""
         path: str = vars(error).get("path", "") or field

@@ -45,7 +45,7 @@ _UNSTATED = {"bias": 0.0, "bias_sd": 0.0, "overconfidence": 1.0, "interest": 0.0
 
 @attrs.frozen(eq=False)
 class BadRows:
-    """Rows that were left out, with the reason; in the order of the table."""
+    """Rows that were left out, with the reason; ``columns`` has them in the order of the table."""
 
     row: list[int] = attrs.field(factory=list)
     quantity: list[str | None] = attrs.field(factory=list)
@@ -77,7 +77,11 @@ class BadRows:
 
     def columns(self) -> dict[str, list[Any]]:
         """As the columns of a table."""
-        return attrs.asdict(self)
+        order = sorted(range(len(self)), key=self.row.__getitem__)
+        return {
+            name: [values[k] for k in order]
+            for name, values in attrs.asdict(self, recurse=False).items()
+        }
 
 
 @attrs.frozen(eq=False)
@@ -136,7 +140,7 @@ def rows_from_table(
     >>> found.bad.reason
     ['must be above 0, got -1; leave it out if it is not stated']
     """
-    if on_error not in {"raise", "collect"}:
+    if on_error not in ("raise", "collect"):
         raise InvalidValueError(f"on_error must be 'raise' or 'collect', got {short(on_error)}")
     cells = table if isinstance(table, Cells) else Cells(table, name=name)
     if not cells.has("quantity"):
