@@ -117,12 +117,10 @@ class ClaimResult:
     @property
     def influence(self) -> Influence:
         """What changes when the claim's origin is left out."""
-        left = self._combination._left_out_of(self._index)  # noqa: SLF001
-        if left is None:
+        origin = self._combination._group_of(self._index)  # noqa: SLF001
+        if origin is None:
             return Influence(0.0, 0.0)
-        scale = self._combination.scale
-        other = float(scale.to_theta(left.median))
-        return Influence(left.divergence, self._combination.estimate - other)
+        return self._combination._influences[origin]  # noqa: SLF001
 
     @property
     def tail(self) -> float:
@@ -130,9 +128,8 @@ class ClaimResult:
 
         Two-sided; for a verified bound the probability that it holds.
         """
-        left = self._combination._left_out_of(self._index)  # noqa: SLF001
-        active = self._combination._active_index(self._index)  # noqa: SLF001
-        return NAN if left is None or active is None else left.tail[active]
+        active = self._combination._place.get(self._index)  # noqa: SLF001
+        return NAN if active is None else self._combination._tails[active]  # noqa: SLF001
 
     @property
     def shrunk(self) -> Posterior | None:
@@ -287,20 +284,20 @@ class Combination:
         """One record per claim, in the order given."""
         shares = self._shares
         both = weights_and_soundness(self._inference)
-        weight, soundness = both.weight, both.soundness
-        place = self._place
-        dropped = reasons(shares, self._claims)
+        columns = zip(both.weight.tolist(), both.soundness.tolist(), strict=True)
+        counted = dict(zip(self._place, columns, strict=True))
+        share, dropped = shares.share.tolist(), reasons(shares, self._claims)
         records = []
         for i, claim in enumerate(self._claims):
-            k = place.get(i)
+            weight, soundness = counted.get(i) or (0.0, self._soundness_of_dropped(i))
             records.append(
                 ClaimResult(
                     claim=claim,
                     origin=origin_of(claim),
-                    share=float(shares.share[i]),
+                    share=share[i],
                     dropped=dropped[i],
-                    weight=0.0 if k is None else float(weight[k]),
-                    soundness=self._soundness_of_dropped(i) if k is None else float(soundness[k]),
+                    weight=weight,
+                    soundness=soundness,
                     combination=self,
                     index=i,
                 )
@@ -315,25 +312,38 @@ class Combination:
         """Rows of the claims that count."""
         return {i: k for k, i in enumerate(self._shares.active.tolist())}
 
-    def _active_index(self, index: int) -> int | None:
-        return self._place.get(index)
-
     @cached_property
     def _left_out(self) -> list[LeftOut]:
+        """What each origin adds."""
         group = self._shares.group[self._shares.active]
         return leave_origins_out(self._inference, group, self.dependence)
 
-    def _left_out_of(self, index: int) -> LeftOut | None:
-        """The others' posterior without a claim's origin; None where the origin is silent."""
+    @cached_property
+    def _influences(self) -> list[Influence]:
+        """The same in the quantity's units."""
+        medians = self.scale.to_theta(np.array([left.median for left in self._left_out]))
+        shifts = (self.estimate - medians).tolist()
+        return [
+            Influence(left.divergence, shift)
+            for left, shift in zip(self._left_out, shifts, strict=True)
+        ]
+
+    @cached_property
+    def _tails(self) -> dict[int, float]:
+        """How the claims that count look to the other origins."""
+        return {row: tail for left in self._left_out for row, tail in left.tail.items()}
+
+    def _group_of(self, index: int) -> int | None:
+        """Number of a claim's origin; None where that says nothing."""
         origin = origin_of(self._claims[index])
         for i in (index, *self._shares.active.tolist()):
             group = int(self._shares.group[i])
             if group >= 0 and (i == index or origin_of(self._claims[i]) == origin):
-                return self._left_out[group]
+                return group
         return None
 
     def _shrunk(self, index: int) -> Posterior | None:
-        active = self._active_index(index)
+        active = self._place.get(index)
         solution = self._inference.normal
         if active is None or solution is None:
             return None
@@ -395,6 +405,7 @@ class Combination:
     def summary(self) -> dict[str, list[Any]]:
         """Per-claim results as columns: what a data frame is made from."""
         rows = self.claims
+        influences = [row.influence for row in rows]
         return {
             "source": [row.claim.source.name for row in rows],
             "statement": [str(row.claim.statement) for row in rows],
@@ -402,8 +413,8 @@ class Combination:
             "share": [row.share for row in rows],
             "weight": [row.weight for row in rows],
             "soundness": [row.soundness for row in rows],
-            "divergence": [row.influence.divergence for row in rows],
-            "shift": [row.influence.shift for row in rows],
+            "divergence": [influence.divergence for influence in influences],
+            "shift": [influence.shift for influence in influences],
             "tail": [row.tail for row in rows],
             "dropped": [row.dropped for row in rows],
         }

@@ -218,9 +218,14 @@ class QuantityPrior:
         center: tuple[float, float],
         tails: tuple[Tail, Tail],
         log_mass: float = 0.0,
+        places: tuple[Array, Array] | None = None,
         **more: Any,
     ) -> PriorOnX:
-        """Density of theta -> density on x, conditioned on the part of the support on scale."""
+        """Density of theta -> density on x, conditioned on the part of the support on scale.
+
+        Panels are placed around the ``center``, two quantiles of theta, or at given ``places``:
+        locations and scales on x.
+        """
         low, high = max(support[0], scale.low), min(support[1], scale.high)
         if not (low < high and np.isfinite(log_mass)):
             raise InvalidValueError(
@@ -228,14 +233,9 @@ class QuantityPrior:
                 f"{scale.describe()}"
             )
         x_low, x_high = float(scale.to_x(low)), float(scale.to_x(high))
-        quantiles = np.clip(np.array(center), low, high)
-        x_center = np.clip(scale.to_x(quantiles), x_low, x_high)
-        finite = np.isfinite(x_center)
-        if finite.all():
-            location, width = float(x_center.mean()), float(np.diff(x_center)[0]) / 2.0
-        else:
-            location, width = (float(x_center[finite][0]) if finite.any() else 0.0), 1.0
-        width = width if width > 0.0 else 1.0
+        if places is None:
+            quantiles = np.clip(np.array(center), low, high)
+            places = _around(np.clip(scale.to_x(quantiles), x_low, x_high))
 
         def on_x(anchor: Array, d: Array) -> Array:
             return log_density(anchor, d) - log_mass
@@ -244,14 +244,23 @@ class QuantityPrior:
             on_x,
             x_low,
             x_high,
-            np.array([location]),
-            np.array([width]),
+            *places,
             np.array([]),
             VANISHING if np.isfinite(x_low) else tails[0],
             VANISHING if np.isfinite(x_high) else tails[1],
             proper=True,
             **more,
         )
+
+
+def _around(center: Array) -> tuple[Array, Array]:
+    """Location and scale of a density of which two quantiles on x are given."""
+    finite = np.isfinite(center)
+    if finite.all():
+        location, width = float(center.mean()), float(np.diff(center)[0]) / 2.0
+    else:
+        location, width = (float(center[finite][0]) if finite.any() else 0.0), 1.0
+    return np.array([location]), np.array([width if width > 0.0 else 1.0])
 
 
 @attrs.frozen(eq=False)
@@ -647,22 +656,27 @@ class LogNormal(QuantityPrior, ScatterPrior):
         if scale.name == "logit":
             log_mass = float(log_ndtr(-np.log(self.median) / self.sigma))
         factor = float(np.exp(self.sigma))
-        bound = self._bind(
+        linear = scale.name == "linear"
+        return self._bind(
             scale,
             log_density,
             support=(0.0, INFINITY),
             center=(self.median / factor, min(self.median * factor, 0.9999 * scale.high)),
-            tails=(VANISHING, Tail(smooth=True) if scale.name == "linear" else Tail(rate=1.0)),
+            tails=(VANISHING, Tail(smooth=True) if linear else Tail(rate=1.0)),
             log_mass=log_mass,
+            places=self._places() if linear else None,
         )
-        if scale.name != "linear":
-            return bound
-        # In theta it bends at every scale; the variance comes from exp(2 sigma^2) medians on.
+
+    def _places(self) -> tuple[Array, Array]:
+        """Where the density of theta itself bends, and on what scale: at every scale.
+
+        The variance comes from exp(2 sigma^2) medians on.
+        """
         sigma = float(self.sigma)
         start, stop = -7.0 * sigma, min(2.0 * sigma * sigma + 7.0 * sigma, _FARTHEST_LOG)
         count = int(np.clip((stop - start) / (1.5 * min(sigma, 1.0)), 4, 40)) + 1
         places = self.median * np.exp(np.linspace(start, stop, count))
-        return attrs.evolve(bound, location=places, scale=places * min(sigma, 1.0))
+        return places, places * min(sigma, 1.0)
 
     def log_scatter(self, tau: Array, stated: StatedVariances) -> Array:  # noqa: ARG002
         """Log density of tau."""

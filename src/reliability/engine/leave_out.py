@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns, Form
 from reliability.engine import normal
-from reliability.engine.density import Distribution, PanelDensity, medians
+from reliability.engine.density import Distribution, medians
+from reliability.engine.divergence import divergence, joined
 from reliability.engine.existence import Existence, existence
 from reliability.engine.explain import claim_distribution, paired
 from reliability.engine.features import features
 from reliability.engine.inference import Inference, infer
+from reliability.engine.leave_out_normal import normals_without
 from reliability.engine.likelihoods import UnsoundKind, distribution_of_claim
 from reliability.engine.mixture import (
     Terms,
@@ -29,16 +31,14 @@ from reliability.engine.mixture import (
     terms,
     unknown_log_products,
 )
-from reliability.engine.normal_mixtures import NormalMixture, quantiles_of_mixtures
+from reliability.engine.normal_mixtures import NormalMixture
 from reliability.engine.panels import (
-    ORDER,
-    Features,
     Panels,
     gauss_legendre,
     initial_panels,
     uncovered,
 )
-from reliability.engine.quadrature import prune, refine, refine_together
+from reliability.engine.quadrature import refine_together
 from reliability.engine.scattered import (
     Grid,
     ScatterGrid,
@@ -62,10 +62,6 @@ NAN = float("nan")
 TOLERANCE = 1e-11
 #: Accepted part of a posterior of the others beyond the nodes, or unresolved over the scatter.
 BEYOND = 1e-9
-#: Gauss-Legendre nodes per panel of the scatter that serve integrals of resolved densities.
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(ORDER // 2)
-#: Numbers worked on at once: arrays of 128 kB stay in the cache.
-_AT_ONCE = 1 << 14
 #: Groups times nodes of p, scatter and x at which likelihoods are summed at once: 32 MB.
 _POINTS_AT_ONCE = 1 << 22
 
@@ -206,9 +202,9 @@ def _anew(inference: Inference, members: IntArray, factor: float) -> LeftOut:
         assert isinstance(full, NormalMixture)  # noqa: S101 - the closed form's
         where = full.features
         if isinstance(other.distribution, NormalMixture):
-            where = _joined(where, other.distribution.features)
+            where = joined(where, other.distribution.features)
     return LeftOut(
-        _divergence(full, other.distribution, initial_panels(where)),
+        divergence(full, other.distribution, initial_panels(where)),
         _median(other.distribution),
         tail,
     )
@@ -245,54 +241,6 @@ def _normal_sides(
     return float(below), float(above)
 
 
-def _divergence(full: Distribution, other: Distribution, first: Panels) -> float:
-    """Kullback-Leibler divergence of a distribution from another.
-
-    Parameters
-    ----------
-    full, other : the distributions
-    first : panels that know where both of them bend
-    """
-
-    def log_of(distribution: Distribution, panels: Panels) -> Array:
-        d, _ = panels.nodes()
-        if isinstance(distribution, PanelDensity):
-            x = panels.anchor[:, None] + d
-            inside = (x >= distribution.low) & (x <= distribution.high)
-            logs = distribution.evaluate(panels.anchor[:, None], d)
-            return np.where(inside, logs - distribution.mesh.log_total[0], -np.inf)
-        return distribution.log_density(panels.anchor[:, None] + d)
-
-    def own(panels: Panels) -> Array:
-        return log_of(full, panels)
-
-    def gap(panels: Panels) -> Array:
-        with np.errstate(invalid="ignore"):
-            return np.nan_to_num(own(panels) - log_of(other, panels), nan=0.0, posinf=1e300)
-
-    def factor(panels: Panels) -> tuple[Array, Array]:
-        values = gap(panels)
-        with np.errstate(divide="ignore"):
-            return np.log(np.abs(values)), np.sign(values)
-
-    mesh = refine(first, own, 1, integrands=(factor,), tolerance=TOLERANCE, noise=1e-13)
-    mass = mesh.node_mass
-    values = gap(mesh.panels)
-    if np.any((values > 1e250) & (mass > 0.0)):
-        return np.inf
-    return max(float(np.sum(mass * values)), 0.0)
-
-
-def _joined(one: Features, other: Features) -> Features:
-    """Features of both of two distributions of one quantity."""
-    return attrs.evolve(
-        one,
-        quantity=np.concatenate([one.quantity, other.quantity]),
-        location=np.concatenate([one.location, other.location]),
-        scale=np.concatenate([one.scale, other.scale]),
-    )
-
-
 def _median(distribution: Distribution) -> float:
     half = np.array(0.5)
     return float(distribution.quantile(half, half))
@@ -302,172 +250,18 @@ def _median(distribution: Distribution) -> float:
 
 
 def _normals(inference: Inference, group: IntArray, factor: float) -> dict[int, LeftOut]:
-    """The closed form without every origin in turn, on common nodes of the scatter."""
-    full, columns = inference.normal, inference.columns
-    assert full is not None  # noqa: S101 - only called with a closed form
-    origins = np.arange(int(group.max()) + 1)
-    chosen = group != origins[:, None]
-    tails = _existences(inference, group, factor)
-    power = np.array([exists.scatter_power if exists.proper else 0.0 for exists in tails])
-    origins = origins[power > 0.0]
-    chosen, power = chosen[origins], power[origins]
-    if not len(origins):
+    """The closed form without every origin in turn."""
+    without = normals_without(inference, group, factor)
+    if without is None:
         return {}
-    # The posterior of all claims comes last.
-    every = np.vstack([chosen, np.ones(columns.count, dtype=bool)])
-    share = np.where(chosen, columns.share * factor, 0.0)
-    stated_sd = np.where(every, columns.stated_sd, np.inf).min(axis=1)
-    problem = attrs.evolve(
-        full.problem,
-        share=np.vstack([share, columns.share]),
-        shared_variance=((inference.setup.shared * stated_sd) ** 2)[:, None],
-    )
-    power = np.append(power, inference.existence.scatter_power)
-    scatter, log_weight, mean, variance, served = _on_scatter_nodes(full, problem, power)
-    weight, sds = np.exp(log_weight), np.sqrt(variance)
-    half = np.full(len(origins), 0.5)
-    median = quantiles_of_mixtures(weight[:-1], mean[:-1], sds[:-1], half, half)
-    divergence = _divergences(log_weight, mean, sds)
-    if inference.setup.shared > 0.0:
-        of_z = normal.conditional_of_claims(problem, scatter)
-        mean, variance = of_z.mean, of_z.variance
-    place = np.full(int(group.max()) + 1, -1)
-    place[origins] = np.arange(len(origins))
-    rows = np.flatnonzero(place[group] >= 0)
-    at = place[group[rows]]
-    below, above = normal.claim_sides(
-        weight[at],
-        mean[at],
-        variance[at],
-        full.problem.value[rows, None],
-        full.problem.variances(scatter)[rows],
-    )
-    both = np.minimum(2.0 * np.minimum(below, above), 1.0).tolist()
-    tail: list[dict[int, float]] = [{} for _ in origins]
-    for row, number, value in zip(rows.tolist(), at.tolist(), both, strict=True):
-        tail[number][row] = value
+    tails: dict[int, dict[int, float]] = {}
+    for row, (origin, tail) in enumerate(zip(group.tolist(), without.tail.tolist(), strict=True)):
+        tails.setdefault(origin, {})[row] = tail
+    columns = without.origin.tolist(), without.divergence.tolist(), without.median.tolist()
     return {
-        int(origin): LeftOut(float(divergence[k]), float(median[k]), tail[k])
-        for k, origin in enumerate(origins)
-        if served[k]
+        origin: LeftOut(gain, median, tails[origin])
+        for origin, gain, median in zip(*columns, strict=True)
     }
-
-
-def _on_scatter_nodes(
-    full: normal.NormalSolution, problem: normal.NormalProblem, power: Array
-) -> tuple[Array, Array, Array, Array, NDArray[np.bool_]]:
-    """Common nodes of the scatter for selections of claims, and which of these they serve.
-
-    Returns
-    -------
-    nodes; log weights, means and variances of x, each (G, nodes); whether nothing is missing
-    """
-    count = len(problem.share)
-    if full.problem.scatter is None or full.mesh is None:
-        given = normal.conditional(problem, full.scatter)
-        mean, variance = (np.broadcast_to(a, (count, 1)) for a in (given.mean, given.variance))
-        return full.scatter, np.zeros((count, 1)), mean, variance, np.ones(count, dtype=bool)
-
-    def on_nodes(panels: Panels, d: Array) -> tuple[Array, normal.Conditional]:
-        scatter = panels.anchor[:, None] + d
-        given = normal.conditional(problem, scatter.ravel())
-        prior = normal.log_prior(problem, scatter)
-        return prior + given.log_evidence.reshape(prior.shape), given
-
-    def largest(panels: Panels, d: Array) -> Array:
-        logs, _ = on_nodes(panels, d)
-        return np.asarray((logs - logs.max(axis=(1, 2), keepdims=True)).max(axis=0))
-
-    first, _, _ = prune(full.mesh.panels, largest)
-    meshes, _ = refine_together(
-        first,
-        lambda panels: on_nodes(panels, panels.nodes()[0])[0],
-        count,
-        tolerance=TOLERANCE,
-        noise=normal.rounding(problem),
-    )
-    panels = meshes[0].panels
-    mass = np.stack([mesh.node_mass.sum(axis=1) for mesh in meshes])
-    served = np.ones(count, dtype=bool)
-    if panels.high[-1] == full.mesh.panels.high[-1]:
-        served = _beyond(mass[:, -1], power) < BEYOND
-    # Between two posteriors that live far apart, what is nothing to both still joins them.
-    live = np.flatnonzero((mass > 1e-15).any(axis=0))
-    panels = panels.take(slice(live[0], live[-1] + 1))
-    # Panels on which a polynomial of degree 15 serves need half as many Gaussian nodes.
-    d, slope = panels.at(np.broadcast_to(_NODES, (panels.count, len(_NODES))))
-    logs, given = on_nodes(panels, d)
-    log_weight = (logs + (slope + np.log(_WEIGHTS))).reshape(count, -1)
-    log_weight -= np.concatenate([mesh.log_total for mesh in meshes])[:, None]
-    total = np.exp(log_weight).sum(axis=1)
-    served = served & (np.abs(total - 1.0) < BEYOND)
-    log_weight -= np.log(total)[:, None]
-    scatter = (panels.anchor[:, None] + d).ravel()
-    return scatter, log_weight, given.mean, given.variance, served
-
-
-#: Step of the trapezoid rule of the divergence, in the inverse hyperbolic sine of x.
-_STEP = 0.2
-
-
-def _divergences(log_weight: Array, mean: Array, sd: Array) -> Array:
-    """Kullback-Leibler divergences of the last of several mixtures of normals from the others.
-
-    By the trapezoid rule in u, x = centre + s sinh(u): on a smooth function its error is
-    exp(-c/step), so that halving the step squares it.
-    """
-    full = NormalMixture.of(np.exp(log_weight[-1]), mean[-1], sd[-1])
-    center, scale = float(full.weights @ full.means), float(full.weights @ full.sds)
-    reach = 2.5
-    while reach < 30.0:
-        end = center + scale * np.sinh(np.array([-reach, reach]))
-        if full.below(end[:1])[0] + full.above(end[1:])[0] < 1e-14:
-            break
-        reach += 0.25
-    step = _STEP
-    for _ in range(4):
-        pieces = 2 * int(np.ceil(reach / step))
-        u = np.linspace(-reach, reach, pieces + 1)
-        logs = _log_mixtures(log_weight, mean, sd, center + scale * np.sinh(u))
-        mass = np.exp(logs[-1]) * scale * np.cosh(u) * (u[1] - u[0])
-        each = np.where(mass > 0.0, mass * (logs[-1] - logs[:-1]), 0.0)
-        fine, coarse = each.sum(axis=1), 2.0 * each[:, ::2].sum(axis=1)
-        resolved = abs(float(mass.sum()) - 1.0) < 1e-10
-        if resolved and np.all(np.abs(fine - coarse) < 2e-5 * (1.0 + fine)):
-            return np.asarray(np.maximum(fine, 0.0))
-        step *= 0.5
-    # The logarithm of a mixture far from the full one may bend where that is smooth.
-    out = []
-    for k in range(len(mean) - 1):
-        other = NormalMixture(np.exp(log_weight[k]), mean[k], sd[k])
-        first = initial_panels(_joined(full.features, other.features))
-        out.append(_divergence(full, other, first))
-    return np.array(out)
-
-
-def _log_mixtures(log_weight: Array, mean: Array, sd: Array, x: Array) -> Array:
-    """Log densities of mixtures of normals (rows, components) at points (points,)."""
-    out = np.empty((len(mean), len(x)))
-    inverse = 1.0 / sd
-    log_height = log_weight - np.log(sd * np.sqrt(2.0 * np.pi))
-    height = np.exp(log_height)
-    step = max(_AT_ONCE // (len(x) * mean.shape[1]), 1)
-    for begin in range(0, len(mean), step):
-        part = slice(begin, begin + step)
-        z = x[None, :, None] - mean[part, None, :]
-        z *= inverse[part, None, :]
-        z *= z
-        z *= -0.5
-        # Exponentials that underflow are several times slower.
-        sums = (np.exp(np.maximum(z, -600.0)) @ height[part, :, None])[:, :, 0]
-        # Where that has underflowed, its logarithm all the same.
-        far = sums < 1e-250
-        row, point = np.nonzero(far)
-        sums[far] = 1.0
-        np.log(sums, out=out[part])
-        if len(row):
-            out[begin + row, point] = log_sum(z[row, point] + log_height[begin + row], 1)
-    return out
 
 
 # ------------------------------------------------------------------ the general model, all at once

@@ -23,7 +23,7 @@ from reliability.engine.given_scatter import (
 )
 from reliability.engine.panels import LARGEST_LOG_SCATTER, slowest_decay
 
-__all__ = ["ScatterRule", "scatter_rules"]
+__all__ = ["ScatterRule", "double_exponential", "scatter_rules"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -120,6 +120,17 @@ def _scales(problem: NormalProblem, spread: Array) -> tuple[Array, Array]:
     return np.minimum(smallest, location), np.maximum(largest, location)
 
 
+def double_exponential(u: Array, bend: Array | None = None) -> tuple[Array, Array]:
+    """``u - exp(-u) + exp(u - bend)``, the last term only where a bend is given, and log slope."""
+    down = np.exp(-u)
+    distance, slope = u - down, 1.0 + down
+    if bend is not None:
+        up = np.exp(u - bend)
+        distance += up
+        slope += up
+    return distance, np.log(slope)
+
+
 def _trapezoid(
     problem: NormalProblem,
     quantities: IntArray,
@@ -130,19 +141,15 @@ def _trapezoid(
 ) -> ScatterRule:
     step = (end - _BEGIN) / nodes
     u = _BEGIN + step[:, None] * np.arange(nodes + 1)
-    down, up = np.exp(-u), np.exp(u - begin[:, None])
-    log_tau = u - down
-    log_tau += up
+    log_tau, log_slope = double_exponential(u, begin[:, None])
     log_tau += np.log(low)[:, None]
     prior = problem.scatter
     assert prior is not None  # noqa: S101 - only called with a scatter
     scatter = prior.low + np.exp(log_tau)
     given = conditional(problem, scatter)
-    down += up
-    down += 1.0
     logs = log_prior(problem, scatter) + given.log_evidence
     logs += log_tau
-    logs += np.log(down)
+    logs += log_slope
     top = logs.max(axis=1)
     weight = np.exp(np.maximum(logs - top[:, None], -600.0))
     total = weight.sum(axis=1)
