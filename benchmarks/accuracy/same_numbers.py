@@ -1,6 +1,6 @@
 """Does ``combine_many`` give the numbers of ``combine``? Random tables against a loop.
 
-    python benchmarks/accuracy/many.py --quantities 10000 --seed 1
+    python benchmarks/accuracy/same_numbers.py --quantities 10000 --seed 1
 
 The quantities of a table share a model; scale and prior are the table's, or each quantity's own.
 Differences of locations are in half widths of the 16-84 % interval (of a mean or an sd: in sds
