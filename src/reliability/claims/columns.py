@@ -146,6 +146,7 @@ def columns_from_rows(
     with np.errstate(all="ignore"):
         fields, knots = _converted(rows, scale, unstated_error, found)
         fields["bias"], fields["overconfidence"] = rows.bias, rows.overconfidence
+        fields["bias_variance"] = rows.bias_sd**2
         sized = fields | {"bias_sd": rows.bias_sd}
         extremes = Extremes(sized)
         check_sizes(sized, extremes, scale, found)
@@ -161,7 +162,6 @@ def columns_from_rows(
     one, nan = _constant(1.0, count), _constant(np.nan, count)
     columns = Columns(
         **fields,
-        bias_variance=rows.bias_sd**2,
         reliability=rows.reliability,
         interest=rows.interest,
         share=one,
