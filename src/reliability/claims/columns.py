@@ -187,8 +187,8 @@ def columns_from_rows(
     # What overflows or is no number is found by its result.
     with np.errstate(all="ignore"):
         fields, knots = _converted(rows, scale, unstated_error, found)
-        bias_variance = rows.bias_sd**2
         fields["bias"], fields["overconfidence"] = rows.bias, rows.overconfidence
+        fields["bias_variance"] = rows.bias_sd**2
         sized = fields | {"bias_sd": rows.bias_sd}
         extremes = Extremes(sized)
         check_sizes(sized, extremes, scale, found)
@@ -204,7 +204,6 @@ def columns_from_rows(
     one, nan = _constant(1.0, count), _constant(np.nan, count)
     columns = Columns(
         **fields,
-        bias_variance=bias_variance,
         reliability=rows.reliability,
         interest=rows.interest,
         share=one,
