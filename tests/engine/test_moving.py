@@ -1,0 +1,251 @@
+"""Knots of stated quantiles under a scatter, against sums that are cut at every knot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from reliability import (
+    AtLeast,
+    Claim,
+    Combination,
+    Estimate,
+    Floor,
+    Model,
+    Quantiles,
+    Source,
+    Void,
+    Wide,
+    combine,
+    priors,
+)
+from reliability.engine.explain import claim_distribution
+from reliability.engine.leave_out import leave_origins_out
+from reliability.engine.likelihoods import Scatter
+from reliability.engine.mixture import log_likelihood
+from reliability.engine.moving import MovingKnots, cut, rooted
+from reliability.engine.panels import Kind, Panels, gauss_legendre
+from reliability.engine.scattered import Density, Solution, stated_variances
+
+Array = NDArray[np.float64]
+GAUSS, GAUSS_WEIGHTS, _ = gauss_legendre(20)
+
+
+def claims() -> list[Claim]:
+    first = {0.05: -1.9, 0.25: -0.7, 0.5: -0.2, 0.75: 0.1, 0.95: 1.2}
+    second = {0.1: 0.9, 0.5: 1.6, 0.9: 3.1}
+    return [
+        Claim(Source("a", reliability=0.8, bias=0.1, overconfidence=1.3), Quantiles(first)),
+        Claim(Source("b", bias_sd=0.3, interest=1), Quantiles(second)),
+        Claim(Source("c"), Estimate(0.4, low=-0.2, high=1.6, level=0.9)),
+    ]
+
+
+def logged(claim: Claim) -> Claim:
+    """The same numbers on the log scale."""
+    if isinstance(claim.statement, Quantiles):
+        said = zip(claim.statement.probabilities, np.exp(claim.statement.values), strict=True)
+        return Claim(claim.source, Quantiles({p: float(q) for p, q in said}))
+    return Claim(claim.source, AtLeast(1.5))
+
+
+def model(**changes: Any) -> Model:
+    return Model(**({"unsound": Floor(), "heterogeneity": priors.HalfNormal(0.7)} | changes))
+
+
+CASES: dict[str, tuple[Model, dict[str, Any]]] = {
+    "tau": (model(), {}),
+    "tau-void": (model(unsound=Void()), {"prior": priors.Normal(0.5, 2.0)}),
+    "tau-made": (model(heterogeneity=priors.UniformShrinkage()), {}),
+    "tau-log": (model(heterogeneity=priors.Exponential(1.0)), {"scale": "log"}),
+    "inflation": (
+        model(unsound=Wide(7.0), heterogeneity=None, inflation=priors.Pareto(3.0)),
+        {"prior": priors.Uniform(-1.0, 2.5)},
+    ),
+    "inflation-void": (
+        model(unsound=Void(), heterogeneity=None, inflation=priors.Pareto(1.0)),
+        {"prior": priors.IntrinsicRange(0.5)},
+    ),
+}
+
+
+def combined(name: str) -> tuple[Combination, Solution]:
+    chosen, options = CASES[name]
+    some = [logged(c) for c in claims()] if options.get("scale") == "log" else claims()
+    result = combine(some, model=chosen, **options)
+    assert isinstance(result, Combination)
+    solution = result._inference.mixture
+    assert solution is not None
+    return result, solution
+
+
+def composite(edges: Array) -> tuple[Array, Array]:
+    """Nodes and weights of Gauss's rule on successive intervals."""
+    half = 0.5 * np.diff(edges)[:, None]
+    middle = 0.5 * (edges[1:] + edges[:-1])[:, None]
+    return middle + half * GAUSS, half * GAUSS_WEIGHTS
+
+
+def sums(solution: Solution, at: Array) -> tuple[float, Array, float, float]:
+    """Log integral, distribution function, and means of x and of s / (1 + s), s the scatter.
+
+    At every scatter x is cut at the knots and at the given points; the scatter is cut where a
+    knot passes one of these.
+    """
+    prior, columns = solution.scatter_prior, solution.problem.columns
+    assert prior is not None
+    inflation = prior.low > 0.0
+    knots = MovingKnots.of(columns, inflation=inflation)
+    assert knots is not None
+    low, high = solution.mesh.panels.edges()
+    anchor = solution.mesh.panels.anchor
+    # At a single scatter the density is sharper than when it is integrated out.
+    middle = anchor + 0.5 * (low + high)
+    fixed = np.unique(np.concatenate([anchor + low, middle, anchor + high, at]))
+    passing = knots.passing(np.zeros((1, 1)), at[None, :]).ravel()
+    every = solution.grid.values - prior.low  # type: ignore[union-attr]
+    ends = np.arange(np.log(every.min()) - 14.0, np.log(every.max()) + 1.0, 0.5)
+    cuts = np.log(passing[(passing > np.exp(ends[0])) & (passing < np.exp(ends[-1]))])
+    log_more, weight = (part.ravel() for part in composite(np.unique([*ends, *cuts])))
+    scatter = prior.low + np.exp(log_more)
+    log_prior = prior.log_scatter(scatter[None, :], stated_variances(columns, 1))[0]
+    total, below = np.zeros(len(scatter)), np.zeros((len(scatter), len(at)))
+    mean = np.zeros(len(scatter))
+    for k, value in enumerate(scatter):
+        moved = knots.distances(np.array([value]), np.zeros(1))[0, 0]
+        edges = np.unique(np.concatenate([fixed, moved]))
+        x, step = composite(edges[(edges >= fixed[0]) & (edges <= fixed[-1])])
+        zero = np.zeros(len(x))
+        kind = np.zeros(len(x), dtype=np.int64)
+        one = np.array([[value]])
+        some = Scatter(0.0 * one, one) if inflation else Scatter(one, one**0.0)
+        logs = log_likelihood(
+            solution.problem, solution.rule, Panels(kind, zero, kind, zero, zero), x, some
+        )
+        logs += solution.problem.prior.log_density(zero[:, None], x)
+        logs += log_prior[k] + log_more[k] - solution.mesh.log_total[0]
+        mass = np.exp(logs) * step * weight[k]
+        total[k], mean[k] = mass.sum(), np.sum(mass * x)
+        below[k] = [mass[x[:, 0] < point].sum() for point in at]
+    whole = total.sum()
+    return (
+        float(np.log(whole)),
+        below.sum(axis=0) / whole,
+        float(mean.sum() / whole),
+        float(np.sum(total / (1.0 + np.exp(-log_more))) / whole),
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name != "tau"])
+def test_posterior_is_the_cut_sum(name: str) -> None:
+    result, solution = combined(name)
+    levels = np.array([0.1, 0.9])
+    at = solution.distribution.quantile(levels, 1.0 - levels)
+    log_total, below, mean, mean_scatter = sums(solution, at)
+    bound = max(solution.error, 1e-12)
+    assert bound < 2e-9
+    assert abs(log_total) <= bound
+    assert np.max(np.abs(below - levels)) <= bound
+    d, _ = solution.mesh.panels.nodes()
+    own = float(np.sum(solution.mesh.node_mass * (solution.mesh.panels.anchor[:, None] + d)))
+    assert own == pytest.approx(mean, abs=1e-8)
+    scatter = solution.scatter_distribution()
+    assert scatter is not None
+    assert solution.scatter_prior is not None
+    d, _ = scatter.panels.nodes()
+    own = float(np.sum(scatter.mesh.node_mass * d / (1.0 + d)))
+    assert own == pytest.approx(mean_scatter, abs=1e-9)
+    assert result.error >= solution.error
+
+
+@pytest.mark.parametrize("name", ["tau-made", "inflation"])
+def test_leaving_out_at_once_is_leaving_out_anew(name: str) -> None:
+    result, _ = combined(name)
+    inference = result._inference
+    chosen, options = CASES[name]
+    at_once = leave_origins_out(inference, np.arange(3), 0.0)
+    for origin, left in enumerate(at_once):
+        rest = [claim for k, claim in enumerate(claims()) if k != origin]
+        others = combine(rest, model=chosen, **options)
+        assert isinstance(others, Combination)
+        assert left.median == pytest.approx(others.posterior.median(), abs=1e-8)
+        mixture = others._inference.mixture
+        assert mixture is not None
+        below = claim_distribution(inference.columns, origin, mixture)
+        assert left.tail[origin] == pytest.approx(2.0 * min(below, 1.0 - below), abs=1e-8)
+
+
+def test_scatter_may_differ_from_node_to_node() -> None:
+    """A likelihood on (rows, points) of the scatter is that on single values."""
+    for name in ("tau", "inflation"):
+        _, solution = combined(name)
+        density = Density(solution.problem, solution.rule, solution.grid)
+        panels = solution.mesh.panels.take(slice(20, 24))
+        anchor, d = panels.anchor[:, None], panels.nodes()[0]
+        nodes, logs = density.jointly(anchor, d)
+        for point in range(0, d.shape[1], 5):
+            column = slice(point, point + 1)
+            again, alone = density.jointly(anchor, d[:, column])
+            assert np.allclose(
+                nodes.log_sum(logs)[:, column], again.log_sum(alone), rtol=0.0, atol=1e-10
+            )
+
+
+def test_knots_pass_where_they_lie() -> None:
+    for name in ("tau", "inflation"):
+        _, solution = combined(name)
+        prior = solution.scatter_prior
+        assert prior is not None
+        knots = MovingKnots.of(solution.problem.columns, inflation=prior.low > 0.0)
+        assert knots is not None
+        scatter = prior.low + np.array([0.01, 0.7, 30.0])
+        x = knots.distances(scatter, np.array([3.0]))[:, 0]
+        for k in range(x.shape[1]):
+            passing = knots.passing(np.array([[3.0]]), x[None, :, k])[0, :, k]
+            assert passing == pytest.approx(scatter - prior.low, rel=1e-9)
+
+
+def test_parts_cover_their_panel() -> None:
+    """The integral of a broken polynomial over cut panels is exact, at every point."""
+    one = np.array([1.0, 1.0, 1.0])
+    kind = np.array([Kind.SQUARE, Kind.UP, Kind.LINEAR], dtype=np.int64)
+    panels = Panels(0 * kind, 0.0 * one, kind, 0.0 * one, np.array([1.2, 1.1, 3.0]))
+    places = np.array([[0.3, 5.0, 0.9], [1.4, 1.9, -2.0]]).T[:, :, None]
+    places = np.concatenate([places, 0.5 * places + 0.2], axis=2)
+    low, high = panels.edges()
+    total = np.zeros((3, 2))
+    for part in cut(panels, places):
+        d, slope = part.nodes()
+        weights = gauss_legendre(part.order)[1][:, None]
+        value = (np.abs(d[..., None] - places[part.index][:, None]) ** 3).sum(axis=-1)
+        np.add.at(total, part.index, (value * np.exp(slope) * weights).sum(axis=1))
+    for row in range(3):
+        for point in range(2):
+            exact = 0.0
+            for place in places[row, point]:
+                ends = np.array([low[row], high[row]]) - place
+                exact += float(np.diff(np.sign(ends) * ends**4 / 4.0)[0])
+            assert total[row, point] == pytest.approx(exact, rel=1e-11)
+
+
+def test_rooted_panels_cover_the_same() -> None:
+    _, solution = combined("tau")
+    knots = MovingKnots.of(solution.problem.columns, inflation=False)
+    assert knots is not None
+    edges = np.unique([*np.linspace(-6.0, 6.0, 14), *knots.places])
+    zero = np.zeros(len(edges) - 1)
+    kind = np.zeros(len(zero), dtype=np.int64)
+    panels = rooted(Panels(kind, zero, kind, edges[:-1], edges[1:]), knots)
+    panels = panels.take(panels.order())
+    assert np.any(panels.kind == Kind.SQUARE)
+    low, high = panels.edges()
+    start, stop = panels.anchor + low, panels.anchor + high
+    assert start[1:] == pytest.approx(stop[:-1], abs=1e-14)
+    assert start[0] == edges[0]
+    assert stop[-1] == edges[-1]
+    middle = 0.5 * (low + high)
+    t = panels.inverse(middle)
+    assert panels.at(t[:, None])[0][:, 0] == pytest.approx(middle, rel=1e-12)
