@@ -2,7 +2,9 @@
 
 A row says who (``source``) and what: a ``statement`` in words, or numbers in ``value``, ``sd``,
 ``low``, ``high``, ``level`` (or quantiles in ``q0.05``, ``q0.5``, ...), with ``form`` where the
-numbers do not say it. Whatever is wrong is named with its file, line and column.
+numbers do not say it. What is known about a source (``reliability``, ``bias``, ...) may stand in
+any of its rows: an empty cell means "as said elsewhere", and two different values are an error.
+Whatever is wrong is named with its file, line and column.
 """
 
 from __future__ import annotations
@@ -19,8 +21,10 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import attrs
+
 from reliability.claims._checks import did_you_mean, percent_hint, short
-from reliability.claims.claim import Claim, claims_from_json
+from reliability.claims.claim import Claim, claims_from_json, disagreement
 from reliability.claims.phrases import read
 from reliability.claims.sources import Source
 from reliability.claims.statements import (
@@ -207,7 +211,7 @@ def _of_form(
     return _infer(numbers)
 
 
-def _claim(place: _Place, row: Mapping[str, Cell], *, dots_group: bool) -> Claim:
+def _claim(place: _Place, row: Mapping[str, Cell], *, dots_group: bool) -> _Row:
     numbers = {
         name: _number(place, name, row.get(name), dots_group=dots_group) for name in _NUMBERS
     }
@@ -240,9 +244,45 @@ def _claim(place: _Place, row: Mapping[str, Cell], *, dots_group: bool) -> Claim
         if (given := row.get(field)) is not None
     }
     try:
-        return Claim(source, statement, credibility=numbers["credibility"], **texts)
+        claim = Claim(source, statement, credibility=numbers["credibility"], **texts)
     except ReliabilityError as error:
         raise place.forward("claim", error) from None
+    return _Row(place, claim, known)
+
+
+@attrs.frozen
+class _Row:
+    """A claim, where it stands, and the attributes of its source that this row states."""
+
+    place: _Place
+    claim: Claim
+    known: dict[str, float | None]
+
+
+def _with_one_source_each(rows: Sequence[_Row]) -> list[Claim]:
+    """Claims whose sources have what any row says about them; refuses rows that disagree."""
+    stated: dict[str, dict[str, tuple[float | None, _Place]]] = {}
+    for row in rows:
+        name = row.claim.source.name
+        fields = stated.setdefault(name, {})
+        for field, value in row.known.items():
+            other, place = fields.setdefault(field, (value, row.place))
+            if value != other:
+                raise row.place.error(
+                    field,
+                    f"is {short(value)} for the source {short(name)}, but {short(other)} in "
+                    f"{place.row}; state it once and leave it empty in the source's other rows, "
+                    "or give two sources different names",
+                )
+    claims = []
+    for row in rows:
+        source, fields = row.claim.source, stated[row.claim.source.name]
+        if len(fields) == len(row.known):
+            claims.append(row.claim)
+            continue
+        every: dict[str, Any] = {field: value for field, (value, _) in fields.items()}
+        claims.append(attrs.evolve(row.claim, source=attrs.evolve(source, **every)))
+    return claims
 
 
 # --- tables -------------------------------------------------------------------------------------
@@ -295,6 +335,12 @@ def claims_from_rows(rows: Sequence[Mapping[str, Any]], *, name: str = "rows") -
     --------
     >>> claims_from_rows([{"source": "US officials", "value": 2500, "sd": 300}])
     [Claim(Source('US officials'), Estimate(2500, sd=300))]
+
+    What one row says about a source holds for its other rows:
+
+    >>> rows = [{"source": "A", "value": 5, "reliability": 0.8}, {"source": "A", "value": 7}]
+    >>> claims_from_rows(rows)[1]
+    Claim(Source('A', reliability=0.8), Estimate(7))
     >>> claims_from_rows([{"source": "Ukraine", "valeu": 12000}])
     Traceback (most recent call last):
     ...
@@ -303,7 +349,7 @@ def claims_from_rows(rows: Sequence[Mapping[str, Any]], *, name: str = "rows") -
     """
     if not rows:
         raise InvalidValueError(f"{name}: there are no claims in it")
-    claims = []
+    read_rows = []
     for index, row in enumerate(rows, start=1):
         place = _Place(name, f"row {index}")
         where = f"{name}, {place.row}"
@@ -314,8 +360,8 @@ def claims_from_rows(rows: Sequence[Mapping[str, Any]], *, name: str = "rows") -
         cells: dict[str, Cell] = {}
         for column, value in zip(names, row.values(), strict=True):
             cells[column] = _cell(place, column, value)
-        claims.append(_claim(place, cells, dots_group=False))
-    return claims
+        read_rows.append(_claim(place, cells, dots_group=False))
+    return _with_one_source_each(read_rows)
 
 
 def _cell(place: _Place, column: str, value: object) -> Cell:
@@ -361,7 +407,7 @@ def _claims_from_csv(text: str, name: str) -> list[Claim]:
     delimiter = _delimiter(text)
     records = _records(text, delimiter)
     line = 0
-    claims = []
+    rows = []
     try:
         line, header = next(records, (1, []))
         names = [_column_name(cell) for cell in header]
@@ -378,15 +424,15 @@ def _claims_from_csv(text: str, name: str) -> list[Claim]:
             row: dict[str, Cell] = {
                 column: cell.strip() or None for column, cell in zip(names, cells, strict=False)
             }
-            claims.append(_claim(place, row, dots_group=delimiter == ";"))
+            rows.append(_claim(place, row, dots_group=delimiter == ";"))
     except csv.Error as error:
         raise InvalidValueError(
             f"{name}, after line {line}: the file is not clean CSV: {error}; "
             "check the quotes from there on"
         ) from None
-    if not claims:
+    if not rows:
         raise InvalidValueError(f"{name}: has a header and no claims")
-    return claims
+    return _with_one_source_each(rows)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -428,7 +474,22 @@ def _claims_from_json(text: str, name: str) -> list[Claim]:
         ) from None
     if not claims:
         raise InvalidValueError(f"{name}: there are no claims in it")
+    _check_sources(claims, name)
     return claims
+
+
+def _check_sources(claims: Sequence[Claim], name: str) -> None:
+    """Refuse a document in which one source is two: there a field that is left out is known."""
+    found = disagreement(claims)
+    if found is None:
+        return
+    earlier, later, field = found
+    other, own = (getattr(claims[i].source, field) for i in (earlier, later))
+    raise InvalidValueError(
+        f"{name}: claims[{later}].source.{field}: is {short(own)} for the source "
+        f"{short(claims[later].source.name)}, but {short(other)} in claims[{earlier}]; say the "
+        "same in both, or give two sources different names"
+    )
 
 
 def claims_from_text(text: str, *, name: str = "text") -> list[Claim]:
