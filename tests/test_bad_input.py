@@ -803,3 +803,46 @@ def test_from_dict_refuses_anything_else(field: str, value: Any) -> None:
     except ReliabilityError:
         return
     assert isinstance(again, Combination)
+
+
+# ------------------------------------------------------------------ one name, one source
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "shown", "default"),
+    [
+        ("reliability", 0.8, "0.8", "None"),
+        ("evidence", 40.0, "40", "None"),
+        ("bias", -1.5, "-1.5", "0"),
+        ("bias_sd", 2.0, "2", "0"),
+        ("overconfidence", 1.6, "1.6", "1"),
+        ("interest", 1, "1", "0"),
+    ],
+)
+def test_one_name_stands_for_one_source(field: str, value: Any, shown: str, default: str) -> None:
+    known: dict[str, Any] = {field: value}
+    claims = [A, Claim("Reuters", 5), B, Claim(Source("Reuters", **known), 7)]
+    with refused(
+        InvalidValueError,
+        f"claim 4 (Reuters): its source has {field}={shown}, but that of claim 2 (Reuters) has "
+        f"{field}={default}; give one Source to both claims, or give two sources different names",
+    ):
+        combine(claims)
+    with refused(InvalidValueError, f"claim 4 (Reuters): its source has {field}={default}, but"):
+        combine([claims[3], A, B, claims[1]])
+
+
+def test_one_name_stands_for_one_source_of_several_quantities() -> None:
+    claims = [
+        Claim(Source("A", reliability=0.5), 5, quantity="x"),
+        Claim(Source("A", reliability=0.6), 5, quantity="y"),
+    ]
+    with refused(InvalidValueError, "claim 2 (A): its source has reliability=0.6", "claim 1 (A)"):
+        combine(claims)
+
+
+def test_equal_sources_are_one() -> None:
+    claims = [Claim(Source("A", reliability=0.5), value, origin=str(value)) for value in (5, 7)]
+    assert isinstance(combine(claims), Combination)
+    pairs = [("A", Estimate(5, sd=1)), (Source("A"), Estimate(6, sd=1)), ("B", Estimate(7, sd=1))]
+    assert isinstance(combine(pairs), Combination)

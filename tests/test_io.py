@@ -142,6 +142,22 @@ def test_json_rows() -> None:
     assert claims[1].source.interest == -1
 
 
+def test_an_empty_cell_means_as_said_elsewhere() -> None:
+    claims = claims_from_text(
+        "source,value,reliability,interest,bias\n"
+        "A,3,,+1,\nB,4,0.5,,\nA,5,0.80,,\nA,6,0.8,1,\nC,7,,,2\n"
+    )
+    known = Source("A", reliability=0.8, interest=1)
+    assert [claim.source for claim in claims] == [
+        known,
+        Source("B", reliability=0.5),
+        known,
+        known,
+        Source("C", bias=2.0),
+    ]
+    assert [claim.statement for claim in claims] == [Estimate(value) for value in (3, 4, 5, 6, 7)]
+
+
 @settings(max_examples=30)
 @given(st.lists(strategies.claims(), min_size=1, max_size=4))
 def test_json_documents_are_read_back(claims: list[Claim]) -> None:
@@ -227,6 +243,25 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         ("source,q0.5\nA,5", "f.csv, line 2, quantiles: must have at least two quantiles"),
         ('source,value\nA,3\nB,"4', "f.csv, after line 2: the file is not clean CSV"),
         ('source,value\nA,"3"4', "f.csv, after line 1: the file is not clean CSV"),
+        (
+            "source,value,reliability\nA,3,0.8\nB,4,0.5\nA,5,0.7",
+            "f.csv, line 4, reliability: is 0.7 for the source 'A', but 0.8 in line 2; state it once",
+        ),
+        (
+            "source,value,bias\nA,3,0\nA,5,0.1",
+            "f.csv, line 3, bias: is 0.1 for the source 'A', but",
+        ),
+        (
+            '[{"source": "A", "value": 3, "bias": 1}, {"source": "A", "value": 3, "bias": -1}]',
+            "f.csv, row 2, bias: is -1 for the source 'A', but 1 in row 1",
+        ),
+        (
+            (
+                '{"reliability-claims": 1, "claims": [{"source": {"name": "A", "bias": 3}, '
+                '"statement": 3}, {"source": "A", "statement": 4}]}'
+            ),
+            "f.csv: claims[1].source.bias: is 0 for the source 'A', but 3 in claims[0]",
+        ),
         ("[]", "f.csv: there are no claims in it"),
         ("[3]", "f.csv, row 1: must be an object of columns, got 3"),
         ('[{"source": "A"}]', "f.csv, row 1: a column with what was said is missing"),

@@ -185,7 +185,10 @@ def test_long_names_of_any_script_fit_in_100_columns() -> None:
         Claim(Source(name, reliability=0.5), said, origin=f"{name} {i // 2}", quantity=name)
         for i, said in enumerate(statements)
     ]
-    claims += [Claim(name, "about 12,000", quantity=NAMES[0], origin="o") for name in NAMES]
+    claims += [
+        Claim(Source(name, reliability=0.5), "about 12,000", quantity=NAMES[0], origin="o")
+        for name in NAMES
+    ]
     text = as_text(one(claims, scale="log"))
     assert max(map(width, text.splitlines())) <= 100
     assert "\x1b" not in text

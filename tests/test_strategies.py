@@ -55,6 +55,11 @@ def test_claims_are_about_one_quantity_and_fit_json(claim: Claim) -> None:
     json.dumps(claim.to_dict(), allow_nan=False)
 
 
+@given(st.lists(strategies.sources(), min_size=2, max_size=6))
+def test_sources_of_one_name_are_equal(drawn: list[Source]) -> None:
+    assert len({source.name for source in drawn}) == len(set(drawn))
+
+
 @pytest.mark.parametrize("cls", [Source, Claim, *get_args(Statement)])
 def test_types_are_registered(cls: type) -> None:
     strategies._hypothesis_setup()

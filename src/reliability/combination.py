@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reliability.claims.claim import Claim
+from reliability.claims.claim import Claim, disagreement
 from reliability.claims.columns import Columns
 from reliability.claims.rows import origin_of, rows_from_claims
 from reliability.engine import normal
@@ -544,7 +544,8 @@ def combine(
 
     Parameters
     ----------
-    claims : claims, or pairs (source, statement)
+    claims : claims, or pairs (source, statement); claims whose sources have one name must agree
+        on what is known about it (a bare name says that nothing is)
     scale : "linear", "log" (positive magnitudes) or "logit" (shares)
     prior : prior on the quantity, in its units; None is the model's, by default flat in x
     model : assumptions; None is ``Model.reports()``
@@ -584,6 +585,7 @@ def combine(
     chosen = prior if prior is not None else model.prior if model.prior is not None else Flat()
     rho = checked_dependence(model.dependence if dependence is None else dependence)
     records = as_claims(claims)
+    _check_sources(records)
     groups = by_quantity(records)
     if len(groups) == 1:
         ((quantity, members),) = groups.items()
@@ -651,4 +653,18 @@ def _combine_one(
         columns=prepared.columns,
         inference=infer(prepared.active, setup),
         correlation=matrix,
+    )
+
+
+def _check_sources(records: Sequence[Claim]) -> None:
+    """Refuse two sources of one name: whose trust counts would be anybody's guess."""
+    found = disagreement(records)
+    if found is None:
+        return
+    earlier, later, field = found
+    own, other = (getattr(records[i].source, field) for i in (later, earlier))
+    raise InvalidValueError(
+        f"{name_of(later + 1, records[later])}: its source has {field}={short(own)}, but that of "
+        f"{name_of(earlier + 1, records[earlier])} has {field}={short(other)}; give one Source to "
+        "both claims, or give two sources different names"
     )

@@ -2,7 +2,9 @@
 
 A row says who (``source``) and what: a ``statement`` in words, or numbers in ``value``, ``sd``,
 ``low``, ``high``, ``level`` (or quantiles in ``q0.05``, ``q0.5``, ...), with ``form`` where the
-numbers do not say it. Whatever is wrong is named with its file, line and column.
+numbers do not say it. What is known about a source (``reliability``, ``bias``, ...) may stand in
+any of its rows: an empty cell means "as said elsewhere", and two different values are an error.
+Whatever is wrong is named with its file, line and column.
 """
 
 from __future__ import annotations
@@ -15,12 +17,15 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from reliability.claims._checks import short
-from reliability.claims.claim import Claim, claims_from_json
+from reliability.claims.claim import Claim, claims_from_json, disagreement
 from reliability.errors import InvalidValueError, ReliabilityError
 from reliability.tables.delimited import Delimited
 from reliability.tables.records import (
     COLUMNS,
+    SOURCE_NUMBERS,
     Cell,
     Place,
     cell_of,
@@ -52,6 +57,12 @@ def claims_from_rows(rows: Sequence[Mapping[str, Any]], *, name: str = "rows") -
     --------
     >>> claims_from_rows([{"source": "US officials", "value": 2500, "sd": 300}])
     [Claim(Source('US officials'), Estimate(2500, sd=300))]
+
+    What one row says about a source holds for its other rows:
+
+    >>> rows = [{"source": "A", "value": 5, "reliability": 0.8}, {"source": "A", "value": 7}]
+    >>> claims_from_rows(rows)[1]
+    Claim(Source('A', reliability=0.8), Estimate(7))
     >>> claims_from_rows([{"source": "Ukraine", "valeu": 12000}])
     Traceback (most recent call last):
     ...
@@ -60,7 +71,7 @@ def claims_from_rows(rows: Sequence[Mapping[str, Any]], *, name: str = "rows") -
     """
     if not rows:
         raise InvalidValueError(f"{name}: there are no claims in it")
-    claims = []
+    found = []
     for index, row in enumerate(rows, start=1):
         place = Place(name, f"row {index}")
         where = f"{name}, {place.row}"
@@ -71,22 +82,63 @@ def claims_from_rows(rows: Sequence[Mapping[str, Any]], *, name: str = "rows") -
         cells: dict[str, Cell] = {}
         for column, value in zip(names, row.values(), strict=True):
             cells[column] = cell_of(place, column, value)
-        claims.append(claim_from_record(place, cells))
-    return claims
+        found.append(_Row.read(place, cells))
+    return _with_one_source_each(found)
 
 
 def _claims_from_csv(text: str, name: str) -> list[Claim]:
     reader = Delimited(StringIO(text, newline=""), name)
-    claims = [
-        claim_from_record(
+    rows = [
+        _Row.read(
             Place(name, f"line {line}"),
             dict(zip(reader.names, cells, strict=True)),
             dots_group=reader.dots_group,
         )
         for line, cells in reader
     ]
-    if not claims:
+    if not rows:
         raise InvalidValueError(f"{name}: has a header and no claims")
+    return _with_one_source_each(rows)
+
+
+@attrs.frozen
+class _Row:
+    """A claim, where it stands, and the attributes of its source that this row states."""
+
+    place: Place
+    claim: Claim
+    known: dict[str, float | None]
+
+    @classmethod
+    def read(cls, place: Place, cells: Mapping[str, Cell], *, dots_group: bool = False) -> _Row:
+        claim = claim_from_record(place, cells, dots_group=dots_group)
+        stated = [field for field in SOURCE_NUMBERS if cells.get(field) is not None]
+        return cls(place, claim, {field: getattr(claim.source, field) for field in stated})
+
+
+def _with_one_source_each(rows: Sequence[_Row]) -> list[Claim]:
+    """Claims whose sources have what any row says about them; refuses rows that disagree."""
+    stated: dict[str, dict[str, tuple[float | None, Place]]] = {}
+    for row in rows:
+        name = row.claim.source.name
+        fields = stated.setdefault(name, {})
+        for field, value in row.known.items():
+            other, place = fields.setdefault(field, (value, row.place))
+            if value != other:
+                raise row.place.error(
+                    field,
+                    f"is {short(value)} for the source {short(name)}, but {short(other)} in "
+                    f"{place.row}; state it once and leave it empty in the source's other rows, "
+                    "or give two sources different names",
+                )
+    claims = []
+    for row in rows:
+        source, fields = row.claim.source, stated[row.claim.source.name]
+        if len(fields) == len(row.known):
+            claims.append(row.claim)
+            continue
+        every: dict[str, Any] = {field: value for field, (value, _) in fields.items()}
+        claims.append(attrs.evolve(row.claim, source=attrs.evolve(source, **every)))
     return claims
 
 
@@ -129,7 +181,22 @@ def _claims_from_json(text: str, name: str) -> list[Claim]:
         ) from None
     if not claims:
         raise InvalidValueError(f"{name}: there are no claims in it")
+    _check_sources(claims, name)
     return claims
+
+
+def _check_sources(claims: Sequence[Claim], name: str) -> None:
+    """Refuse a document in which one source is two: there a field that is left out is known."""
+    found = disagreement(claims)
+    if found is None:
+        return
+    earlier, later, field = found
+    other, own = (getattr(claims[i].source, field) for i in (earlier, later))
+    raise InvalidValueError(
+        f"{name}: claims[{later}].source.{field}: is {short(own)} for the source "
+        f"{short(claims[later].source.name)}, but {short(other)} in claims[{earlier}]; say the "
+        "same in both, or give two sources different names"
+    )
 
 
 def claims_from_text(text: str, *, name: str = "text") -> list[Claim]:

@@ -19,6 +19,8 @@ import datetime as dt
 import math
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from reliability.claims.claim import Claim
 from reliability.claims.sources import Source
 from reliability.claims.statements import (
@@ -74,6 +76,9 @@ def _text() -> SearchStrategy[str]:
 def sources() -> SearchStrategy[Source]:
     """Sources with any combination of known and unknown fields.
 
+    What is known is part of the name, so that sources that are drawn one by one never share a
+    name and differ: `combine` would refuse their claims.
+
     Raises
     ------
     MissingExtraError
@@ -83,20 +88,25 @@ def sources() -> SearchStrategy[Source]:
     --------
     >>> from hypothesis import find
     >>> find(sources(), lambda source: source.interest == 1)
-    Source('0', interest=1)
+    Source('0 (interest=1)', interest=1)
     """
     st = _hypothesis()
     built: SearchStrategy[Source] = st.builds(
         Source,
-        _text(),
+        _text().filter(lambda text: "(" not in text),
         reliability=st.none() | st.floats(0.0, 1.0),
         evidence=st.none() | st.floats(0.1, 1000.0),
         bias=st.just(0.0) | st.floats(-2.0, 2.0),
         bias_sd=st.just(0.0) | st.floats(0.0, 2.0),
         overconfidence=st.just(1.0) | st.floats(0.1, 10.0),
         interest=st.sampled_from((-1, 0, 1)),
-    )
+    ).map(_named_by_what_is_known)
     return built
+
+
+def _named_by_what_is_known(source: Source) -> Source:
+    known = [f"{field}={value!r}" for field, value in source.to_dict().items() if field != "name"]
+    return attrs.evolve(source, name=f"{source.name} ({', '.join(known)})") if known else source
 
 
 def _values(scale: ScaleName | None) -> SearchStrategy[float]:

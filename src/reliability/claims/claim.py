@@ -25,7 +25,7 @@ from reliability.claims.sources import Source
 from reliability.claims.statements import Estimate, Statement, statement_from_dict
 from reliability.errors import InvalidValueError, ReliabilityError, WrongTypeError
 
-__all__ = ["Claim", "claims_from_json", "claims_to_json"]
+__all__ = ["Claim", "claims_from_json", "claims_to_json", "disagreement"]
 
 _FORMAT = "reliability-claims"
 _VERSION = 1
@@ -75,7 +75,8 @@ class Claim:
 
     Parameters
     ----------
-    source : a Source, or the name of one about which nothing more is known
+    source : a Source, or the name of one about which nothing more is known; where claims are
+        combined a name stands for one source, so that all its claims must give the same Source
     statement : a statement, a number (a bare Estimate), or a phrase such as "more than 12,000"
     quantity : name of the quantity; may be left out when all claims are about the same one
     origin : the report, sensor or document behind the claim; claims that share an origin are
@@ -202,6 +203,33 @@ class Claim:
 
     def __str__(self) -> str:
         return f"{self.source}: {self.statement}"
+
+
+def disagreement(claims: Iterable[Claim]) -> tuple[int, int, str] | None:
+    """Find two claims whose sources share a name and differ in an attribute.
+
+    A difference in trust that nobody sees is the worst kind: a bare name says that nothing is
+    known about the source, which is a difference too.
+
+    Returns
+    -------
+    positions of the earlier and the later claim, and the attribute; None if there are none
+
+    Examples
+    --------
+    >>> disagreement([Claim("Reuters", 5), Claim(Source("Reuters", reliability=0.8), 7)])
+    (0, 1, 'reliability')
+    """
+    first: dict[str, tuple[int, Source]] = {}
+    for index, claim in enumerate(claims):
+        source = claim.source
+        earlier, known = first.setdefault(source.name, (index, source))
+        if known is source or known == source:
+            continue
+        for field in attrs.fields(Source):
+            if getattr(known, field.name) != getattr(source, field.name):
+                return earlier, index, field.name
+    return None
 
 
 def claims_to_json(claims: Iterable[Claim]) -> str:
