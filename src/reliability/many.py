@@ -25,7 +25,7 @@ from reliability.prepared import Prepared, prepare
 from reliability.priors import Flat, QuantityPrior
 from reliability.scales import Scale, ScaleName, get_scale
 from reliability.tables.cells import Cells
-from reliability.tables.objects import claims_from_table
+from reliability.tables.objects import claims_from_table, rows_of_quantities
 from reliability.tables.quantities import SettingsGroup, read_quantities
 from reliability.tables.rows import BadRows, TableRows, rows_from_table
 
@@ -49,7 +49,7 @@ class ManyCombinations(NamedTuple):
     quantities : table with one row per quantity
     claims : table with one row per claim that was used, or None
     bad_rows : table of the rows that were left out, or None under ``on_error="raise"``
-    combinations : a Combination for every quantity that was chosen
+    combinations : a Combination for every quantity that was chosen and has a posterior
     """
 
     quantities: Any
@@ -130,7 +130,7 @@ def combine_many(
     ...     "sd": [1.0, 1.0, 2.0],
     ... }
     >>> found = combine_many(table, model=Model.common_effect())
-    >>> found["quantity"], found["estimate"].round(6).tolist()
+    >>> found["quantity"].tolist(), found["estimate"].round(6).tolist()
     (['tanks', 'guns'], [11.0, 7.0])
     """
     what = _Settings.checked(scale, prior, model, level, dependence)
@@ -138,23 +138,22 @@ def combine_many(
         raise InvalidValueError(f"on_error must be 'raise' or 'collect' (got {short(on_error)})")
     cells = table if isinstance(table, Cells) else Cells(table)
     found = rows_from_table(cells, sources=sources, on_error=on_error)
-    said = read_quantities(quantities) if quantities is not None else None
-    if said is not None:
-        said.check_known(found.keys)
-        groups = said.groups(found.keys, scale=what.scale.name, prior=prior, zero=0.0)
-    else:
-        groups = [SettingsGroup(what.scale.name, prior, 0.0, np.arange(len(found.keys)))]
+    said = read_quantities(quantities)
+    if said.said:
+        said.check_known(cells.names("quantity"))
+        said.check_without_zero()
+    groups = said.groups(found.keys, scale=what.scale.name, prior=prior, zero=0.0)
     work = _Work(cells, found, what, on_error == "raise", threads, claims_at_once, progress)
     for group in groups:
         work.combine(group, claims=claims)
     out = cells.table.like(work.quantity_columns())
-    chosen = _chosen(cells, combinations, what, sources, said, groups, found)
+    chosen = _chosen(work, combinations, sources, groups)
     if not (claims or chosen or on_error == "collect"):
         return out
     return ManyCombinations(
         out,
         cells.table.like(work.claim_columns()) if claims else None,
-        cells.table.like(work.bad.columns()) if on_error == "collect" else None,
+        cells.table.like(work.bad.in_order().columns()) if on_error == "collect" else None,
         chosen,
     )
 
@@ -313,6 +312,11 @@ class _Work:
         """The table of quantities."""
         counts = np.add.reduceat(self.used.astype(np.int64), self.found.rows.starts[:-1])
         kept = np.flatnonzero(self.alive)
+        if not self.used.all():
+            # In order of first appearance in the rows that are left.
+            first = np.where(self.used, self.found.row, len(self.cells))
+            first = np.minimum.reduceat(first, self.found.rows.starts[:-1])
+            kept = kept[np.argsort(first[kept], kind="stable")]
         return {
             "quantity": self.cells.table.pick("quantity", self.found.first[kept]),
             "n": counts[kept],
@@ -332,27 +336,26 @@ class _Work:
 
 
 def _chosen(
-    cells: Cells,
-    names: Iterable[Any],
-    what: _Settings,
-    sources: Any,
-    said: Any,
-    groups: list[SettingsGroup],
-    found: TableRows,
+    work: _Work, names: Iterable[Any], sources: Any, groups: list[SettingsGroup]
 ) -> dict[Any, Combination]:
-    """Combinations of chosen quantities."""
+    """Combinations of chosen quantities; those that have no posterior are among the bad rows."""
     if isinstance(names, (str, bytes, Mapping)) or not isinstance(names, Iterable):
         raise WrongTypeError(
             f"combinations must be a list of quantities' names (got {short(names)})"
         )
     out: dict[Any, Combination] = {}
-    place = {key: k for k, key in enumerate(found.keys)} if said is not None else {}
+    found, what = work.found, work.what
+    kept = np.zeros(len(work.cells), dtype=bool)
+    kept[found.row[work.used]] = True
     for name in names:
-        group = groups[0]
-        if said is not None:
-            group = next(g for g in groups if place.get(name, -1) in g.members)
+        used = [row for row in rows_of_quantities(work.cells, name) if kept[row]]
+        if not used:
+            continue
+        at = int(np.flatnonzero(found.row == used[0])[0])
+        quantity = int(np.searchsorted(found.rows.starts, at, side="right")) - 1
+        group = next(one for one in groups if quantity in one.members)
         result = combine(
-            claims_from_table(cells, name, sources=sources),
+            claims_from_table(work.cells, rows=used, sources=sources),
             scale=group.scale,
             prior=what.prior_of(group.prior),
             model=what.model,

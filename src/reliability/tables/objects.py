@@ -15,13 +15,14 @@ from reliability.tables.frames import plain_cell
 from reliability.tables.records import source_name
 from reliability.tables.rows import sources_of_cells
 
-__all__ = ["claims_from_table"]
+__all__ = ["claims_from_table", "rows_of_quantities"]
 
 
 def claims_from_table(
     table: object,
     quantities: Any = None,
     *,
+    rows: Iterable[int] | None = None,
     sources: object = None,
     name: str = "table",
 ) -> list[Claim]:
@@ -33,6 +34,7 @@ def claims_from_table(
     ----------
     table : any table of claims
     quantities : name of one quantity, or names of some, as the table has them; default all
+    rows : numbers of the rows, from 0, in place of ``quantities``
     sources : what is known of the sources from elsewhere
     name : what to call the table in error messages
 
@@ -51,7 +53,7 @@ def claims_from_table(
     who = sources_of_cells(cells, sources)
     by_name = {one: code for code, one in enumerate(who.names)}
     claims = []
-    for row in _rows(cells, quantities):
+    for row in rows_of_quantities(cells, quantities) if rows is None else rows:
         # Once as it stands, so that the row's own cells are judged; then with what is known.
         claim = cells.claim(row)
         code = by_name[claim.source.name]
@@ -61,8 +63,14 @@ def claims_from_table(
     return claims
 
 
-def _rows(cells: Cells, quantities: Any) -> list[int]:
-    """Rows of the chosen quantities."""
+def rows_of_quantities(cells: Cells, quantities: Any) -> list[int]:
+    """Rows of the chosen quantities, None for all of them.
+
+    Raises
+    ------
+    InvalidValueError
+        Naming a quantity that the table does not have.
+    """
     if quantities is None:
         return list(range(len(cells)))
     if not cells.has("quantity"):

@@ -45,7 +45,7 @@ _UNSTATED = {"bias": 0.0, "bias_sd": 0.0, "overconfidence": 1.0, "interest": 0.0
 
 @attrs.frozen(eq=False)
 class BadRows:
-    """Rows that were left out, with the reason; in the order of the table."""
+    """Rows that were left out, with the reason; in the order in which they were found."""
 
     row: list[int] = attrs.field(factory=list)
     quantity: list[str | None] = attrs.field(factory=list)
@@ -74,6 +74,12 @@ class BadRows:
         self.column.append(name)
         self.value.append(None if value is None else source_name(value))
         self.reason.append(vars(error).get("reason", str(error)))
+
+    def in_order(self) -> BadRows:
+        """Return the same rows in the order of the table."""
+        order = sorted(range(len(self)), key=self.row.__getitem__)
+        given = attrs.asdict(self)
+        return BadRows(**{name: [values[k] for k in order] for name, values in given.items()})
 
     def columns(self) -> dict[str, list[Any]]:
         """As the columns of a table."""
