@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import reliability
-from reliability import Claim, Combination, Estimate, Source, combine, priors
+from reliability import Claim, Combination, Estimate, Source, combine, combine_many, priors
 from reliability.__main__ import main, parse_prior
 from reliability.errors import MissingExtraError, ReliabilityError
 from reliability.io import read_claims
+from reliability.tables.streams import Block, Results, combine_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -301,6 +303,25 @@ def test_by_quantity(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         (["--by", "quantity"], "--by quantity: also say where the results go: -o OUT.csv"),
         (["-o", "out.csv"], "-o goes with --by quantity"),
         (["--by", "quantity", "-o", "out.csv", "--json"], "--json does not go with --by"),
+        (["--sources", "a.csv"], "--sources goes with --by quantity"),
+        (["--bad-rows", "a.csv"], "--bad-rows goes with --by quantity"),
+        (["--on-error", "collect"], "--on-error goes with --by quantity"),
+        (
+            ["--by", "quantity", "-o", "out.csv", "--on-error", "collect"],
+            "--on-error collect: also say where bad rows go: --bad-rows BAD.csv",
+        ),
+        (
+            ["--by", "quantity", "-o", "out.csv", "--bad-rows", "bad.csv"],
+            "--bad-rows goes with --on-error collect",
+        ),
+        (
+            ["--by", "quantity", "-o", "a.csv", "--on-error", "collect", "--bad-rows", "a.csv"],
+            "a.csv: is to hold the results and the bad rows; give two names",
+        ),
+        (
+            ["--by", "quantity", "-o", "no such folder/out.csv"],
+            "no such folder/out.csv: there is no folder 'no such folder'; make it first",
+        ),
         (
             ["--by", "quantity", "-o", "out.txt.gz"],
             "out.txt.gz: must end in .csv, .tsv or .parquet",
@@ -313,3 +334,182 @@ def test_by_quantity_wrongly(
     (tmp_path / "in.csv").write_text(MANY, encoding="utf-8")
     assert main(["combine", str(tmp_path / "in.csv"), *arguments]) == 2
     assert expected in capsys.readouterr().err
+
+
+def test_by_quantity_collects_bad_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        ["b", "X", "10", "1", "0.9"],
+        ["a", "X", "20", "-2", ""],
+        ["b", "Y", "12", "1", ""],
+        ["a", "Y", "21", "1", ""],
+        ["c", "Z", "many", "1", ""],
+        ["", "Z", "3", "1", ""],
+    ]
+    (tmp_path / "in.csv").write_text(written(rows), encoding="utf-8")
+    out, bad = tmp_path / "out.csv", tmp_path / "bad.csv"
+    call = ["combine", str(tmp_path / "in.csv"), "--by", "quantity", "-o", str(out)]
+    call += ["--on-error", "collect", "--bad-rows", str(bad)]
+    assert main(call) == 0
+    assert capsys.readouterr().out == (
+        f"{out}: 2 quantities from 3 claims\n{bad}: 3 rows left out\n"
+    )
+    assert [line[:2] for line in lines_of(out)[1:]] == [["b", "2"], ["a", "1"]]
+    assert lines_of(bad) == [
+        ["row", "quantity", "source", "column", "value", "reason"],
+        ["2", "a", "X", "sd", "-2", "must be above 0, got -2; leave it out if it is not stated"],
+        [
+            *["5", "c", "Z", "value", "many"],
+            "must be a number, got 'many'; put phrases into the column 'statement'",
+        ],
+        ["6", "", "Z", "quantity", "", "is empty; name what the claim is about"],
+    ]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_bad_rows_of_blocks_in_any_order(tmp_path: Path, ending: str) -> None:
+    """Results and bad rows are those of the table in memory, in its order."""
+    if ending == ".parquet":
+        pytest.importorskip("pyarrow")
+    rows = [[f"q{i % 5}", f"s{i % 3}", f"{i}", "-1" if i % 7 == 0 else "1", ""] for i in range(40)]
+    (tmp_path / "in.csv").write_text(written(rows), encoding="utf-8")
+    names = ["quantity", "source", "value", "sd", "reliability"]
+    table = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    whole = combine_many(table, on_error="collect")
+
+    def results(block: Block) -> Results:
+        found = combine_many(block.cells, sources=block.sources, on_error="collect")
+        return Results(found.quantities, found.bad_rows)
+
+    out, bad = tmp_path / f"out{ending}", tmp_path / f"bad{ending}"
+    done = combine_file(tmp_path / "in.csv", out, results, bad_rows=bad, block_rows=6)
+    assert (done.rows, done.quantities, done.bad_rows, done.passes) == (40, 5, 6, 2)
+    quantities, left_out = table_of(out), table_of(bad)
+    assert quantities["quantity"] == whole.quantities["quantity"].tolist()
+    # Sums of matrix products round as the size of a block lets them.
+    estimates = list(map(float, quantities["estimate"]))
+    assert estimates == pytest.approx(whole.quantities["estimate"].tolist(), rel=1e-12)
+    assert list(map(int, left_out["row"])) == [1, 8, 15, 22, 29, 36]
+    assert left_out["reason"] == whole.bad_rows["reason"].tolist()
+
+
+def test_rows_are_not_left_out_without_a_place_for_them(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("quantity,source,value,sd\na,X,1,-1\n", encoding="utf-8")
+
+    def results(block: Block) -> Results:
+        found = combine_many(block.cells, on_error="collect")
+        return Results(found.quantities, found.bad_rows)
+
+    with pytest.raises(ReliabilityError, match="row 1 was left out; say where such rows go"):
+        combine_file(tmp_path / "in.csv", tmp_path / "out.csv", results)
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_files_without_rows_have_a_header(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, bad = tmp_path / "out.csv", tmp_path / "bad.csv"
+    call = ["combine", str(tmp_path / "in.csv"), "--by", "quantity", "-o", str(out)]
+    call += ["--on-error", "collect", "--bad-rows", str(bad)]
+    for text, good, left_out in ((MANY, 4, 1), ("quantity,source,value,sd\na,X,1,-1\n", 1, 2)):
+        (tmp_path / "in.csv").write_text(text, encoding="utf-8")
+        assert main(call) == 0
+        assert (len(lines_of(out)), len(lines_of(bad))) == (good, left_out)
+        assert lines_of(out)[0][:2] == ["quantity", "n"]
+        assert lines_of(bad)[0][:2] == ["row", "quantity"]
+    assert capsys.readouterr().out.endswith(
+        f"{out}: 0 quantities from 0 claims\n{bad}: 1 row left out\n"
+    )
+
+
+def test_parquet_in(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = {"quantity": ["b", "a"], "source": ["X", "Y"], "value": [1.0, 2.0], "sd": [1.0, -1.0]}
+    parquet.write_table(pa.table(table), tmp_path / "in.parquet")
+    call = ["combine", str(tmp_path / "in.parquet"), "--by", "quantity", "--on-error", "collect"]
+    for ending in (".csv", ".parquet"):
+        out, bad = tmp_path / f"out{ending}", tmp_path / f"bad{ending}"
+        assert main([*call, "-o", str(out), "--bad-rows", str(bad)]) == 0
+        assert table_of(out)["quantity"] == ["b"]
+        assert table_of(bad)["column"] == ["sd"]
+
+
+def test_sources_and_quantities_from_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in.csv").write_text(
+        "quantity,source,value,sd\nb,X,10,1\na,X,20,2\na,Y,21,1\n", encoding="utf-8"
+    )
+    (tmp_path / "who.csv").write_text(
+        "source;reliability;overconfidence\nX;0.9;\nY;0.5;2\nZ;0.1;\n", encoding="utf-8"
+    )
+    (tmp_path / "what.csv").write_text(
+        'quantity,scale,prior\na,log,"LogNormal(20, 1)"\n', encoding="utf-8"
+    )
+    out = tmp_path / "out.csv"
+    call = ["combine", str(tmp_path / "in.csv"), "--by", "quantity", "-o", str(out)]
+    call += ["--sources", str(tmp_path / "who.csv"), "--quantities", str(tmp_path / "what.csv")]
+    assert main(call) == 0
+    assert "2 quantities from 3 claims" in capsys.readouterr().out
+    x, y = Source("X", reliability=0.9), Source("Y", reliability=0.5, overconfidence=2)
+    b = combine([(x, Estimate(10, sd=1))])
+    a = combine(
+        [(x, Estimate(20, sd=2)), (y, Estimate(21, sd=1))],
+        scale="log",
+        prior=priors.LogNormal(20, 1),
+    )
+    assert isinstance(a, Combination)
+    assert isinstance(b, Combination)
+    assert [float(line[2]) for line in lines_of(out)[1:]] == [b.estimate, a.estimate]
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "expected"),
+    [
+        ("--sources", "source,reliability\nX,80\n", "side.csv, row 1, reliability: "),
+        ("--sources", "source,reliabilty\nX,0.8\n", "there is no column 'reliabilty'; did you"),
+        ("--sources", "source,bias\nX,1\nX,2\n", "row 2, source: 'X' is given twice"),
+        ("--sources", "source,bias,bias\nX,1,1\n", "line 1: the column 'bias' is given 2 times"),
+        ("--sources", "source,reliability\n", "side.csv: has a header and no rows"),
+        ("--sources", "source,reliability\nX,0.8\n", "row 1, reliability: is 0.9 here and 0.8"),
+        ("--quantities", "quantity,scale\nbb,log\n", "no claim is about quantity 'bb'; did you"),
+        ("--quantities", "quantity,scale\nb,lin\n", "side.csv, row 1, scale: must be one of"),
+        ("--quantities", "quantity,prior\nb,N(1)\n", "side.csv, row 1, prior: there is no prior"),
+        ("--quantities", "quantity,zero\nb,0.5\n", "quantity 'b', zero: a probability that"),
+        ("--quantities", None, "side.csv: No such file or directory"),
+    ],
+)
+def test_wrong_side_files(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+    text: str | None,
+    expected: str,
+) -> None:
+    (tmp_path / "in.csv").write_text(MANY, encoding="utf-8")
+    if text is not None:
+        (tmp_path / "side.csv").write_text(text, encoding="utf-8")
+    call = ["combine", str(tmp_path / "in.csv"), "--by", "quantity"]
+    call += ["-o", str(tmp_path / "out.csv"), option, str(tmp_path / "side.csv")]
+    assert expected in refused(capsys, *call)
+    assert not (tmp_path / "out.csv").exists()
+
+
+def written(rows: list[list[str]]) -> str:
+    header = ["quantity", "source", "value", "sd", "reliability"]
+    return "".join(",".join(row) + "\n" for row in [header, *rows])
+
+
+def lines_of(path: Path) -> list[list[str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def table_of(path: Path) -> dict[str, list[Any]]:
+    if path.suffix == ".parquet":
+        from pyarrow import parquet
+
+        found: dict[str, list[Any]] = parquet.read_table(path).to_pydict()
+        return found
+    header, *lines = lines_of(path)
+    return dict(zip(header, map(list, zip(*lines, strict=True)), strict=True))

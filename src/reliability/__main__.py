@@ -17,11 +17,14 @@ from reliability.io import read_claims
 from reliability.many import combine_many
 from reliability.models import Model
 from reliability.report import as_text
+from reliability.tables.files import read_table
 from reliability.tables.prior_text import parse_prior
-from reliability.tables.streams import Block, combine_file
+from reliability.tables.quantities import QUANTITY_COLUMNS, read_quantities
+from reliability.tables.sources import SOURCE_COLUMNS, read_sources
+from reliability.tables.streams import Block, Results, combine_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["main", "parse_prior"]
 
@@ -38,8 +41,9 @@ reliability, evidence, bias, bias_sd, overconfidence, interest, credibility, dat
 form. What is known about a source may stand in any of its rows: an empty cell means "as said
 elsewhere". Claims of several quantities are combined one quantity at a time.
 
-With --by quantity -o OUT there is one line of results per quantity, and FILE may be larger than
-memory; it is read once if the rows of each quantity stand together in it.
+With --by quantity -o OUT there is one line of results per quantity, and FILE (CSV, Parquet) may
+be larger than memory; it is read once if the rows of each quantity stand together in it. The first
+bad row stops the work, unless --on-error collect --bad-rows BAD lists such rows and goes on.
 """
 
 
@@ -119,6 +123,25 @@ def _parser() -> _Parser:
     combine_.add_argument(
         "-o", "--output", metavar="OUT", help="file for the results of --by (CSV, Parquet)"
     )
+    combine_.add_argument(
+        "--on-error",
+        choices=["raise", "collect"],
+        default="raise",
+        help="with --by: what a bad row does: stop, or be left out and listed (default: raise)",
+    )
+    combine_.add_argument(
+        "--bad-rows", metavar="BAD", help="file for the rows left out, with reasons (CSV, Parquet)"
+    )
+    combine_.add_argument(
+        "--sources",
+        metavar="FILE",
+        help="with --by: what is known of the sources: source, reliability, bias, ...",
+    )
+    combine_.add_argument(
+        "--quantities",
+        metavar="FILE",
+        help="with --by: scales and priors of single quantities: quantity, scale, prior",
+    )
     combine_.add_argument("--json", action="store_true", help="print the results as JSON")
     combine_.add_argument(
         "--plot",
@@ -141,30 +164,62 @@ def _combine_by_quantity(options: argparse.Namespace) -> str:
             raise _UsageError(
                 f"--{name} does not go with --by; the results are in {options.output}"
             )
+    collect = options.on_error == "collect"
+    if collect and options.bad_rows is None:
+        raise _UsageError("--on-error collect: also say where bad rows go: --bad-rows BAD.csv")
+    if options.bad_rows is not None and not collect:
+        raise _UsageError("--bad-rows goes with --on-error collect")
     prior = None if options.prior is None else parse_prior(options.prior)
     model = _MODELS[options.model]()
 
-    def results(block: Block) -> dict[str, Any]:
-        found: dict[str, Any] = combine_many(
+    def results(block: Block) -> Results:
+        found = combine_many(
             block.cells,
             sources=block.sources,
+            quantities=block.quantities,
             scale=options.scale,
             prior=prior,
             model=model,
             level=options.level,
+            on_error=options.on_error,
         )
-        return found
+        return Results(found.quantities, found.bad_rows) if collect else Results(found)
 
-    done = combine_file(options.file, options.output, results)
-    return f"{options.output}: {done.quantities:,} quantities from {done.rows:,} claims"
+    done = combine_file(
+        options.file,
+        options.output,
+        results,
+        bad_rows=options.bad_rows,
+        sources=_read(options.sources, SOURCE_COLUMNS, read_sources),
+        quantities=_read(options.quantities, QUANTITY_COLUMNS, read_quantities),
+    )
+    used = done.rows - done.bad_rows
+    said = f"{options.output}: {_count(done.quantities, 'quantity', 'quantities')}"
+    said += f" from {_count(used, 'claim', 'claims')}"
+    if collect:
+        said += f"\n{options.bad_rows}: {_count(done.bad_rows, 'row', 'rows')} left out"
+    return said
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def _read(path: str | None, columns: Sequence[str], read: Callable[..., Any]) -> Any:
+    """Small table of sources or quantities; errors name the file."""
+    return None if path is None else read(read_table(path, columns), name=path)
 
 
 def _combine(options: argparse.Namespace) -> str:
     """Results of the file's claims, as they are printed."""
     if options.by is not None:
         return _combine_by_quantity(options)
-    if options.output is not None:
-        raise _UsageError("-o goes with --by quantity")
+    for name in ("output", "bad_rows", "sources", "quantities"):
+        if getattr(options, name) is not None:
+            option = "-o" if name == "output" else f"--{name.replace('_', '-')}"
+            raise _UsageError(f"{option} goes with --by quantity")
+    if options.on_error != "raise":
+        raise _UsageError("--on-error goes with --by quantity")
     prior = None if options.prior is None else parse_prior(options.prior)
     claims = read_claims(options.file)
     model = _MODELS[options.model]()

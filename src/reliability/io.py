@@ -226,6 +226,11 @@ def claims_from_text(text: str, *, name: str = "text") -> list[Claim]:
 
 
 def _decode(data: bytes, name: str) -> str:
+    if data[:4] == b"PAR1":
+        raise InvalidValueError(
+            f"{name}: is a Parquet file; on the command line add --by quantity -o OUT, in Python "
+            "give a data frame to combine_many"
+        )
     encoding = "utf-16" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
     try:
         text = data.decode(encoding)

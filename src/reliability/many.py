@@ -31,7 +31,7 @@ from reliability.scales import Scale, ScaleName, get_scale
 from reliability.tables.cells import Cells
 from reliability.tables.frames import plain_cell
 from reliability.tables.objects import claims_of_rows
-from reliability.tables.quantities import QuantitySettings, SettingsGroup, read_quantities
+from reliability.tables.quantities import SettingsGroup, read_quantities
 from reliability.tables.records import (
     SOURCE_NUMBERS,
     STATEMENT_NUMBERS,
@@ -160,8 +160,8 @@ def combine_many(
     found = rows_from_table(cells, sources=sources, on_error=on_error)
     said = read_quantities(quantities) if quantities is not None else None
     if said is not None:
-        said.check_known(found.keys)
-        _check_no_atom(said)
+        said.check_known(cells.names("quantity"))
+        said.check_without_zero()
         groups = said.groups(found.keys, scale=what.scale.name, prior=prior, zero=0.0)
     else:
         groups = [SettingsGroup(what.scale.name, prior, 0.0, np.arange(len(found.keys)))]
@@ -196,15 +196,6 @@ def _check_count(name: str, value: object) -> None:
         raise WrongTypeError(f"{name} must be a whole number (got {short(value)})")
     if value < 1:
         raise InvalidValueError(f"{name} must be at least 1 (got {short(value)})")
-
-
-def _check_no_atom(said: QuantitySettings) -> None:
-    for key, (_, _, zero) in said.said.items():
-        if zero:
-            raise InvalidValueError(
-                f"{said.name}: zero={zero:g} of quantity {key!r}: a probability that there is "
-                "nothing cannot be given here yet; leave the column 'zero' out"
-            )
 
 
 @attrs.frozen(eq=False)
@@ -416,6 +407,11 @@ class _Work:
         """The table of quantities."""
         counts = np.add.reduceat(self.used.astype(np.int64), self.found.rows.starts[:-1])
         kept = np.flatnonzero(self.alive)
+        if not self.used.all():
+            # In order of first appearance in the rows that are left.
+            first = np.where(self.used, self.found.row, len(self.cells))
+            first = np.minimum.reduceat(first, self.found.rows.starts[:-1])
+            kept = kept[np.argsort(first[kept], kind="stable")]
         return {
             "quantity": self.cells.table.pick("quantity", self.found.first[kept]),
             "n": counts[kept],

@@ -53,7 +53,8 @@ def logged(claim: Claim) -> Claim:
 
 
 def model(**changes: Any) -> Model:
-    return Model(**({"unsound": Floor(), "heterogeneity": priors.HalfNormal(0.7)} | changes))
+    settings: dict[str, Any] = {"unsound": Floor(), "heterogeneity": priors.HalfNormal(0.7)}
+    return Model(**(settings | changes))
 
 
 CASES: dict[str, tuple[Model, dict[str, Any]]] = {

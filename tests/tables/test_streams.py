@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,23 +13,25 @@ from hypothesis import strategies as st
 
 from reliability.errors import InvalidValueError, ReliabilityError
 from reliability.tables.rows import rows_from_table
-from reliability.tables.streams import Block, combine_file
+from reliability.tables.streams import Block, Results, combine_file
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
 
-def sums(block: Block) -> dict[str, Any]:
+def sums(block: Block) -> Results:
     """A stand-in for the engine: count and sum of each quantity, and reliabilities as known."""
     found = rows_from_table(block.cells, sources=block.sources)
     starts = found.rows.starts
     values, reliability = found.rows.statements.value, found.rows.reliability
-    return {
-        "quantity": list(found.keys),
-        "n": np.diff(starts),
-        "sum": np.add.reduceat(values, starts[:-1]),
-        "reliability": np.add.reduceat(reliability, starts[:-1]),
-    }
+    return Results(
+        {
+            "quantity": list(found.keys),
+            "n": np.diff(starts),
+            "sum": np.add.reduceat(values, starts[:-1]),
+            "reliability": np.add.reduceat(reliability, starts[:-1]),
+        }
+    )
 
 
 Row = tuple[str, str, float, float | None]

@@ -162,9 +162,9 @@ class _Coordinate:
             v = v - (v - shrink - t) / (1.0 + shrink)
         return np.asarray(v)
 
-    def rule(self, problem: normal.NormalProblem, v: Array) -> _Rule:
+    def rule(self, problem: normal.NormalProblem, v: NDArray[np.floating]) -> _Rule:
         """Nodes at coordinates v with the densities of v in place of weights."""
-        log_distance, log_slope = double_exponential(v)
+        log_distance, log_slope = double_exponential(np.asarray(v, dtype=np.float64))
         log_distance += np.log(self.scale)
         scatter = self.low + np.exp(log_distance)
         given = normal.conditional(problem, scatter)

@@ -20,6 +20,7 @@ from reliability.tables.records import (
     check_columns,
     claim_from_record,
     is_number_column,
+    source_name,
 )
 
 __all__ = ["Cells", "Texts"]
@@ -115,6 +116,12 @@ class Cells:
                 empty[code] = cell is None
             cells.append(cell)
         return Texts(_without(coded.codes, empty), cells, refused)
+
+    def names(self, column: str) -> list[str]:
+        """Names in a column, each once; numbers that serve as names are written out."""
+        texts = self.texts(column)
+        used = np.unique(texts.codes[texts.codes >= 0]).tolist()
+        return [source_name(texts.cells[code]) for code in used if not texts.refused[code]]
 
     def place(self, row: int) -> Place:
         """How a row is called in messages: counted from 1."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from io import StringIO
 from typing import TextIO
 
 from reliability.errors import InvalidValueError
-from reliability.tables.records import check_columns, column_name, is_column
+from reliability.tables.records import check_columns, check_names, column_name, is_column
 
 __all__ = ["Delimited"]
 
@@ -27,7 +27,7 @@ def _records(file: TextIO, delimiter: str) -> Iterator[tuple[int, list[str]]]:
         line = reader.line_num + 1
 
 
-def _delimiter(text: str) -> str:
+def _delimiter(text: str, is_known: Callable[[str], bool]) -> str:
     """Delimiter that makes the most of the first line's words into columns."""
 
     def known(delimiter: str) -> int:
@@ -35,7 +35,7 @@ def _delimiter(text: str) -> str:
             _, header = next(_records(StringIO(text, newline=""), delimiter))
         except (csv.Error, StopIteration):
             return 0
-        return sum(is_column(column_name(cell)) for cell in header)
+        return sum(is_known(column_name(cell)) for cell in header)
 
     return max(_DELIMITERS, key=known)
 
@@ -47,6 +47,8 @@ class Delimited:
     ----------
     file : at its beginning, opened with ``newline=""``, and able to go back to it
     name : what to call it in error messages
+    columns : the columns that it may have, where it is not a table of claims; what it lacks is
+        for the caller to find
 
     Attributes
     ----------
@@ -60,9 +62,10 @@ class Delimited:
         If the columns are not those of a table of claims.
     """
 
-    def __init__(self, file: TextIO, name: str) -> None:
+    def __init__(self, file: TextIO, name: str, columns: Sequence[str] | None = None) -> None:
         self._name = name
-        self._delimiter = _delimiter(file.read(_HEADER))
+        is_known = is_column if columns is None else columns.__contains__
+        self._delimiter = _delimiter(file.read(_HEADER), is_known)
         file.seek(0)
         self._records = _records(file, self._delimiter)
         self._line = 0
@@ -74,7 +77,10 @@ class Delimited:
         self.names = [column_name(cell) for cell in header]
         while self.names and not self.names[-1]:
             self.names.pop()  # a spreadsheet's empty columns
-        check_columns(f"{name}, line {line}", self.names)
+        if columns is None:
+            check_columns(f"{name}, line {line}", self.names)
+        else:
+            check_names(f"{name}, line {line}", self.names, columns)
 
     @property
     def dots_group(self) -> bool:

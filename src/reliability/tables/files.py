@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from reliability.errors import InvalidValueError, MissingExtraError
 from reliability.tables.delimited import Delimited
-from reliability.tables.records import check_columns, column_name
+from reliability.tables.records import check_columns, check_names, column_name
 
 __all__ = [
     "Piece",
@@ -29,6 +29,7 @@ __all__ = [
     "piece_rows",
     "piece_taken",
     "pieces_joined",
+    "read_table",
     "writing",
 ]
 
@@ -38,6 +39,7 @@ Piece = Any
 
 _PARQUET = {".parquet", ".pq"}
 _FEW = 500
+_TABLE_ROWS = 1 << 20
 _CSV = {".csv", ".tsv", ".txt"}
 
 
@@ -99,14 +101,15 @@ class Reader(ABC):
 
 
 class _CsvReader(Reader):
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, columns: Sequence[str] | None = None) -> None:
         super().__init__(path)
+        self._columns = columns
         with path.open("rb") as file:
             start = file.read(2)
         utf16 = start in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
         self._encoding = "utf-16" if utf16 else "utf-8-sig"
         with self._open() as text:
-            records = Delimited(text, str(path))
+            records = Delimited(text, str(path), columns)
             self.names, self.dots_group = records.names, records.dots_group
 
     @contextmanager
@@ -122,7 +125,7 @@ class _CsvReader(Reader):
     def pieces(self, rows: int, columns: Sequence[str] | None = None) -> Iterator[Piece]:
         size = max(self.path.stat().st_size, 1)
         with self._open() as file:
-            records = iter(Delimited(file, str(self.path)))
+            records = iter(Delimited(file, str(self.path), self._columns))
             while True:
                 piece = self._piece(records, rows, columns)
                 if piece is None:
@@ -160,8 +163,10 @@ class _CsvReader(Reader):
 
 
 class _ParquetReader(Reader):
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, columns: Sequence[str] | None = None) -> None:
         super().__init__(path)
+        with path.open("rb"):  # a missing file is named before a missing extra
+            pass
         pa, pq = _pyarrow()
         try:
             self._file = pq.ParquetFile(path)
@@ -169,7 +174,10 @@ class _ParquetReader(Reader):
             raise InvalidValueError(f"{path}: is not a Parquet file: {error}") from None
         self._given = list(self._file.schema_arrow.names)
         self.names = [column_name(name) for name in self._given]
-        check_columns(str(path), self.names)
+        if columns is None:
+            check_columns(str(path), self.names)
+        else:
+            check_names(str(path), self.names, columns)
 
     def pieces(self, rows: int, columns: Sequence[str] | None = None) -> Iterator[Piece]:
         pa, _ = _pyarrow()
@@ -198,13 +206,41 @@ def open_reader(path: str | os.PathLike[str]) -> Reader:
         If it cannot be read.
     """
     path = Path(path)
-    if path.suffix.lower() in _PARQUET:
-        with path.open("rb"):  # a missing file is named before a missing extra
-            pass
-        return _ParquetReader(path)
-    if path.suffix.lower() in _CSV:
-        return _CsvReader(path)
-    raise InvalidValueError(f"{path}: must end in .csv, .tsv or .parquet to be read in blocks")
+    kind = _kind(path)
+    if kind is None:
+        raise InvalidValueError(f"{path}: must end in .csv, .tsv or .parquet to be read in blocks")
+    return kind(path)
+
+
+def _kind(path: Path) -> type[_CsvReader | _ParquetReader] | None:
+    suffix = path.suffix.lower()
+    return _ParquetReader if suffix in _PARQUET else _CsvReader if suffix in _CSV else None
+
+
+def read_table(path: str | os.PathLike[str], columns: Sequence[str]) -> Piece:
+    """Read a small table that is not one of claims, whole.
+
+    Parameters
+    ----------
+    path : CSV or Parquet
+    columns : columns that it may have
+
+    Raises
+    ------
+    ReliabilityError
+        If it is neither, or has other columns.
+    OSError
+        If it cannot be read.
+    """
+    path = Path(path)
+    kind = _kind(path)
+    if kind is None:
+        raise InvalidValueError(f"{path}: must end in .csv, .tsv or .parquet")
+    reader = kind(path, columns)
+    pieces = list(reader.pieces(_TABLE_ROWS))
+    if not pieces:
+        raise InvalidValueError(f"{path}: has a header and no rows")
+    return pieces_joined(pieces)
 
 
 # --- writing ------------------------------------------------------------------------------------
@@ -252,7 +288,8 @@ class _ParquetWriter(Writer):
         self._writer: Any = None
 
     def write(self, columns: Mapping[str, Any]) -> None:
-        table = self._pa.table(
+        pa = self._pa
+        table = pa.table(
             {
                 name: values.tolist()
                 if isinstance(values, np.ndarray) and values.dtype.kind in "UO"
@@ -260,6 +297,9 @@ class _ParquetWriter(Writer):
                 for name, values in columns.items()
             }
         )
+        # A column without a single cell may have texts later.
+        types = [pa.string() if pa.types.is_null(one) else one for one in table.schema.types]
+        table = table.cast(pa.schema(zip(table.schema.names, types, strict=True)))
         if self._writer is None:
             self._writer = self._pq.ParquetWriter(self._path, table.schema)
         self._writer.write_table(table.cast(self._writer.schema))
@@ -287,6 +327,8 @@ def writing(path: str | os.PathLike[str]) -> Iterator[Callable[[], Writer]]:
         raise InvalidValueError(f"{path}: must end in .csv, .tsv or .parquet to be written")
     if suffix in _PARQUET:
         _pyarrow()
+    if not path.parent.is_dir():
+        raise InvalidValueError(f"{path}: there is no folder {str(path.parent)!r}; make it first")
     handle, name = tempfile.mkstemp(suffix=suffix, prefix=f".{path.stem}-", dir=path.parent)
     os.close(handle)
     draft = Path(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import attrs
@@ -15,12 +15,13 @@ from reliability.priors import QuantityPrior
 from reliability.scales import SCALES, ScaleName
 from reliability.tables.frames import as_table, plain_cell
 from reliability.tables.prior_text import parse_prior
-from reliability.tables.records import Place, source_name
+from reliability.tables.records import Place, check_names, source_name
 
-__all__ = ["QuantitySettings", "SettingsGroup", "read_quantities"]
+__all__ = ["QUANTITY_COLUMNS", "QuantitySettings", "SettingsGroup", "read_quantities"]
 
 IntArray = NDArray[np.int64]
-_KNOWN = ("quantity", "scale", "prior", "zero")
+#: Columns that a table of quantities may have.
+QUANTITY_COLUMNS = ("quantity", "scale", "prior", "zero")
 
 
 @attrs.frozen(eq=False)
@@ -43,6 +44,27 @@ class QuantitySettings:
 
     name: str
     said: dict[object, _Said]
+
+    def within(self, names: Iterable[str]) -> QuantitySettings:
+        """What is said about these quantities only."""
+        return QuantitySettings(
+            self.name, {name: self.said[name] for name in names if name in self.said}
+        )
+
+    def check_without_zero(self) -> None:
+        """Refuse prior probabilities that there is nothing: no model takes them yet.
+
+        Raises
+        ------
+        InvalidValueError
+            Naming the first quantity that has one.
+        """
+        for key, (_, _, zero) in self.said.items():
+            if zero:
+                raise InvalidValueError(
+                    f"{self.name}, quantity {key!r}, zero: a probability that there is nothing "
+                    f"is not modelled yet, got {zero:g}; leave the column out"
+                )
 
     def check_known(self, keys: Sequence[Any] | NDArray[Any]) -> None:
         """Refuse quantities about which there are no claims: their names are likely misspelt.
@@ -115,9 +137,9 @@ def read_quantities(table: object, *, name: str = "quantities") -> QuantitySetti
 
     Parameters
     ----------
-    table : None, or a table with the column ``quantity`` and any of ``scale``, ``prior`` (priors,
-        or texts such as "LogUniform(1, 1e6)") and ``zero`` (prior probability that there is
-        nothing); empty cells say nothing
+    table : None, what was read before, or a table with the column ``quantity`` and any of
+        ``scale``, ``prior`` (priors, or texts such as "LogUniform(1, 1e6)") and ``zero`` (prior
+        probability that there is nothing); empty cells say nothing
     name : what to call it in error messages
 
     Raises
@@ -125,17 +147,13 @@ def read_quantities(table: object, *, name: str = "quantities") -> QuantitySetti
     ReliabilityError
         Naming the row and the column.
     """
+    if isinstance(table, QuantitySettings):
+        return table
     said: dict[object, _Said] = {}
     if table is None:
         return QuantitySettings(name, said)
     given = as_table(table, what=name)
-    for column in given.names:
-        if column not in _KNOWN:
-            raise InvalidValueError(
-                f"{name}: there is no column {column!r}{did_you_mean(column, _KNOWN)}"
-            )
-        if given.names.count(column) > 1:
-            raise InvalidValueError(f"{name}: the column {column!r} is given twice")
+    check_names(name, given.names, QUANTITY_COLUMNS)
     if "quantity" not in given.names:
         raise InvalidValueError(
             f"{name}: the column 'quantity' is missing; say whose scale and prior they are"

@@ -39,6 +39,7 @@ __all__ = [
     "Place",
     "cell_of",
     "check_columns",
+    "check_names",
     "claim_from_record",
     "column_name",
     "form_name",
@@ -345,6 +346,18 @@ def is_column(name: str) -> bool:
 def is_number_column(name: str) -> bool:
     """Whether a column holds numbers."""
     return name in NUMBERS or _QUANTILE.fullmatch(name) is not None
+
+
+def check_names(where: str, names: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse columns that are unknown or given twice."""
+    for name in names:
+        if name not in known:
+            raise InvalidValueError(
+                f"{where}: there is no column {name!r}{did_you_mean(name, known)}"
+            )
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise InvalidValueError(f"{where}: the column {name!r} is given {count} times")
 
 
 def check_columns(where: str, names: Sequence[str]) -> None:

@@ -9,16 +9,27 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from reliability.claims._checks import did_you_mean, short
+from reliability.claims._checks import short
 from reliability.claims.sources import Source
 from reliability.errors import InvalidValueError, ReliabilityError, WrongTypeError
 from reliability.tables.frames import Table, as_table, plain_cell
-from reliability.tables.records import SOURCE_NUMBERS, Place, cell_of, number_of, source_name
+from reliability.tables.records import (
+    SOURCE_NUMBERS,
+    Place,
+    cell_of,
+    check_names,
+    number_of,
+    source_name,
+)
 
-__all__ = ["Known", "SourceColumns", "known_numbers", "read_sources", "resolve"]
+__all__ = ["SOURCE_COLUMNS", "Known", "SourceColumns", "known_numbers", "read_sources", "resolve"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+
+#: Columns that a table of sources may have.
+SOURCE_COLUMNS = ("source", *SOURCE_NUMBERS)
 
 
 class Known(dict[str, dict[str, float]]):
@@ -91,14 +102,7 @@ def read_sources(sources: object, *, name: str = "sources") -> Known:
 
 
 def _from_table(table: Table, name: str) -> Known:
-    known = ("source", *SOURCE_NUMBERS)
-    for column in table.names:
-        if column not in known:
-            raise InvalidValueError(
-                f"{name}: there is no column {column!r}{did_you_mean(column, known)}"
-            )
-        if table.names.count(column) > 1:
-            raise InvalidValueError(f"{name}: the column {column!r} is given twice")
+    check_names(name, table.names, SOURCE_COLUMNS)
     if "source" not in table.names:
         raise InvalidValueError(
             f"{name}: the column 'source' is missing; say whose numbers they are"

@@ -12,8 +12,8 @@ import heapq
 import pickle
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -37,14 +37,15 @@ from reliability.tables.files import (
     writing,
 )
 from reliability.tables.frames import plain_cell
+from reliability.tables.quantities import QuantitySettings, read_quantities
 from reliability.tables.records import SOURCE_NUMBERS, source_name
 from reliability.tables.rows import sources_of_cells
-from reliability.tables.sources import Known
+from reliability.tables.sources import Known, read_sources
 
 if TYPE_CHECKING:
     import os
 
-__all__ = ["Block", "combine_file"]
+__all__ = ["Block", "Combined", "Results", "combine_file"]
 
 IntArray = NDArray[np.int64]
 
@@ -52,6 +53,7 @@ IntArray = NDArray[np.int64]
 BLOCK_ROWS = 500_000
 _MOST_PARTS = 256  # files open at a time
 _RESULT_ROWS = 20_000  # results that are merged or written at a time
+_NAMES_FOR_HINTS = 1000  # names among which a misspelt one is looked for
 
 
 @attrs.frozen(eq=False)
@@ -61,23 +63,45 @@ class Block:
     Attributes
     ----------
     cells : the rows; messages about them name the file and the row in it
-    sources : what the file states about sources, in these rows or elsewhere
+    sources : what is known of sources, from elsewhere or from any row of the file
+    quantities : scales and priors of the block's quantities, where these have their own
     """
 
     cells: Cells
     sources: Known
+    quantities: QuantitySettings
 
 
-#: Columns of results, ``quantity`` among them, in order of first appearance in the block.
-CombineBlock = Callable[[Block], Mapping[str, Any]]
+@attrs.frozen(eq=False)
+class Results:
+    """Results of a block, as tables.
+
+    Attributes
+    ----------
+    quantities : a row per quantity, ``quantity`` among its columns, in order of first appearance
+        in the block
+    bad_rows : rows of the block that were left out, in their order, ``row`` (from 1) among its
+        columns; None where there can be none
+    """
+
+    quantities: Any
+    bad_rows: Any = None
+
+
+CombineBlock = Callable[[Block], Results]
+_CombinePiece = Callable[[Piece, IntArray], tuple[Cells, Results]]
 
 
 @attrs.frozen
 class Combined:
-    """What became of a file."""
+    """What became of a file.
+
+    ``rows`` counts its claims, ``bad_rows`` those of them that were left out.
+    """
 
     rows: int
     quantities: int
+    bad_rows: int
     passes: int
 
 
@@ -90,6 +114,9 @@ def combine_file(
     out: str | os.PathLike[str],
     combine_block: CombineBlock,
     *,
+    bad_rows: str | os.PathLike[str] | None = None,
+    sources: object = None,
+    quantities: object = None,
     block_rows: int = BLOCK_ROWS,
     progress: bool | None = None,
 ) -> Combined:
@@ -103,6 +130,10 @@ def combine_file(
     path : CSV or Parquet with the columns quantity and source, and what was said
     out : CSV or Parquet to write; it appears when it is complete, and replaces a file of its name
     combine_block : results of a block
+    bad_rows : CSV or Parquet to write for the rows that are left out, in their order, with the
+        reasons; without it no row may be left out
+    sources : what is known of the sources, as for `combine_many`
+    quantities : scales and priors of some quantities, as for `combine_many`
     block_rows : rows in memory at a time; a quantity with more rows is held whole
     progress : whether to show a progress bar (needs tqdm); None shows one on a terminal if tqdm
         is installed
@@ -120,19 +151,104 @@ def combine_file(
         raise InvalidValueError(
             f"{name}: the column 'quantity' is missing; name what each claim is about"
         )
-    if Path(out).exists() and Path(out).samefile(reader.path):
-        raise InvalidValueError(f"{name}: is to be read and written at once; choose another name")
+    given = [out] if bad_rows is None else [out, bad_rows]
+    places = [Path(one).resolve() for one in (reader.path, *given)]
+    for place in places[1:]:
+        if place == places[0] or (place.exists() and place.samefile(places[0])):
+            raise InvalidValueError(
+                f"{name}: is to be read and written at once; choose another name"
+            )
+    if len(set(places)) < len(places):
+        raise InvalidValueError(f"{out}: is to hold the results and the bad rows; give two names")
     if block_rows < 1:
         raise InvalidValueError(f"block_rows must be at least 1, got {block_rows}")
-    with writing(out) as begin, _bar(progress) as show:
-        sources = _sources(reader, block_rows, show)
+    stated, settings = read_sources(sources), read_quantities(quantities)
+    with ExitStack() as stack:
+        begins = [stack.enter_context(writing(one)) for one in given]
+        show = stack.enter_context(_bar(progress))
+        known = _known(reader, stated, settings, block_rows, show)
+
+        def combined(piece: Piece, numbers: IntArray) -> tuple[Cells, Results]:
+            cells = _cells(reader, piece, numbers)
+            own = settings.within(cells.names("quantity")) if settings.said else settings
+            found = combine_block(Block(cells, known, own))
+            return cells, Results(_columns(found.quantities), _columns(found.bad_rows))
+
         try:
-            done = _in_order(reader, sources, combine_block, begin(), block_rows, show)
+            done = _in_order(reader, combined, _Output(begins), block_rows, show)
         except _Returns:
-            done = _in_parts(reader, sources, combine_block, begin(), block_rows, show)
+            done = _in_parts(reader, combined, _Output(begins), block_rows, show)
         if done.rows == 0:
             raise InvalidValueError(f"{name}: has a header and no claims")
     return done
+
+
+def _columns(table: Any) -> Any:
+    """Columns of results; those of a pyarrow table as arrays or lists."""
+    if table is None or isinstance(table, Mapping):
+        return table
+    return {
+        name: column.to_numpy() if str(column.type) in {"double", "int64"} else column.to_pylist()
+        for name, column in zip(table.column_names, table.columns, strict=True)
+    }
+
+
+class _Output:
+    """The files that results go to, begun anew.
+
+    Parameters
+    ----------
+    begins : how to begin the file of quantities, and that of bad rows where there is one
+    """
+
+    def __init__(self, begins: Sequence[Callable[[], Writer]]) -> None:
+        writers = [begin() for begin in begins]
+        self._writers = (writers[0], writers[1] if len(writers) > 1 else None)
+        self._written = [0, 0]
+        self._example: Results | None = None
+
+    def note(self, found: Results) -> None:
+        """Note what columns there are; refuse rows that were left out and have no place."""
+        self._example = self._example or found
+        if self._writers[1] is None and _rows(found.bad_rows):
+            raise InvalidValueError(
+                f"row {found.bad_rows['row'][0]} was left out; say where such rows go: bad_rows="
+            )
+
+    def write(self, found: Results) -> None:
+        """Add results."""
+        self.note(found)
+        self.write_quantities(found.quantities)
+        self.write_bad_rows(found.bad_rows)
+
+    def write_quantities(self, columns: Mapping[str, Any]) -> None:
+        """Add quantities."""
+        self._add(0, columns)
+
+    def write_bad_rows(self, columns: Mapping[str, Any] | None) -> None:
+        """Add rows that were left out."""
+        self._add(1, columns)
+
+    def _add(self, which: int, columns: Mapping[str, Any] | None) -> None:
+        writer, rows = self._writers[which], _rows(columns)
+        if writer is not None and columns is not None and rows:
+            writer.write(columns)
+            self._written[which] += rows
+
+    def done(self, rows: int, passes: int) -> Combined:
+        """Finish: a file without rows has its header all the same."""
+        found = self._example
+        if found is not None:
+            for writer, written, columns in zip(
+                self._writers, self._written, (found.quantities, found.bad_rows), strict=True
+            ):
+                if writer is not None and not written and columns is not None:
+                    writer.write({name: values[:0] for name, values in columns.items()})
+        return Combined(rows, self._written[0], self._written[1], passes)
+
+
+def _rows(columns: Mapping[str, Any] | None) -> int:
+    return 0 if columns is None else len(next(iter(columns.values())))
 
 
 @contextmanager
@@ -168,17 +284,26 @@ def _cells(reader: Reader, piece: Piece, numbers: IntArray) -> Cells:
     return Cells(piece, name=str(reader.path), numbers=numbers, dots_group=reader.dots_group)
 
 
-def _sources(reader: Reader, rows: int, show: Callable[[str, float], None]) -> Known:
-    """What the whole file states about sources, each attribute as it is stated first.
+def _known(
+    reader: Reader,
+    elsewhere: Known,
+    settings: QuantitySettings,
+    rows: int,
+    show: Callable[[str, float], None],
+) -> Known:
+    """What is known of sources, from elsewhere or as the whole file states it first.
 
     An empty cell means what another row says of the same source, in whichever block that is.
+    Settings of quantities that the file does not have are refused here, before the work begins.
     """
-    known = Known()
+    known = Known(elsewhere)
     stated = [name for name in reader.names if name in SOURCE_NUMBERS]
-    if not stated:
+    if not stated and not settings.said:
         return known
+    missing = dict.fromkeys(settings.said)
+    names: set[str] = set()
     start = 0
-    for piece in reader.pieces(rows, ["source", *stated]):
+    for piece in reader.pieces(rows, ["quantity", "source", *stated]):
         count = piece_rows(piece)
         cells = Cells(
             piece,
@@ -187,10 +312,17 @@ def _sources(reader: Reader, rows: int, show: Callable[[str, float], None]) -> K
             dots_group=reader.dots_group,
             claims=False,
         )
-        for name, fields in sources_of_cells(cells).known().items():
-            known[name] = fields | known.get(name, {})
+        if stated:
+            for name, fields in sources_of_cells(cells).known().items():
+                known[name] = fields | known.get(name, {})
+        if missing:
+            here = cells.names("quantity")
+            names.update(here[: _NAMES_FOR_HINTS - len(names)])
+            for one in here:
+                missing.pop(one, None)
         start += count
         show("reading sources", reader.done)
+    settings.within(map(str, missing)).check_known(sorted(names))
     return known
 
 
@@ -225,26 +357,24 @@ def _hashes(cells: Cells) -> tuple[IntArray, IntArray]:
 
 def _in_order(
     reader: Reader,
-    sources: Known,
-    combine_block: CombineBlock,
-    writer: Writer,
+    combined: _CombinePiece,
+    out: _Output,
     rows: int,
     show: Callable[[str, float], None],
 ) -> Combined:
     """One pass, for a file in which the rows of a quantity stand together."""
     seen = _Seen()
     waiting: list[Piece] = []
-    start = quantities = 0  # first row that waits
-    end = 0
+    start = end = 0  # first row that waits, and that comes next
     last: object = None
 
-    def finish(piece: Piece) -> int:
-        count = piece_rows(piece)
-        cells = _cells(reader, piece, np.arange(start, start + count))
-        codes, hashes = _hashes(cells)
+    def finish(piece: Piece) -> None:
+        numbers = np.arange(start, start + piece_rows(piece))
+        codes, hashes = _hashes(_cells(reader, piece, numbers))
         if not seen.add(hashes[np.unique(codes[codes >= 0])]):
             raise _Returns
-        return _combined(combine_block, Block(cells, sources), writer)
+        _, found = combined(piece, numbers)
+        out.write(found)
 
     for piece in reader.pieces(rows):
         codes, hashes = _hashes(_cells(reader, piece, np.arange(end, end + piece_rows(piece))))
@@ -259,7 +389,7 @@ def _in_order(
                 ready = [*waiting, piece_cut(piece, 0, cut)] if cut else waiting
                 if ready:
                     joined = pieces_joined(ready)
-                    quantities += finish(joined)
+                    finish(joined)
                     start += piece_rows(joined)
                 waiting = []
             waiting.append(piece_cut(piece, cut, len(codes)))
@@ -268,14 +398,8 @@ def _in_order(
             waiting.append(piece)
         show("combining", reader.done)
     if waiting:
-        quantities += finish(pieces_joined(waiting))
-    return Combined(end, quantities, 1)
-
-
-def _combined(combine_block: CombineBlock, block: Block, writer: Writer) -> int:
-    result = combine_block(block)
-    writer.write(result)
-    return len(result["quantity"])
+        finish(pieces_joined(waiting))
+    return out.done(end, 1)
 
 
 # --- rows in any order --------------------------------------------------------------------------
@@ -283,30 +407,32 @@ def _combined(combine_block: CombineBlock, block: Block, writer: Writer) -> int:
 
 def _in_parts(
     reader: Reader,
-    sources: Known,
-    combine_block: CombineBlock,
-    writer: Writer,
+    combined: _CombinePiece,
+    out: _Output,
     rows: int,
     show: Callable[[str, float], None],
 ) -> Combined:
     """Two passes, for a file in any order: rows are dealt to files by quantity."""
     with tempfile.TemporaryDirectory(prefix="reliability-") as folder:
         parts, total = _deal(reader, Path(folder), rows, show)
-        results = []
-        quantities = 0
+        results, bad = [], []
         for index, part in enumerate(parts):
             pieces = list(_load_all(part))
             part.unlink()
             if pieces:
                 piece = pieces_joined([one for one, _ in pieces])
                 numbers = np.concatenate([one for _, one in pieces])
-                cells = _cells(reader, piece, numbers)
-                result = combine_block(Block(cells, sources))
-                quantities += len(result["quantity"])
-                results.append(_store(result, cells, Path(folder) / f"result-{index}"))
+                cells, found = combined(piece, numbers)
+                out.note(found)
+                first = _first_rows(found, cells)
+                results.append(_store(found.quantities, first, Path(folder) / f"result-{index}"))
+                if found.bad_rows is not None:
+                    at = list(found.bad_rows["row"])
+                    bad.append(_store(found.bad_rows, at, Path(folder) / f"bad-{index}"))
             show("combining", (index + 1) / len(parts))
-        _merge(results, writer)
-    return Combined(total, quantities, 2)
+        _merge(results, out.write_quantities)
+        _merge(bad, out.write_bad_rows)
+    return out.done(total, 2)
 
 
 def _deal(
@@ -350,19 +476,27 @@ def _load_all(path: Path) -> Iterator[Any]:
             yield pickle.load(file)  # noqa: S301  # written by this very process, in its own folder
 
 
-def _store(result: Mapping[str, Any], cells: Cells, path: Path) -> Path:
-    """Write results with the row in which each quantity appears first."""
+def _first_rows(found: Results, cells: Cells) -> list[int]:
+    """Row in which each quantity appears first, bad rows aside."""
     texts = cells.texts("quantity")
     first = np.zeros(len(texts.cells), dtype=np.int64)
-    filled = np.flatnonzero(texts.codes >= 0)[::-1]
+    good = texts.codes >= 0
+    if _rows(found.bad_rows):
+        numbers = np.array([cells.number(row) for row in range(len(cells))])
+        good &= ~np.isin(numbers, np.asarray(found.bad_rows["row"]) - 1)
+    filled = np.flatnonzero(good)[::-1]
     first[texts.codes[filled]] = [cells.number(row) for row in filled.tolist()]
     by_name = {
         source_name(name): int(row)
         for name, row in zip(texts.cells, first, strict=True)
         if name is not None
     }
-    keys = [source_name(plain_cell(key)) for key in result["quantity"]]
-    order = sorted((by_name[key], position) for position, key in enumerate(keys))
+    return [by_name[source_name(plain_cell(key))] for key in found.quantities["quantity"]]
+
+
+def _store(result: Mapping[str, Any], rows: Sequence[int], path: Path) -> Path:
+    """Write results by the row of the file at which each of them belongs."""
+    order = sorted((int(row), position) for position, row in enumerate(rows))
     columns = [
         values.tolist() if isinstance(values, np.ndarray) else list(values)
         for values in result.values()
@@ -378,8 +512,8 @@ def _store(result: Mapping[str, Any], cells: Cells, path: Path) -> Path:
     return path
 
 
-def _merge(paths: list[Path], writer: Writer) -> None:
-    """Write results in order of first appearance."""
+def _merge(paths: list[Path], write: Callable[[Mapping[str, Any]], None]) -> None:
+    """Write results in the order of their rows."""
 
     def rows_of(stored: Iterator[Any]) -> Iterator[tuple[Any, ...]]:
         for chunk in stored:
@@ -391,7 +525,7 @@ def _merge(paths: list[Path], writer: Writer) -> None:
 
     def flush() -> None:
         columns = list(zip(*waiting, strict=True))[1:]
-        writer.write(
+        write(
             {
                 name: np.array(cells) if isinstance(cells[0], float) else list(cells)
                 for name, cells in zip(names[0], columns, strict=True)
