@@ -1,7 +1,8 @@
 """Posteriors of any number of quantities, summarised: buckets, blocks, threads.
 
 Quantities with equally many claims are solved together, in blocks that fit the cache; blocks are
-independent of each other, so the answer depends neither on their size nor on the threads.
+independent of each other, so the answer does not depend on the threads, nor on the size of the
+blocks but for rounding.
 """
 
 from __future__ import annotations
