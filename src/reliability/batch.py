@@ -1,7 +1,7 @@
 """Posteriors of any number of quantities, summarised: in buckets and blocks.
 
 Quantities with equally many claims are solved together, in blocks that fit the cache; blocks are
-independent of each other, so the answer does not depend on their size.
+independent of each other, so the answer does not depend on their size but for rounding.
 """
 
 from __future__ import annotations

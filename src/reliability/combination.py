@@ -275,7 +275,7 @@ class Combination:
     @property
     def error(self) -> float:
         """Bound on the relative numerical error of probabilities and densities."""
-        return self._inference.error
+        return float(self._inference.error)
 
     # ---------------------------------------------------------------- per claim
 
