@@ -30,6 +30,7 @@ check: $(CHECKERS) ## lint, formatting, types
 .PHONY: bench
 bench: $(BENCHERS) ## speed beside other packages
 	@$(BIN)/python benchmarks/speed/combine.py
+	@$(BIN)/python benchmarks/speed/many.py
 
 .PHONY: accuracy
 accuracy: $(INSTALLED) ## does the reported error bound the true one? (an hour)
