@@ -1,5 +1,7 @@
 """Combine conflicting claims about a quantity from sources that are not equally trustworthy."""
 
+from typing import TYPE_CHECKING, Any
+
 from reliability import priors
 from reliability.claims.claim import Claim
 from reliability.claims.phrases import read
@@ -7,7 +9,6 @@ from reliability.claims.sources import Source
 from reliability.claims.statements import About, AtLeast, AtMost, Estimate, Quantiles, Range
 from reliability.combination import Combination, combine
 from reliability.errors import ReliabilityError
-from reliability.many import combine_many
 from reliability.models import Floor, Model, Void, Wide
 from reliability.posterior import Posterior
 
@@ -34,3 +35,19 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from reliability.many import combine_many
+
+
+def __getattr__(name: str) -> Any:
+    """Load what only tables need when it is first asked for."""
+    if name == "combine_many":
+        from reliability.many import combine_many  # noqa: PLC0415  # spares the import of tables
+
+        return combine_many
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

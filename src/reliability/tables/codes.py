@@ -14,7 +14,6 @@ from typing import Any
 import attrs
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csc_array
 
 __all__ = ["Coded", "Groups", "encode", "group"]
 
@@ -235,5 +234,7 @@ def group(codes: IntArray, size: int) -> Groups:
         rank[codes].astype(whole),
         np.arange(rows + 1, dtype=whole),
     )
+    from scipy.sparse import csc_array  # noqa: PLC0415  # slow to load, seldom needed
+
     matrix = csc_array(entries, shape=(len(keys), rows)).tocsr()
     return Groups(matrix.data.astype(np.int64), matrix.indptr.astype(np.int64), keys)
