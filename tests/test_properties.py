@@ -1081,7 +1081,12 @@ def test_several_quantities_are_combined_each_by_itself(
     first: list[Claim], second: list[Claim], random: Any
 ) -> None:
     claims = [attrs.evolve(c, quantity="first") for c in first]
-    claims += [attrs.evolve(c, quantity="second") for c in second]
+    # A name stands for one source, whatever its claims are about.
+    others = [attrs.evolve(c.source, name=f"another {c.source.name}") for c in second]
+    claims += [
+        attrs.evolve(c, source=source, quantity="second")
+        for c, source in zip(second, others, strict=True)
+    ]
     random.shuffle(claims)
     prior = priors.Normal(0.0, 30.0)
     together = combine(claims, prior=prior)

@@ -213,3 +213,14 @@ def test_divergence_across_a_bend() -> None:
     expected = np.sum(densities[1] * np.log(densities[1] / densities[0])) * (x[1] - x[0])
     got = divergences_of_mixtures(np.log(weight), mean, sd)
     assert got == pytest.approx(expected, abs=1e-8)
+
+
+def test_divergence_of_what_a_coarse_rule_does_not_see() -> None:
+    """Two rules agree by accident where a narrow claim lies beside one that is less so."""
+    claims = [
+        Claim(f"s{i}", Estimate(value, sd=sd))
+        for i, (value, sd) in enumerate([(7.55, 4.775), (0.08, 0.0152), (1.409, 0.07)])
+    ]
+    result = combine(claims, model=Model.random_effects(priors.I2()))
+    anew = leave_out._anew(result._inference, np.array([2]), 1.0)
+    assert result.claims[2].influence.divergence == pytest.approx(anew.divergence, abs=1e-8)

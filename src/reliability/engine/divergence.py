@@ -97,31 +97,26 @@ def divergences_of_mixtures(log_weight: Array, mean: Array, sd: Array) -> Array:
     width = _LINEAR * scale
     reach = _reach(full, center, width)
     others = len(mean) - 1
-    live, mass = np.arange(others), 0.0
-    out = np.zeros(others)
-    # Every other point, and every fourth, is a rule too: 0 is among their points.
+    out, live = np.zeros(others), np.arange(others)
     step, pieces = _STEP, round(reach / _STEP)
     u = step * np.arange(-pieces, pieces + 1)
-    good = np.zeros(others, dtype=bool)
-    for halvings in range(_HALVINGS + 1):
+    mass, values = 0.0, np.zeros((others, 0))
+    for _ in range(_HALVINGS + 1):
         rows = np.append(live, others)
         logs = _log_mixtures(
             log_weight[rows], mean[rows] - center, sd[rows], width * np.sinh(u / _LINEAR)
         )
         node = step * scale * np.exp(logs[-1]) * np.cosh(u / _LINEAR)
-        each = node * (logs[-1] - logs[:-1])
-        if halvings == 0:
-            mass, fine = float(node.sum()), each.sum(axis=1)
-            coarse = 2.0 * each[:, ::2].sum(axis=1)
-            coarser = 4.0 * each[:, ::4].sum(axis=1)
+        new = node * (logs[-1] - logs[:-1])
+        if values.size:
+            both = np.empty((len(live), values.shape[1] + new.shape[1]))
+            both[:, ::2], both[:, 1::2] = values, new
+            values, mass, step = 0.5 * both, 0.5 * (mass + float(node.sum())), 0.5 * step
         else:
-            coarser, coarse = coarse[~good], fine[~good]
-            mass, fine = 0.5 * (mass + float(node.sum())), 0.5 * (coarse + each.sum(axis=1))
-            step *= 0.5
-        good = _predicted_error(fine, coarse, coarser) < _ERROR
-        good &= abs(mass - 1.0) < 1e-10
-        out[live[good]] = fine[good]
-        live = live[~good]
+            values, mass = new, float(node.sum())
+        good = (_error(values) < _ERROR) & (abs(mass - 1.0) < 1e-10)
+        out[live[good]] = values[good].sum(axis=1)
+        live, values = live[~good], values[~good]
         if not len(live):
             break
         u = step * (np.arange(-pieces, pieces) + 0.5)
@@ -133,20 +128,22 @@ def divergences_of_mixtures(log_weight: Array, mean: Array, sd: Array) -> Array:
     return np.maximum(out, 0.0)
 
 
-def _predicted_error(fine: Array, coarse: Array, coarser: Array) -> Array:
-    """Error of a rule from what halving the step, twice, has changed.
+def _error(values: Array) -> Array:
+    """Error of trapezoid sums of rows of values: the Fourier coefficient at one turn per step.
 
-    On a smooth function every halving squares the error; near a bend it takes a power between 1
-    and 2, which goes on as it began. What is smaller than the square is an accident.
+    The coefficients known are those up to half a turn; they fall at least exponentially. How fast,
+    their largest of two bands say, as single ones may vanish; but never trust that what little
+    is left falls as fast.
     """
-    before = np.clip(np.abs(coarse - coarser), 1e-30, 0.9)
-    now = np.clip(np.abs(fine - coarse), before * before, 0.9)
-    power = np.maximum(np.log(now) / np.log(before), 1.0)
-    return np.asarray(now**power)
+    size = np.abs(np.fft.rfft(values[:, :-1], axis=1))
+    turns = np.arange(size.shape[1]) / (values.shape[1] - 1)
+    near, last = (turns >= 0.35) & (turns < 0.45), turns >= 0.45
+    end = np.maximum(size[:, last].max(axis=1), 1e-15)
+    ratio = np.minimum(end / np.maximum(size[:, near].max(axis=1), 1e-15), 1.0)
+    return np.asarray(end * np.maximum(ratio**5, np.sqrt(end)))
 
 
-#: In units of four steps, the first of them.
-_REACHES = 4.0 * _STEP * np.unique(np.round(3.0 * 1.2 ** np.arange(20)))
+_REACHES = 2.0 * _STEP * np.unique(np.round(6.0 * 1.15 ** np.arange(25)))
 
 
 def _reach(full: NormalMixture, center: float, width: float) -> float:
