@@ -125,8 +125,8 @@ def row_of(claim: Claim) -> dict[str, Any]:
     row |= {"origin": claim.origin, "credibility": claim.credibility}
     row |= {"statement": None, "form": None, "value": None}
     if isinstance(said, AtLeast | AtMost | About):
-        words = {AtLeast: "more than", AtMost: "at most", About: "about"}
-        names = {AtLeast: "at_least", AtMost: "At most", About: "about"}
+        words: dict[type, str] = {AtLeast: "more than", AtMost: "at most", About: "about"}
+        names: dict[type, str] = {AtLeast: "at_least", AtMost: "At most", About: "about"}
         if said.value > 0 and str(claim.source.name)[-1] in "02468":
             row["statement"] = f"{words[type(said)]} {said.value:g}"
         else:

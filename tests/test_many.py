@@ -389,7 +389,7 @@ def test_each_quantity_with_its_own_scale_and_prior() -> None:
 
 @pytest.mark.parametrize("kind", ["objects", "table"])
 def test_what_is_known_of_sources(kind: str) -> None:
-    table = {
+    table: dict[str, list[Any]] = {
         "quantity": ["a", "a", "b"],
         "source": ["X", "Y", "X"],
         "value": [1.0, 3.0, 7.0],
