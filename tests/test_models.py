@@ -328,7 +328,7 @@ MODELS = [
 
 
 def test_every_kind_of_prior_is_tried() -> None:
-    abstract = {"QuantityPrior", "ScatterPrior", "PriorOnX", "StatedVariances"}
+    abstract = {"QuantityPrior", "ScatterPrior", "PriorOnX", "PriorsOnX", "StatedVariances"}
     tried = {type(p).__name__ for p in (*QUANTITY_PRIORS, *SCATTER_PRIORS)} | {"Pareto", "Density"}
     assert tried == set(priors.__all__) - abstract
 

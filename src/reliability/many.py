@@ -405,15 +405,16 @@ class _Work:
 
     def quantity_columns(self) -> dict[str, Any]:
         """The table of quantities."""
-        counts = np.add.reduceat(self.used.astype(np.int64), self.found.rows.starts[:-1])
+        starts, first = self.found.rows.starts[:-1], self.found.first
+        counts = np.add.reduceat(self.used.astype(np.int64), starts)
         kept = np.flatnonzero(self.alive)
         if not self.used.all():
-            # In order of first appearance in the rows that are left.
-            first = np.where(self.used, self.found.row, len(self.cells))
-            first = np.minimum.reduceat(first, self.found.rows.starts[:-1])
-            kept = kept[np.argsort(first[kept], kind="stable")]
+            # A row that was left out is no appearance, whenever it was found to be bad.
+            last = len(self.cells)
+            first = np.minimum.reduceat(np.where(self.used, self.found.row, last), starts)
+            kept = kept[np.argsort(first[kept])]
         return {
-            "quantity": self.cells.table.pick("quantity", self.found.first[kept]),
+            "quantity": self.cells.table.pick("quantity", first[kept]),
             "n": counts[kept],
         } | {name: values[kept] for name, values in self.columns.items()}
 

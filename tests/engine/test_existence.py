@@ -135,7 +135,7 @@ def test_dependence_takes_moments_away(dependence: float, expected: tuple[bool, 
 
 def test_share_of_one_half_leaves_no_posterior() -> None:
     claims = [
-        Claim(SURE, AtLeast(9, excess=INF), origin="o"),
+        Claim(Source("b", reliability=1.0), AtLeast(9, excess=INF), origin="o"),
         Claim(DOUBTFUL, NORMAL, origin="o"),
     ]
     with pytest.raises(NoPosteriorError, match="from above"):

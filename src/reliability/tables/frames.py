@@ -253,7 +253,10 @@ class _Frame(Table):
             else values
             for name, values in columns.items()
         }
-        return self._nw.from_dict(plain, backend=self._frame.implementation).to_native()
+        # Told a backend, narwhals would rebuild what is a series of it, without its categories.
+        known = any(isinstance(values, self._nw.Series) for values in plain.values())
+        backend = None if known else self._frame.implementation
+        return self._nw.from_dict(plain, backend=backend).to_native()
 
 
 def _from_arrow(column: Any) -> Coded:

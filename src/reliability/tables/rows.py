@@ -325,7 +325,7 @@ class _Sources:
             stated = elsewhere.get(field, np.full(len(names), np.nan))
             attributes[field] = resolve(codes, values, stated)
             by_source = attributes[field][0]
-            good &= empty | (values == by_source[codes])
+            good &= empty | (values == np.append(by_source, np.nan)[codes])
         return cls(codes, names, good, attributes)
 
     def check(self, cells: Cells, row: int) -> None:
