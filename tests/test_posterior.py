@@ -457,7 +457,8 @@ def test_number_and_places_of_the_modes(
         return np.asarray(found.logpdf(theta)) + slope
 
     at_modes = height(x)
-    assert np.all(np.diff(at_modes) <= 0.0)
+    # Peaks that are equally high by symmetry come in either order, but for rounding.
+    assert np.all(np.diff(at_modes) <= 1e-13)
     for step in (-1e-3, 1e-3):
         assert np.all(height(x + step) < at_modes)
     # Nothing on a fine grid is higher.
