@@ -236,7 +236,10 @@ def test_wrong_tables(table: Any, message: str) -> None:
         ),
         ({"quantities": {"quantity": ["a"], "sacle": ["log"]}}, "did you mean 'scale'"),
         ({"quantities": {"quantity": ["a"], "scale": ["ln"]}}, "row 1, scale: must be one of"),
-        ({"quantities": {"quantity": ["a"], "zero": [0.5]}}, "zero=0.5 of quantity 'a'.* leave"),
+        (
+            {"quantities": {"quantity": ["a"], "zero": [0.5]}},
+            "quantity 'a', zero: .* got 0.5; leave",
+        ),
         ({"quantities": 5}, "quantities must be a dict of arrays or a data frame"),
         ({"sources": {"source": ["V"], "rel": [0.5]}}, "sources: there is no column 'rel'"),
         ({"sources": {"source": ["V"], "reliability": [1.5]}}, "row 1, reliability: must lie in"),

@@ -167,7 +167,9 @@ def combine_many(
         groups = [SettingsGroup(what.scale.name, prior, 0.0, np.arange(len(found.keys)))]
     chosen = _positions(names, cells, found)
     work = _Work(cells, found, what, on_error == "raise", claims_at_once, progress)
-    chunks = [chunk for group in groups for chunk in _chunks(group, found.rows.starts)]
+    # Small tables in pieces too, for every thread to have some; whatever their number.
+    rows = min(max(found.rows.count // _PIECES, claims_at_once), _ROWS_AT_ONCE)
+    chunks = [chunk for group in groups for chunk in _chunks(group, found.rows.starts, rows)]
     # In order: of several errors the first is raised.
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         for _ in pool.map(lambda chunk: work.combine(chunk, claims=claims), chunks):
@@ -239,14 +241,16 @@ class _Settings:
 
 #: Rows whose columns are in memory at a time, for each thread.
 _ROWS_AT_ONCE = 1 << 16
+#: Pieces of a table that is small.
+_PIECES = 16
 
 
-def _chunks(group: SettingsGroup, starts: IntArray) -> Iterator[SettingsGroup]:
-    """A group of quantities in pieces of about equally many rows."""
+def _chunks(group: SettingsGroup, starts: IntArray, rows: int) -> Iterator[SettingsGroup]:
+    """A group of quantities in pieces of at most so many rows, but whole quantities."""
     before = np.concatenate([[0], np.cumsum(np.diff(starts)[group.members])])
     begin, count = 0, len(group.members)
     while begin < count:
-        end = int(np.searchsorted(before, before[begin] + _ROWS_AT_ONCE, side="right")) - 1
+        end = int(np.searchsorted(before, before[begin] + rows, side="right")) - 1
         end = min(max(end, begin + 1), count)
         yield attrs.evolve(group, members=group.members[begin:end])
         begin = end
