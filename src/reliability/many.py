@@ -166,13 +166,13 @@ def combine_many(
     else:
         groups = [SettingsGroup(what.scale.name, prior, 0.0, np.arange(len(found.keys)))]
     chosen = _positions(names, cells, found)
-    work = _Work(cells, found, what, on_error == "raise", claims_at_once, progress)
+    work = _Work(cells, found, what, on_error == "raise", claims, claims_at_once, progress)
     # Small tables in pieces too, for every thread to have some; whatever their number.
     rows = min(max(found.rows.count // _PIECES, claims_at_once), _ROWS_AT_ONCE)
     chunks = [chunk for group in groups for chunk in _chunks(group, found.rows.starts, rows)]
     # In order: of several errors the first is raised.
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-        for _ in pool.map(lambda chunk: work.combine(chunk, claims=claims), chunks):
+        for _ in pool.map(work.combine, chunks):
             pass
     out = cells.table.like(work.quantity_columns())
     if not (claims or names or on_error == "collect"):
@@ -256,6 +256,7 @@ def _chunks(group: SettingsGroup, starts: IntArray, rows: int) -> Iterator[Setti
         begin = end
 
 
+_CLAIM_COLUMNS = ("weight", "soundness", "tail")
 _COLUMNS = ("estimate", "mean", "sd", "low", "high", "zero", "conflict_p", "log_evidence", "error")
 
 
@@ -268,6 +269,7 @@ class _Work:
         found: TableRows,
         what: _Settings,
         strict: bool,
+        claims: bool,
         claims_at_once: int,
         progress: Callable[[int], None] | None,
     ) -> None:
@@ -278,11 +280,12 @@ class _Work:
         self.columns = {name: np.full(count, np.nan) for name in _COLUMNS}
         self.used = np.ones(found.rows.count, dtype=bool)
         self.alive = np.ones(count, dtype=bool)
-        self.of_claims = {
-            name: np.full(found.rows.count, np.nan) for name in ("weight", "soundness", "tail")
-        }
+        self.of_claims: dict[str, Array] = {}
+        if claims:
+            rows = found.rows.count
+            self.of_claims = {name: np.full(rows, np.nan) for name in _CLAIM_COLUMNS}
 
-    def combine(self, group: SettingsGroup, *, claims: bool) -> None:
+    def combine(self, group: SettingsGroup) -> None:
         """Combine the claims about the quantities of one group."""
         rows, members = self.found.rows, group.members
         first, last = int(members[0]), int(members[-1]) + 1
@@ -326,7 +329,7 @@ class _Work:
         self.columns["zero"][members] = 0.0
         for q, error in sorted(summaries.failures.items()):
             self._fail(int(members[q]), error)
-        if claims:
+        if self.of_claims:
             self._per_claim(prepared, setup, there, index, summaries)
         if self.progress is not None:
             with self.lock:
