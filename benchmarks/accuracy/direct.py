@@ -399,7 +399,7 @@ def at_score(knots: Array, target: float) -> tuple[Any, Any]:
     return x[j], (low + high) / 2
 
 
-def on_x(  # noqa: C901, PLR0911 - one return per form
+def on_x(  # noqa: PLR0911 - one return per form
     claim: dict[str, Any], scale: str, unstated: float
 ) -> Claim:
     """Turn a stated claim into numbers on x."""
@@ -418,9 +418,7 @@ def on_x(  # noqa: C901, PLR0911 - one return per form
         return Claim("normal", y, s_low, s_high, (s_low + s_high) / 2.0, (low, high))
     if form in {"rounded", "about"}:
         value = claim["value"]
-        unit = rounding_unit(value)
-        if form == "about":
-            unit = min(coarser(unit), abs(value) / 2.0)
+        unit = unit_of(claim)
         while not (inside(scale, value - unit / 2.0) and inside(scale, value + unit / 2.0)):
             unit = finer(unit)
         low, high = to_x(scale, value - unit / 2.0), to_x(scale, value + unit / 2.0)
@@ -486,6 +484,9 @@ def count_claims(problem: dict[str, Any]) -> list[Claim]:
         if void and claim["reliability"] == 0.0:
             continue
         says = {k: claim[k] for k in sorted(claim) if k not in ATTRIBUTES}
+        if claim["form"] in {"rounded", "about"}:
+            # "0.4" and "about 0.4" are one statement where their digits say the same.
+            says = {"form": "rounded", "value": claim["value"], "unit": unit_of(claim)}
         key = claim["origin"], repr(says)
         if key not in best or rank(claim) < rank(stated[best[key]]):
             best[key] = i
@@ -503,6 +504,14 @@ def count_claims(problem: dict[str, Any]) -> list[Claim]:
         row.share = 1.0 / (size * (1.0 + (groups - 1) * problem["dependence"]))
         out.append(row)
     return out
+
+
+def unit_of(claim: dict[str, Any]) -> float:
+    """Rounding unit of a bare value, or of "about" one."""
+    unit = rounding_unit(claim["value"])
+    if claim["form"] == "about":
+        unit = min(coarser(unit), abs(claim["value"]) / 2.0)
+    return unit
 
 
 ATTRIBUTES = ("reliability", "bias", "bias_sd", "overconfidence", "interest", "origin")
