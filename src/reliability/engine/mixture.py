@@ -167,12 +167,12 @@ def _pairs(columns: Columns, quantity: IntArray) -> tuple[IntArray, IntArray, In
     return panel, row, starts
 
 
-def by_panel(values: Array, starts: IntArray) -> Array:
-    """Sum over the pairs of each panel: (pairs, nodes) -> (panels, nodes)."""
+def by_panel(values: Array, starts: IntArray, combine: np.ufunc = np.add) -> Array:
+    """Sum, or product, over the pairs of each panel: (pairs, nodes) -> (panels, nodes)."""
     each, rest = divmod(len(values), len(starts))
     if rest == 0 and np.array_equal(starts, np.arange(len(starts)) * each):
-        return np.asarray(values.reshape(len(starts), each, -1).sum(axis=1))
-    return np.asarray(np.add.reduceat(values, starts, axis=0))
+        return np.asarray(combine.reduce(values.reshape(len(starts), each, -1), axis=1))
+    return np.asarray(combine.reduceat(values, starts, axis=0))
 
 
 def pick(values: Array, panel: IntArray) -> Array:
@@ -236,6 +236,14 @@ class ReliabilityRule:
         """How many factors p s + (1 - p) u of at most 1 may be multiplied without underflow."""
         smallest = float(np.minimum(self.p, self.q).min())
         return max(int(LOG_RANGE / -np.log(max(smallest, 1e-300))), 1)
+
+    def weights(self, *, coarse: bool) -> Array:
+        """Log weights of the nodes, or of half as many where there is such a rule."""
+        return self.coarse if coarse and self.coarse is not None else self.log_weight
+
+    def mean_powers(self, degree: int, log_weight: Array) -> Array:
+        """Means of the terms of a polynomial: all that it takes from the rule."""
+        return np.asarray(np.exp(log_weight) @ self.powers(degree))
 
     def powers(self, degree: int) -> Array:
         """The terms p^j (1 - p)^(degree - j) at the nodes: (nodes, degree + 1)."""
@@ -520,7 +528,7 @@ def _product_over_claims(
         mixed += u * (1.0 - r)
         if unknown.any():
             mixed[unknown] = 1.0
-        product = _multiplied(mixed, starts)
+        product = by_panel(mixed, starts, np.multiply)
     if not unknown.any():
         return product
     k = int(count.max())
@@ -529,18 +537,8 @@ def _product_over_claims(
     slot = np.arange(len(index)) - (np.cumsum(count) - count)[group]
     some = slice(None) if len(index) == len(row) else index
     coefficients = _multiply_out(s[some], u[some], group, slot, len(starts), k)
-    weight = rule.coarse if coarse and rule.coarse is not None else rule.log_weight
-    # The rule only gives the means of the polynomial's terms.
-    means = np.exp(weight) @ rule.powers(k)
+    means = rule.mean_powers(k, rule.weights(coarse=coarse))
     return np.asarray(product * np.tensordot(means, coefficients, 1))
-
-
-def _multiplied(values: Array, starts: IntArray) -> Array:
-    """Product over the pairs of each panel: (pairs, nodes) -> (panels, nodes)."""
-    each, rest = divmod(len(values), len(starts))
-    if rest == 0 and np.array_equal(starts, np.arange(len(starts)) * each):
-        return np.asarray(values.reshape(len(starts), each, -1).prod(axis=1))
-    return np.asarray(np.multiply.reduceat(values, starts, axis=0))
 
 
 def _log_likelihood_from_terms(
@@ -567,8 +565,7 @@ def _log_likelihood_from_terms(
         known = by_panel(log_claim, some.starts)
     if not unknown.any():
         return known
-    weight = rule.coarse if coarse and rule.coarse is not None else rule.log_weight
-    return known + _unknown_integral(columns, some, rule, weight)
+    return known + _unknown_integral(columns, some, rule, rule.weights(coarse=coarse))
 
 
 def _unknown_integral(
@@ -591,6 +588,6 @@ def _unknown_integral(
             some.sound[index], some.unsound[index], some.panel[index], some.row[index], starts
         )
     offset, coefficients = unknown_polynomials(some, each)
-    means = np.exp(log_weight) @ rule.powers(each)
+    means = rule.mean_powers(each, log_weight)
     with np.errstate(divide="ignore"):
         return offset + np.log(np.tensordot(means, coefficients, 1))

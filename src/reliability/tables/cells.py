@@ -13,7 +13,6 @@ from reliability.errors import InvalidValueError, ReliabilityError
 from reliability.tables.codes import Coded
 from reliability.tables.frames import Numbers, Table, as_table, plain_cell
 from reliability.tables.records import (
-    NUMBERS,
     Cell,
     Place,
     cell_of,
@@ -166,11 +165,6 @@ class Cells:
         """
         record = self.record(row) | resolved
         return claim_from_record(self.place(row), record, dots_group=self._dots_group)
-
-    @property
-    def given_numbers(self) -> list[str]:
-        """Columns of numbers that the table has, quantiles aside."""
-        return [column for column in NUMBERS if self.has(column)]
 
 
 def _without(codes: IntArray, empty: Mask) -> IntArray:
