@@ -15,9 +15,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import argparse
 import json
 import math
+import resource
+import signal
 import time
 import warnings
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -421,6 +425,26 @@ def judge(problem: dict[str, Any], result: Combination) -> dict[str, Any]:
 # ------------------------------------------------------------------ report
 
 
+class OutOfPatienceError(Exception):
+    """The direct integration of one problem took too long."""
+
+
+@contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Give up on what takes longer: a problem that the reference cannot do is counted, not lost."""
+
+    def give_up(*_: object) -> None:
+        raise OutOfPatienceError
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def show(seed: int, problem: dict[str, Any], row: dict[str, Any]) -> None:
     print(
         f"  seed {seed}: "
@@ -436,7 +460,11 @@ def main() -> None:
     parser.add_argument("--scatter", action="store_true", help="with a heterogeneity or inflation")
     parser.add_argument("--only", type=int, help="one problem, by the seed that a failure names")
     parser.add_argument("--minutes", type=float, default=60.0, help="stop, and report, after this")
+    parser.add_argument("--patience", type=float, default=300.0, help="seconds for one reference")
+    parser.add_argument("--memory", type=float, default=4.0, help="most gigabytes of the process")
     given = parser.parse_args()
+    most = int(given.memory * 2**30)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     np.seterr(all="ignore")
     warnings.simplefilter("ignore")
     first = given.seed * 1_000_000
@@ -452,7 +480,12 @@ def main() -> None:
             began = time.perf_counter()
             result = solve(problem)
             spent += time.perf_counter() - began
-            row = judge(problem, result)
+            with patience(given.patience):
+                row = judge(problem, result)
+        except (OutOfPatienceError, MemoryError) as error:
+            print(f"  seed {seed}: not compared, {type(error).__name__}", flush=True)
+            refused[f"reference: {type(error).__name__}"] += 1
+            continue
         except ReliabilityError as error:
             refused[f"{type(error).__name__}: {str(error).split(':', 1)[-1][:70]}"] += 1
             continue
