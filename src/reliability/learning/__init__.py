@@ -1,0 +1,1 @@
+"""Learning how reliable sources are from many claims about many quantities."""

@@ -1,0 +1,220 @@
+"""What learning sees of a table of claims: points on x with their sds, by quantity and source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from reliability.claims.columns import Columns, Form, columns_from_rows
+from reliability.claims.digits import rounding_units
+from reliability.claims.rows import Rows, Stated
+from reliability.errors import InvalidValueError
+from reliability.scales import Scale
+from reliability.tables.rows import TableRows
+
+__all__ = ["Observations", "medians", "observe"]
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+#: Sd of a uniform density, of half-width 1.
+_UNIFORM_SD = 1.0 / np.sqrt(3.0)
+
+
+@attrs.frozen(eq=False, slots=False)
+class Observations:
+    """Claims as points on x, those about one quantity together: ``starts[q]:starts[q + 1]``.
+
+    Parameters
+    ----------
+    names : of the sources
+    source : (claims,) source of each claim
+    stated : (claims,) whether the claim states its uncertainty
+    location : (claims,) value on x less the bias that is known of its source
+    sd : (claims,) stated sd times the known overconfidence; where none is stated, ``spread``
+    rounding : (claims,) variance of the digits' rounding
+    starts : (quantities + 1,) first claim of each quantity
+    truth : (quantities,) true value on x, nan where it is not known
+    row : (claims,) row of the table of each claim
+    spread : typical distance of claims from the median of their quantity; 1 if there is none
+    """
+
+    names: Sequence[str]
+    source: IntArray
+    stated: Flags
+    location: Array
+    sd: Array
+    rounding: Array
+    starts: IntArray
+    truth: Array
+    row: IntArray
+    spread: float
+
+    @property
+    def count(self) -> int:
+        """Number of claims."""
+        return len(self.source)
+
+    @property
+    def quantities(self) -> int:
+        """Number of quantities."""
+        return len(self.starts) - 1
+
+    @property
+    def sources(self) -> int:
+        """Number of sources."""
+        return len(self.names)
+
+    @cached_property
+    def sizes(self) -> IntArray:
+        """Number of claims about each quantity."""
+        return np.diff(self.starts)
+
+    @cached_property
+    def quantity(self) -> IntArray:
+        """Quantity of each claim."""
+        return np.repeat(np.arange(self.quantities), self.sizes)
+
+    @cached_property
+    def known(self) -> Flags:
+        """Whether the truth of each quantity is known."""
+        return ~np.isnan(self.truth)
+
+    @cached_property
+    def informative(self) -> Flags:
+        """Whether each claim can be compared: with others about its quantity, or the truth."""
+        return ((self.sizes > 1) | self.known)[self.quantity]
+
+    @cached_property
+    def group(self) -> IntArray:
+        """Number of each claim's error scale: a source has one for each way of stating errors."""
+        return 2 * self.source + self.stated
+
+    def take(self, quantities: IntArray) -> Observations:
+        """Some quantities with all their claims."""
+        counts = self.sizes[quantities]
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        rows = np.arange(starts[-1]) + np.repeat(self.starts[quantities] - starts[:-1], counts)
+        fields = {
+            name: getattr(self, name)[rows]
+            for name in ("source", "stated", "location", "sd", "rounding", "row")
+        }
+        return attrs.evolve(self, **fields, starts=starts, truth=self.truth[quantities])
+
+
+def observe(found: TableRows, scale: Scale, truth: Array) -> tuple[Observations, list[Any]]:
+    """Points on x of a table's claims.
+
+    A bare value has no stated sd; a range, quantiles and intervals have theirs. Bounds and
+    impossible rows are no points: they are left out.
+
+    Parameters
+    ----------
+    found : the table's rows
+    scale : the quantities' scale
+    truth : (quantities,) true values in the quantities' units, nan where they are not known
+
+    Returns
+    -------
+    observations : the points; every quantity is there, if without claims
+    problems : the impossible rows, as those of ``columns_from_rows``
+    """
+    rows = found.rows
+    columns, problems = columns_from_rows(rows, scale, _UNSTATED)
+    # A bare zero has no digits of its own, but its source's claims have.
+    zero = (rows.statements.stated == Stated.ROUNDED) & (rows.statements.value == 0.0)
+    zero &= scale.contains(0.0)
+    if zero.any():
+        columns = columns.with_fields(
+            form=np.where(zero, Form.BOX, columns.form),
+            location=np.where(zero, scale.to_x(0.0), columns.location),
+        )
+        problems = [problem for problem in problems if not zero[problem.row]]
+    point = (columns.form != Form.BOUND) & (columns.form != Form.BOUND_WITH_EXCESS)
+    point &= ~np.isnan(columns.location)
+    kept = np.flatnonzero(point)
+    if not len(kept):
+        raise InvalidValueError(
+            "no row can be learned from: bounds and impossible rows are no points; give values"
+        )
+    before = np.concatenate([[0], np.cumsum(point)])
+    bare = (columns.form == Form.BOX) & (columns.width_scales == 0.0)
+    location = columns.location - columns.bias
+    starts = before[columns.starts]
+    spread = _spread(location[kept], starts)
+    inside = scale.contains(truth)
+    on_x = np.full(len(truth), np.nan)
+    on_x[inside] = scale.to_x(truth[inside])
+    sd = np.where(bare, spread, columns.overconfidence * columns.stated_sd)
+    return Observations(
+        found.sources.names,
+        rows.source[kept],
+        ~bare[kept],
+        location[kept],
+        sd[kept],
+        _rounding(columns, rows, scale, bare, kept, spread),
+        starts,
+        on_x,
+        found.row[kept],
+        spread,
+    ), problems
+
+
+#: Relative error that the conversion of bare values asks for; learning does not use it.
+_UNSTATED = 0.05
+#: Agreement closer than this part of the typical distance is not told apart from exact.
+_FINEST = 1e-3
+#: Claims of a source that are enough to see the unit to which it rounds.
+_ENOUGH = 4
+
+
+def _rounding(
+    columns: Columns, rows: Rows, scale: Scale, bare: Flags, kept: IntArray, spread: float
+) -> Array:
+    """Variance on x of the digits' rounding of points.
+
+    Digits that end in zeros may do so by chance: no claim is taken to be rounded more coarsely
+    than the lower quartile of its source's claims, where these are enough to see it.
+    """
+    value = np.where(bare, rows.statements.value, np.nan)
+    value = np.where(columns.form == Form.NORMAL, rows.statements.value, value)
+    unit = rows.statements.unit.copy()
+    unread = np.isnan(unit) & ~np.isnan(value)
+    unit[unread] = rounding_units(value[unread])
+    unit = np.where(np.isnan(value), 0.0, unit)[kept]
+    source = rows.source[kept]
+    order = np.lexsort((unit, source))
+    counts = np.bincount(source)
+    quartile = unit[order][(np.cumsum(counts) - counts + counts // 4)[counts > 0]]
+    usual = np.full(len(counts), np.inf)
+    usual[counts > 0] = np.where(counts[counts > 0] >= _ENOUGH, quartile, np.inf)
+    unit = np.minimum(unit, usual[source])
+    on_x = unit * scale.slope(np.where(np.isnan(value), 1.0, value))[kept]
+    return np.maximum(0.5 * on_x * _UNIFORM_SD, _FINEST * spread) ** 2
+
+
+def _spread(location: Array, starts: IntArray) -> float:
+    """Typical distance of claims from the median of their quantity, of those that differ."""
+    median = medians(location, starts)
+    distance = np.abs(location - np.repeat(median, np.diff(starts)))
+    distance = distance[distance > 0.0]
+    return float(np.median(distance)) if len(distance) else 1.0
+
+
+def medians(values: Array, starts: IntArray) -> Array:
+    """Median of each segment; nan where it is empty."""
+    sizes = np.diff(starts)
+    order = np.lexsort((values, np.repeat(np.arange(len(sizes)), sizes)))
+    ordered = values[order]
+    out = np.full(len(sizes), np.nan)
+    some = np.flatnonzero(sizes > 0)
+    low = starts[some] + (sizes[some] - 1) // 2
+    high = starts[some] + sizes[some] // 2
+    out[some] = 0.5 * (ordered[low] + ordered[high])
+    return out
