@@ -28,7 +28,7 @@ LAYERS = (
     "models posterior",
     "settings preparation prepared",
     "combination",
-    "batch learning learning.* scores",
+    "batch learning learning.* scores scores.*",
     "many",
     "io frames report",
     "plots dask strategies",
