@@ -275,7 +275,8 @@ def _columns(found: TableRows, scores: _Scores, truths: int, confidence: float) 
         for field in ("crps", "wis", "log_score", "bias"):
             out[field] = total(getattr(scores, field)) / n
         for level in LEVELS:
-            hits = total(np.abs(scores.pit - 0.5) <= 0.005 * level)
+            # The ends belong to an interval; F may be off by its rounding there.
+            hits = total(np.abs(scores.pit - 0.5) <= 0.005 * level + 1e-14)
             out[f"coverage{level}"] = hits / n
             ends = binomial_interval(hits, n, confidence)
             for end, values in zip(("low", "high"), ends, strict=True):

@@ -101,7 +101,7 @@ def cooke_calibration(
     --------
     >>> stated = [[0, 5, 10]] * 4
     >>> round(cooke_calibration([0.05, 0.5, 0.95], stated, [2, 4, 6, 8]), 6)
-    0.839323
+    0.839185
     """
     probabilities = checked_levels(levels)
     counts = quantile_counts(levels, values, outcome)
@@ -239,7 +239,7 @@ def cooke_information(
     Examples
     --------
     >>> cooke_information([0.05, 0.5, 0.95], [[[1, 2, 3]], [[0, 2, 8]]], [6]).round(4).tolist()
-    [[1.3034], [0.1733]]
+    [[1.1263], [0.1476]]
     """
     probabilities = checked_levels(levels)
     given = quantiles(probabilities, values, missing=True)

@@ -95,10 +95,9 @@ def pairs(
     One forecast takes outcomes of any shape; of several, each takes one.
     """
     outcomes = finite("outcome", outcome)
-    if isinstance(forecast, Sequence) or (
-        isinstance(forecast, np.ndarray) and forecast.dtype == object
-    ):
-        given = list(forecast)
+    several = isinstance(forecast, Sequence) and not isinstance(forecast, str)
+    if several or (isinstance(forecast, np.ndarray) and forecast.dtype == object):
+        given: list[object] = list(forecast)  # type: ignore[call-overload]
         if not given:
             raise InvalidValueError("forecast is empty; give at least one")
         if outcomes.shape != (len(given),):

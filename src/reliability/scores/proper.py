@@ -82,8 +82,8 @@ def interval_score(
 
     Examples
     --------
-    >>> interval_score(2000, 3000, 12_000, 0.9)
-    181000.0
+    >>> interval_score(2000, 3000, 9000, 0.5)
+    25000.0
     """
     low, high, outcome, level = together(
         low=no_nan("low", low),
