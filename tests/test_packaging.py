@@ -28,7 +28,7 @@ LAYERS = (
     "models posterior",
     "settings preparation prepared",
     "combination",
-    "batch learning learning.* scores",
+    "batch learning learning.* scores scores.*",
     "many",
     "io frames report",
     "plots dask strategies",
@@ -122,7 +122,9 @@ def test_import_is_light() -> None:
     assert not found & heavy
 
 
-@pytest.mark.parametrize("module", ["plots", "report", "io", "demo", "__main__", "strategies"])
+@pytest.mark.parametrize(
+    "module", ["plots", "report", "io", "demo", "__main__", "strategies", "scores"]
+)
 def test_modules_load_their_extras_only_when_used(module: str) -> None:
     found = loaded_after(f"import reliability.{module}")
     assert not found & {"matplotlib", "hypothesis", "scipy.stats"}

@@ -185,6 +185,7 @@ class Combination:
             exists.moment(self.scale, 1),
             exists.moment(self.scale, 2),
             self._support(self._inference.prior),
+            has_root_mean=exists.moment(self.scale, 0.5),
         )
 
     def _support(self, prior: PriorOnX) -> tuple[float, float]:
@@ -226,6 +227,7 @@ class Combination:
             exists.predictive_moment(self.scale, 1),
             exists.predictive_moment(self.scale, 2),
             (self.scale.low, self.scale.high),
+            has_root_mean=exists.predictive_moment(self.scale, 0.5),
         )
 
     @cached_property
@@ -246,6 +248,7 @@ class Combination:
             exists.scatter_moment(1),
             exists.scatter_moment(2),
             (distribution.low, np.inf),
+            has_root_mean=exists.scatter_moment(0.5),
         )
 
     @cached_property

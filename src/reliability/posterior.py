@@ -14,7 +14,7 @@ from reliability.engine.density import Distribution
 from reliability.errors import InvalidValueError, WrongTypeError
 from reliability.scales import SCALES, Scale
 
-__all__ = ["Posterior", "mean_and_variance"]
+__all__ = ["Posterior", "generator", "mean_and_variance", "real_array", "unwrap"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -37,7 +37,7 @@ def bisect_root(function: Callable[[float], float], low: float, high: float) -> 
     return 0.5 * (low + high)
 
 
-def _real(name: str, values: ArrayLike) -> Array:
+def real_array(name: str, values: ArrayLike) -> Array:
     """An argument as an array of floats, or an error that names it."""
     try:
         array = np.asarray(values)
@@ -68,7 +68,8 @@ def _shape(size: int | tuple[int, ...]) -> tuple[int, ...]:
     return sizes
 
 
-def _generator(rng: np.random.Generator | int | None) -> np.random.Generator:
+def generator(rng: np.random.Generator | int | None) -> np.random.Generator:
+    """A generator from a generator or a seed, or an error that says what it must be."""
     try:
         return np.random.default_rng(rng)
     except (TypeError, ValueError):
@@ -77,7 +78,8 @@ def _generator(rng: np.random.Generator | int | None) -> np.random.Generator:
         ) from None
 
 
-def _unwrap(values: Array) -> float | Array:
+def unwrap(values: Array) -> float | Array:
+    """A number for an array without dimensions, any other array as it is."""
     return float(values) if np.ndim(values) == 0 else values
 
 
@@ -134,12 +136,15 @@ class Posterior:
     _has_variance: bool = True
     _support: tuple[float, float] = (-np.inf, np.inf)
     zero: float = 0.0
+    #: Whether the mean of sqrt(|quantity|) exists. A tail so thin that it does has a square with
+    #: a finite integral, which is what the CRPS needs: it is finite for some that have no mean.
+    _has_root_mean: bool = False
 
     # ---------------------------------------------------------------- densities
 
     def logpdf(self, value: ArrayLike) -> float | Array:
         """Log density of the quantity at given values; -inf outside the support."""
-        theta = _real("value", value)
+        theta = real_array("value", value)
         out = np.full(theta.shape, -np.inf)
         inside = (theta >= self._support[0]) & (theta <= self._support[1])
         inside &= (theta > self._scale.low) & (theta < self._scale.high)
@@ -147,21 +152,21 @@ class Posterior:
         if inside.any():
             logs = self._distribution.log_density(x[inside])
             out[inside] = logs - self._scale.log_jacobian(x[inside])
-        return _unwrap(np.where(np.isnan(theta), np.nan, out))
+        return unwrap(np.where(np.isnan(theta), np.nan, out))
 
     def pdf(self, value: ArrayLike) -> float | Array:
         """Density of the quantity at given values, per unit of the quantity."""
         with np.errstate(over="ignore"):  # near 0 a density on the log scale may exceed floats
-            return _unwrap(np.exp(np.asarray(self.logpdf(value))))
+            return unwrap(np.exp(np.asarray(self.logpdf(value))))
 
     def _side(self, value: ArrayLike, *, below: bool) -> float | Array:
-        theta = _real("value", value)
+        theta = real_array("value", value)
         inside = (theta > self._support[0]) & (theta < self._support[1])
         x = self._scale.to_x(np.where(inside, theta, 0.5))
         side = self._distribution.below(x) if below else self._distribution.above(x)
         start, stop = (0.0, 1.0) if below else (1.0, 0.0)
         out = np.where(theta <= self._support[0], start, np.where(inside, side, stop))
-        return _unwrap(np.where(np.isnan(theta), np.nan, out))
+        return unwrap(np.where(np.isnan(theta), np.nan, out))
 
     def cdf(self, value: ArrayLike) -> float | Array:
         """Probability that the quantity is at most the given values."""
@@ -174,11 +179,11 @@ class Posterior:
     # ---------------------------------------------------------------- quantiles
 
     def _quantile(self, p: ArrayLike, *, upper: bool) -> float | Array:
-        p = _real("p", p)
+        p = real_array("p", p)
         valid = (p >= 0.0) & (p <= 1.0)
         safe = np.where(valid, p, 0.5)
         theta = self._between(1.0 - safe, safe) if upper else self._between(safe, 1.0 - safe)
-        return _unwrap(np.where(valid, theta, np.nan))
+        return unwrap(np.where(valid, theta, np.nan))
 
     def _between(self, lower: Array, upper: Array) -> Array:
         """Quantity with probability ``lower`` below and ``upper`` = 1 - lower above it."""
@@ -346,7 +351,7 @@ class Posterior:
         ReliabilityError
             If the size or the generator is none.
         """
-        u = _generator(rng).random(_shape(size))
+        u = generator(rng).random(_shape(size))
         return np.asarray(self.ppf(u))
 
     def __repr__(self) -> str:

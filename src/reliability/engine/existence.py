@@ -83,7 +83,7 @@ class Existence:
         beyond = np.exp(-(powers - 1.0) * reach)
         return beyond + np.exp(-(self.scatter_power - 1.0) * scatter_reach)
 
-    def moment(self, scale: Scale, order: int) -> Any:
+    def moment(self, scale: Scale, order: float) -> Any:
         """Whether the quantity's moment of this order exists."""
         if scale.name == "linear":
             return self.lower.integrable(order) & self.upper.integrable(order)
@@ -96,7 +96,7 @@ class Existence:
         second = self.moment(scale, 2)
         return np.where(self.moment(scale, 1), np.where(second, 2, 1), 0)
 
-    def predictive_moment(self, scale: Scale, order: int) -> bool:
+    def predictive_moment(self, scale: Scale, order: float) -> bool:
         """Whether the moment of one quantity's x plus a normal of sd tau exists.
 
         On the log scale, with claims of total information G at a scatter tau, and exponential
@@ -118,7 +118,7 @@ class Existence:
         ]
         return bool((order**2 + max(of_x)) * self.scatter_scale**2 < 1.0)
 
-    def scatter_moment(self, order: int) -> bool:
+    def scatter_moment(self, order: float) -> bool:
         """Whether the moment of one quantity's scatter exists."""
         return bool(self.scatter_power > order + 1.0)
 
