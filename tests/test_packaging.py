@@ -28,7 +28,7 @@ LAYERS = (
     "models posterior",
     "settings preparation prepared",
     "combination",
-    "batch learning learning.* scores",
+    "batch comparators comparators.* learning learning.* scores",
     "many",
     "io frames report",
     "plots dask strategies",
