@@ -202,11 +202,11 @@ def test_extreme_units() -> None:
         (lambda: weighted_mean("12", [1, 2]), "values must be an array of numbers (got '12')"),
         (lambda: weighted_mean([[1], [2]], [1, 2]), "values must be a list of numbers"),
         (lambda: weighted_mean([1, 2], [1, 2], level=95), "did you mean 0.95?"),
-        (lambda: weighted_mean([1, 2], [1, 2], level="a"), "level must be a number in (0, 1)"),
+        (lambda: weighted_mean([1, 2], [1, 2], level="a"), "level must be a number in (0, 1)"),  # type: ignore[arg-type]
         (lambda: dersimonian_laird([1, 2], [1, 2], adjustment="x"), "adjustment must be 'none'"),  # type: ignore[arg-type]
         (lambda: dersimonian_laird([1], [1], adjustment="hksj"), "needs two or more (got 1)"),
         (lambda: median([]), "values must not be empty"),
-        (lambda: arithmetic_mean([1.0, None]), "values[1] must be a finite number"),
+        (lambda: arithmetic_mean([1.0, None]), "values[1] must be a finite number"),  # type: ignore[arg-type]
     ],
 )
 def test_wrong_input(call: Callable[[], object], message: str) -> None:

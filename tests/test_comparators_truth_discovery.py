@@ -156,7 +156,7 @@ def test_ties_are_not_decided_by_rounding() -> None:
     """Sources of equal weight: the smaller of two values, in any unit."""
     table = {"quantity": [1, 1, 2, 2], "source": ["x", "y"] * 2, "value": [0.1, 0.4, 0.4, 0.1]}
     for factor in (1.0, 3.0, 1e-7):
-        scaled = {**table, "value": [factor * v for v in table["value"]]}
+        scaled = {**table, "value": (factor * np.array([0.1, 0.4, 0.4, 0.1])).tolist()}
         assert crh(scaled).truth.tolist() == pytest.approx([0.1 * factor, 0.1 * factor])
 
 

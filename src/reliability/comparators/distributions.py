@@ -175,10 +175,23 @@ class Panels:
     def over(cls, log_density: Callable[[Array], Array], edges: Array) -> Panels:
         """Integrate between given edges, halving the panels until two rules agree."""
         edges = np.unique(edges)
-        nodes = 0.5 * (edges[:-1] + edges[1:])[:, None] + 0.5 * np.diff(edges)[:, None] * _NODES
-        shift = float(np.max(log_density(nodes.ravel())))
+        nodes = (edges[:-1, None] + 0.5 * np.diff(edges)[:, None] * (1.0 + _NODES)).ravel()
+        heights = log_density(nodes)
+        shift = float(np.max(heights))
         if not np.isfinite(shift):
             return cls(log_density, edges, np.zeros(len(edges) - 1), 0.0)
+        # Up to the highest peak, which may be narrow beside the distances of the edges.
+        peak = int(np.argmax(heights))
+        near = nodes[max(peak - 1, 0)], nodes[min(peak + 1, len(nodes) - 1)]
+        for _ in range(_MOST_HALVINGS):
+            nodes = np.linspace(*near, 41)
+            heights = log_density(nodes)
+            peak = int(np.argmax(heights))
+            rise, shift = float(heights[peak]) - shift, max(shift, float(heights[peak]))
+            if rise < 1.0:
+                break
+            near = nodes[max(peak - 1, 0)], nodes[min(peak + 1, 40)]
+        edges = np.unique(np.append(edges, nodes[peak]))
         found = cls(log_density, edges, np.zeros(0), shift)
         low, high = edges[:-1], edges[1:]
         whole = found.integral(low, high)

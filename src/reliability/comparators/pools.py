@@ -79,7 +79,8 @@ def _inside(
     """
 
     def inside(x: Array) -> Array:
-        return np.where((x > low) & (x < high), log_density(x), -np.inf)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where((x > low) & (x < high), log_density(x), -np.inf)
 
     return inside
 
