@@ -28,7 +28,7 @@ LAYERS = (
     "models posterior",
     "settings preparation prepared",
     "combination",
-    "batch learning learning.* scores scores.*",
+    "batch learning learning.* scores scores.* comparators comparators.*",
     "many",
     "io frames report",
     "plots dask strategies",

@@ -15,7 +15,7 @@ from reliability.claims.columns import Columns
 from reliability.claims.rows import origin_of, rows_from_claims
 from reliability.engine import normal
 from reliability.engine.claim_results import soundness_of_dropped, weights_and_soundness
-from reliability.engine.conflict import cochran, tail_of_cochran
+from reliability.engine.conflict import cochran, excess, tail_of_cochran
 from reliability.engine.density import PanelDensity
 from reliability.engine.explain import ReliabilityDensity
 from reliability.engine.inference import Inference, infer
@@ -377,16 +377,8 @@ class Combination:
                 prior_variance=np.inf,
             )
             q = float(normal.conditional(problem, np.zeros(1)).quadratic[0])
-        i2 = max(0.0, (q - df) / q) if q > 0.0 else 0.0
-        return Conflict(
-            q,
-            df,
-            float(tail_of_cochran(np.array([q]), np.array([df]))[0]),
-            i2,
-            q / df,
-            float(np.sqrt(q / df)),
-            log_bayes_factor,
-        )
+        p = float(tail_of_cochran(np.array([q]), np.array([df]))[0])
+        return Conflict(q, df, p, *excess(q, df), log_bayes_factor)
 
     def _log_bayes_factor(self) -> float | None:
         inference = self._inference

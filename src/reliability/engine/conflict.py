@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincc
 
 from reliability.claims.columns import Columns, Form
 
-__all__ = ["cochran", "tail_of_cochran"]
+__all__ = ["cochran", "excess", "precision_mean", "tail_of_cochran"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -21,22 +23,54 @@ def cochran(columns: Columns) -> tuple[Array, IntArray]:
     without scatter (Cochran 1954). Bounds take no part; Q is nan where fewer than two others are
     left.
     """
-    starts = columns.starts[:-1]
     points = (columns.form != Form.BOUND) & (columns.form != Form.BOUND_WITH_EXCESS)
     variance = (columns.overconfidence * columns.stated_sd) ** 2 + columns.bias_variance
     weight = np.where(points, 1.0 / variance, 0.0)
     value = columns.location - columns.bias
+    df = columns.total(points.astype(np.int64)).astype(np.int64) - 1
+    _, _, q = precision_mean(value, weight, columns.starts[:-1], columns.quantity, columns.total)
+    return np.where(df < 1, np.nan, q), df
+
+
+def precision_mean(
+    value: Array,
+    weight: Array,
+    starts: IntArray,
+    quantity: IntArray,
+    total: Callable[[Array], Array],
+) -> tuple[Array, Array, Array]:
+    """Weighted means and the weighted sums of squares about them, one per quantity.
+
+    Parameters
+    ----------
+    value, weight : (claims,)
+    starts : (quantities,) first claim about each quantity
+    quantity : (claims,) number of each claim's quantity
+    total : sums over the claims about each quantity
+
+    Returns
+    -------
+    origin, mean, squares : (quantities,) each; the mean is counted from the origin, a claim's value
+    """
     # Counted from the claim of the largest weight, which keeps the digits.
-    quantity = columns.quantity
     largest = np.maximum.reduceat(weight, starts)[quantity]
     rows = np.where(weight == largest, np.arange(len(weight)), len(weight) - 1)
-    heaviest = np.minimum.reduceat(rows, starts)
-    centered = value - value[heaviest][quantity]
-    df = columns.total(points.astype(np.int64)).astype(np.int64) - 1
+    origin = value[np.minimum.reduceat(rows, starts)]
+    centered = value - origin[quantity]
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = columns.total(weight * centered) / columns.total(weight)
-    q = columns.total(weight * (centered - mean[quantity]) ** 2)
-    return np.where(df < 1, np.nan, q), df
+        mean = total(weight * centered) / total(weight)
+    return origin, mean, total(weight * (centered - mean[quantity]) ** 2)
+
+
+def excess(q: float, df: int) -> tuple[float, float, float]:
+    """I2, H2 and the Birge ratio that a Q comes to.
+
+    ``I2 = max(0, (Q - df)/Q)``, ``H2 = Q/df`` (Higgins & Thompson 2002, doi:10.1002/sim.1186),
+    ``birge = sqrt(Q/df)`` (Birge 1932, doi:10.1103/PhysRev.40.207); all nan where df is 0.
+    """
+    if df < 1:
+        return np.nan, np.nan, np.nan
+    return max(0.0, (q - df) / q) if q > 0.0 else 0.0, q / df, float(np.sqrt(q / df))
 
 
 def tail_of_cochran(q: Array, df: IntArray) -> Array:

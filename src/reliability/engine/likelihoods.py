@@ -33,6 +33,7 @@ __all__ = [
     "log_unsound",
     "normal",
     "quantiles",
+    "score",
     "sound_and_unsound",
     "unsound_distribution",
     "unsound_precision",
@@ -185,6 +186,8 @@ def _pieces(
 
 
 def _piece(x: Array, knot_row: IntArray, knots: Knots) -> IntArray:
+    if len(knots.left) == 1:
+        return np.asarray(np.searchsorted(knots.left[0, 1:], x, side="right"), dtype=np.int64)
     piece = np.zeros(x.shape, dtype=np.int64)
     for j in range(1, knots.left.shape[1]):
         piece += x >= knots.left[knot_row, j, None]
@@ -616,10 +619,14 @@ def distribution_of_claim(claims: Claims, d: Array, knots: Knots) -> Array:
         larger_claim = (below + above) / constant
         return np.asarray(np.where(claims.direction > 0.0, 1.0 - larger_claim, larger_claim))
     x = -distance * claims.stretch
-    return 1.0 - np.asarray(ndtr(_score(x, claims.knot_row, knots)))
+    return 1.0 - np.asarray(ndtr(score(x, claims.knot_row, knots)))
 
 
-def _score(x: Array, knot_row: IntArray, knots: Knots) -> Array:
+def score(x: Array, knot_row: IntArray, knots: Knots) -> Array:
+    """Standard normal score z(x) of the smooth distributions through stated quantiles.
+
+    Parameters as in :func:`quantiles`.
+    """
     out = np.empty(x.shape)
     for index, at in _pieces(x, knot_row, knots):
         u = x[index] - knots.origin[at]
