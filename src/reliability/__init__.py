@@ -30,6 +30,7 @@ __all__ = [
     "Wide",
     "combine",
     "combine_many",
+    "learn",
     "priors",
     "read",
 ]
@@ -37,6 +38,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from reliability.learning.learned import learn
     from reliability.many import combine_many
 
 
@@ -46,6 +48,10 @@ def __getattr__(name: str) -> Any:
         from reliability.many import combine_many  # noqa: PLC0415  # spares the import of tables
 
         return combine_many
+    if name == "learn":
+        from reliability.learning.learned import learn  # noqa: PLC0415  # the same
+
+        return learn
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

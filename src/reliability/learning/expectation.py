@@ -15,11 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 import attrs
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from reliability.learning.error_law import ErrorLaw, Parameters, student_constant
 from reliability.learning.observations import Observations
 
-__all__ = ["Expectations", "expect", "summarise_quantities"]
+__all__ = ["Expectations", "Summary", "expect", "log_densities", "summarise_quantities"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -107,41 +108,94 @@ def expect(
     return out
 
 
+@attrs.frozen(eq=False)
+class Summary:
+    """Posteriors of quantities: quantiles on x (quantities, probabilities), and moments of theta."""
+
+    quantiles: Array
+    mean: Array
+    sd: Array
+
+
 def summarise_quantities(
     seen: Observations,
     parameters: Parameters,
     probabilities: Array,
+    to_theta: Callable[[Array], Array],
     share: Array | None = None,
     last: Expectations | None = None,
-) -> tuple[Array, Array, Array]:
-    """Quantiles on x of every quantity: (quantities, probabilities); and means and sds.
+) -> Summary:
+    """Posterior of every quantity; a known truth is all of its own.
 
-    A known truth is every quantile of its quantity.
+    Parameters
+    ----------
+    seen, parameters, share, last : as for `expect`
+    probabilities : of the quantiles
+    to_theta : the quantity as a function of x
     """
-    quantiles = np.full((seen.quantities, len(probabilities)), np.nan)
-    mean, sd = np.full(seen.quantities, np.nan), np.full(seen.quantities, np.nan)
+    out = Summary(
+        np.full((seen.quantities, len(probabilities)), np.nan),
+        np.full(seen.quantities, np.nan),
+        np.full(seen.quantities, np.nan),
+    )
 
     def work(block: _Block) -> None:
-        center, spread = _centers(block, last)
+        center, spread = _centers(block, last if parameters.law.doubtful else None)
         q = block.quantities
-        if not parameters.law.doubtful:
-            from scipy.special import ndtri  # noqa: PLC0415
-
-            quantiles[q] = center[:, None] + spread[:, None] * ndtri(probabilities)
-            mean[q], sd[q] = center, spread
-            return
-        nodes = _nodes(block, center, spread)
-        logs, _, _ = _log_product(nodes, block, parameters.law, keep=False)
-        found = _Piecewise.of(nodes, logs)
-        quantiles[q] = found.quantiles(probabilities)
-        mean[q] = np.sum(found.mass * nodes, axis=1)
-        sd[q] = np.sqrt(np.sum(found.mass * (nodes - mean[q][:, None]) ** 2, axis=1))
+        if parameters.law.doubtful:
+            nodes = _nodes(block, center, spread)
+            found = _Piecewise.of(nodes, _log_product(nodes, block, parameters.law, keep=False)[0])
+            mass = found.mass
+            out.quantiles[q] = found.quantiles(probabilities)
+        else:
+            points, weights = _HERMITE
+            nodes = center[:, None] + spread[:, None] * points
+            mass = np.broadcast_to(weights, nodes.shape)
+            out.quantiles[q] = center[:, None] + spread[:, None] * ndtri(probabilities)
+        theta = to_theta(nodes)
+        out.mean[q] = np.sum(mass * theta, axis=1)
+        out.sd[q] = np.sqrt(np.sum(mass * (theta - out.mean[q][:, None]) ** 2, axis=1))
 
     _each_block(seen, parameters, share, work)
     known = seen.known
-    quantiles[known] = seen.truth[known][:, None]
-    mean[known], sd[known] = seen.truth[known], 0.0
-    return quantiles, mean, sd
+    out.quantiles[known] = seen.truth[known][:, None]
+    out.mean[known], out.sd[known] = to_theta(seen.truth[known]), 0.0
+    return out
+
+
+def log_densities(
+    seen: Observations, parameters: Parameters, at: Array, share: Array | None = None
+) -> Array:
+    """Log posterior density on x of every quantity at one place each, nan where that is nan."""
+    out = np.full(seen.quantities, np.nan)
+
+    def work(block: _Block) -> None:
+        q = block.quantities
+        center, spread = _centers(block, None)
+        if not parameters.law.doubtful:
+            out[q] = -0.5 * ((at[q] - center) / spread) ** 2 - np.log(spread) - HALF_LOG_2PI
+            return
+        there = np.where(np.isnan(at[q]), center, at[q])
+        # Nodes at the place itself too, whatever its neighbours are.
+        nodes = np.sort(
+            np.concatenate([_nodes(block, center, spread), there[:, None]], axis=1), axis=1
+        )
+        logs = _log_product(nodes, block, parameters.law, keep=False)[0]
+        total = _Piecewise.of(nodes, logs).log_total
+        here = _log_product(there[:, None], block, parameters.law, keep=False)[0][:, 0]
+        out[q] = np.where(np.isnan(at[q]), np.nan, here - total)
+
+    _each_block(attrs.evolve(seen, truth=np.full(seen.quantities, np.nan)), parameters, share, work)
+    return out
+
+
+def _hermite() -> tuple[Array, Array]:
+    """Nodes and weights of averages over a standard normal density."""
+    points, weights = np.polynomial.hermite_e.hermegauss(15)
+    return points, weights / weights.sum()
+
+
+_HERMITE = _hermite()
 
 
 def _each_block(

@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 
 from reliability.learning.error_law import DEGREES_OF_FREEDOM, ErrorLaw, Kind, Parameters
 from reliability.learning.expectation import Expectations, expect
-from reliability.learning.maximisation import Hyperparameters, maximise
+from reliability.learning.maximisation import (
+    NO_BIAS,
+    Hyperparameters,
+    Priors,
+    maximise,
+    solve_biases,
+)
 from reliability.learning.observations import Observations, medians
 
 __all__ = ["Fit", "fit", "starts"]
@@ -28,14 +34,18 @@ class Fit:
     Parameters
     ----------
     parameters, hyperparameters : what fits best
+    priors : what was assumed of each source
     expectations : of the claims and quantities, given these
+    weight : (claims,) how much each counted for its source
     objective : log evidence of the claims after each iteration
     converged : whether the parameters stopped changing
     """
 
     parameters: Parameters
     hyperparameters: Hyperparameters
+    priors: Priors
     expectations: Expectations
+    weight: Array
     objective: tuple[float, ...]
     converged: bool
 
@@ -79,31 +89,69 @@ def fit(
     seen: Observations,
     start: tuple[Parameters, Hyperparameters],
     *,
-    share: Array | None = None,
+    priors: Priors | None = None,
+    weight: Array | None = None,
     iterations: int = 30,
     biases: bool = True,
     difficulty: bool = False,
     last: Expectations | None = None,
 ) -> Fit:
-    """Expectation-maximisation from one start."""
+    """Expectation-maximisation from one start.
+
+    Parameters
+    ----------
+    seen : the claims
+    start : parameters and hyperparameters
+    priors : what is assumed of each source; by default what they have in common, which is fitted
+    weight : (claims,) how much each counts for its source; 1 by default
+    iterations : most of them
+    biases, difficulty : whether these are learned
+    last : expectations near those of the start
+    """
     parameters, hyper = start
-    found = expect(seen, parameters, share, last)
+    if priors is None:
+        priors = Priors.common(hyper, np.zeros(seen.sources, dtype=bool))
+    weight = seen.informative * (1.0 if weight is None else weight)
+    found = expect(seen, parameters, last=last)
     path = [objective(seen, found)]
     converged = False
     for step in range(iterations):
-        new, hyper = maximise(
-            seen, parameters, found, hyper, biases=biases and step > 0, difficulty=difficulty
+        new, hyper, priors = maximise(
+            seen,
+            parameters,
+            found,
+            hyper,
+            priors,
+            weight,
+            biases=biases and step > 0,
+            difficulty=difficulty,
         )
+        if biases and step > 0 and priors.learned:
+            hyper = attrs.evolve(
+                hyper, bias_variance=_bias_variance(seen, found, new, priors, weight)
+            )
         change = _change(new, parameters, seen)
         parameters = new
-        if parameters.law.doubtful and step % _TRY_EVERY == _TRY_EVERY - 1:
-            parameters = _best_tails(seen, parameters, share, found)
-        found = expect(seen, parameters, share, found)
+        if parameters.law.doubtful and priors.learned and step % _TRY_EVERY == _TRY_EVERY - 1:
+            parameters = _best_tails(seen, parameters, found)
+        found = expect(seen, parameters, last=found)
         path.append(objective(seen, found))
         if change < _TOLERANCE:
             converged = True
             break
-    return Fit(parameters, hyper, found, tuple(path), converged)
+    return Fit(parameters, hyper, priors, found, weight, tuple(path), converged)
+
+
+def _bias_variance(
+    seen: Observations, found: Expectations, new: Parameters, priors: Priors, weight: Array
+) -> float:
+    """Variance of the sources' biases: what they are, and what they may yet be."""
+    solved = solve_biases(seen, found, new.bias, priors, weight)
+    free = ~priors.unbiased & (np.bincount(seen.source, weight, minlength=seen.sources) > 0.0)
+    least = NO_BIAS * seen.spread**2
+    if not free.any():
+        return least
+    return max(float(np.mean(new.bias[free] ** 2 + solved.variance[free])), least)
 
 
 def objective(seen: Observations, found: Expectations) -> float:
@@ -121,9 +169,7 @@ def _change(new: Parameters, old: Parameters, seen: Observations) -> float:
     )
 
 
-def _best_tails(
-    seen: Observations, parameters: Parameters, share: Array | None, last: Expectations
-) -> Parameters:
+def _best_tails(seen: Observations, parameters: Parameters, last: Expectations) -> Parameters:
     """The degrees of freedom next to the present ones that fit best."""
     law = parameters.law
     at = DEGREES_OF_FREEDOM.index(law.df)
@@ -131,5 +177,5 @@ def _best_tails(
     found = []
     for df in tries:
         some = attrs.evolve(parameters, law=attrs.evolve(law, df=df))
-        found.append((objective(seen, expect(seen, some, share, last)), -df, some))
+        found.append((objective(seen, expect(seen, some, last=last)), -df, some))
     return max(found, key=lambda each: each[:2])[2]

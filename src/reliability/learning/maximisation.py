@@ -1,4 +1,4 @@
-"""The maximisation step: parameters of the sources, shrunk towards each other, and the hyperparameters.
+"""The maximisation step: parameters of the sources, shrunk towards each other.
 
 Reliabilities have a beta prior, squared scales an inverse gamma, biases a normal around zero,
 squared difficulties an inverse gamma around one; the hyperparameters maximise the evidence of
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import betaln, gammaln
 
-from reliability.learning.error_law import ErrorLaw, Kind, Parameters
+from reliability.learning.error_law import Kind, Parameters
 from reliability.learning.expectation import Expectations
 from reliability.learning.observations import Observations
 
-__all__ = ["Biases", "Hyperparameters", "maximise", "solve_biases"]
+__all__ = ["Biases", "Hyperparameters", "Priors", "maximise", "solve_biases", "squared_errors"]
 
 Array = NDArray[np.float64]
 
@@ -29,7 +29,7 @@ _COUNTS = np.exp(np.linspace(np.log(0.5), np.log(500.0), 40))
 #: Sources with so many biases are solved by conjugate gradients.
 _DENSE = 1500
 #: Squared biases of sources are at least this part of the squared spread, or there are none.
-_NO_BIAS = 1e-6
+NO_BIAS = 1e-6
 #: Reliabilities stay inside, for their logarithms.
 _EDGE = 1e-6
 
@@ -54,64 +54,152 @@ class Hyperparameters:
     difficulty_count: float = np.inf
 
 
+@attrs.frozen(eq=False)
+class Priors:
+    """What is assumed of each source before its claims are seen.
+
+    Parameters
+    ----------
+    reliability, reliability_count : (sources,) of beta priors
+    scale, scale_count : (2 sources,) of inverse gamma priors on k^2, bare values and stated sds
+    bias, bias_variance : (sources,) of normal priors
+    learned : whether what sources have in common is fitted; else the priors are taken as given
+    unbiased : (sources,) sources declared to have no bias
+    """
+
+    reliability: Array
+    reliability_count: Array
+    scale: Array
+    scale_count: Array
+    bias: Array
+    bias_variance: Array
+    learned: bool
+    unbiased: NDArray[np.bool_]
+
+    @staticmethod
+    def common(hyper: Hyperparameters, unbiased: NDArray[np.bool_]) -> Priors:
+        """The same for all sources."""
+        sources = len(unbiased)
+        whole = np.ones(sources)
+        return Priors(
+            hyper.reliability * whole,
+            hyper.reliability_count * whole,
+            np.tile(hyper.scale, sources),
+            np.tile(hyper.scale_count, sources),
+            0.0 * whole,
+            hyper.bias_variance * np.where(unbiased, _UNBIASED, 1.0),
+            True,
+            unbiased,
+        )
+
+
+#: Variance of the bias of a source that is declared to have none, relative to others'.
+_UNBIASED = 1e-9
+
+
 def maximise(
     seen: Observations,
     parameters: Parameters,
     found: Expectations,
     hyper: Hyperparameters,
+    priors: Priors,
+    weight: Array,
     *,
     biases: bool,
     difficulty: bool,
-) -> tuple[Parameters, Hyperparameters]:
-    """Parameters that fit the expectations best, and hyperparameters that fit these."""
+) -> tuple[Parameters, Hyperparameters, Priors]:
+    """Parameters that fit the expectations best, and hyperparameters that fit these.
+
+    Parameters
+    ----------
+    seen, parameters, found : the claims, and the expectations under present parameters
+    hyper, priors : what is assumed of the sources; fitted where ``priors.learned``
+    weight : (claims,) how much each claim counts for its source
+    biases, difficulty : whether these are learned
+    """
     law = parameters.law
-    weight = seen.informative.astype(np.float64)
-    reliability, hyper = _reliability(seen, found, hyper, weight, law)
-    scale, hyper, factor = _scale(seen, parameters, found, hyper, weight)
-    hard, hyper = parameters.difficulty, hyper
+    if priors.learned:
+        hyper = _fitted(seen, parameters, found, hyper, weight, difficulty=difficulty)
+        priors = Priors.common(hyper, priors.unbiased)
+    reliability = np.ones(seen.sources)
+    if law.doubtful:
+        total = _by_source(seen, weight) + priors.reliability_count
+        sound = _by_source(seen, weight * found.sound)
+        reliability = (sound + priors.reliability_count * priors.reliability) / total
+        reliability = np.clip(reliability, _EDGE, 1.0 - _EDGE)
+    sizes, counts = _by_group(seen, parameters, found, weight)
+    # An update that is exact where the scale makes all of the variance, and stationary elsewhere.
+    square = parameters.scale**2 * sizes + priors.scale_count * priors.scale**2
+    scale = np.sqrt(square / (counts + priors.scale_count))
+    factor = law.factor
+    if priors.learned:
+        factor = _factor(seen, parameters, found, weight, float(np.median(scale / parameters.scale)))
+    hard = parameters.difficulty
     if difficulty:
-        hard, hyper = _difficulty(seen, parameters, found, hyper)
-    bias, variance = parameters.bias, parameters.bias_variance
+        hard = _difficulty(seen, parameters, found, hyper.difficulty_count)
+    bias = parameters.bias
     if biases:
-        step = solve_biases(seen, found, bias, hyper.bias_variance)
-        bias = step.bias
-        spread = float(np.mean(bias**2 + step.variance))
-        hyper = attrs.evolve(hyper, bias_variance=max(spread, _NO_BIAS * seen.spread**2))
-    return (
-        Parameters(
-            attrs.evolve(law, factor=factor), reliability, scale, bias, variance, hard
-        ),
-        hyper,
+        bias = solve_biases(seen, found, bias, priors, weight).bias
+    new = Parameters(
+        attrs.evolve(law, factor=factor), reliability, scale, bias, parameters.bias_variance, hard
     )
+    return new, hyper, priors
+
+
+def _fitted(
+    seen: Observations,
+    parameters: Parameters,
+    found: Expectations,
+    hyper: Hyperparameters,
+    weight: Array,
+    *,
+    difficulty: bool,
+) -> Hyperparameters:
+    """Hyperparameters of greatest evidence, given the expectations."""
+    if parameters.law.doubtful:
+        mean, count = _beta(
+            _by_source(seen, weight * found.sound), _by_source(seen, weight), hyper.reliability
+        )
+        hyper = attrs.evolve(hyper, reliability=mean, reliability_count=count)
+    sizes, counts = _by_group(seen, parameters, found, weight)
+    typical, pseudo = list(hyper.scale), list(hyper.scale_count)
+    for stated in (0, 1):
+        own = np.arange(stated, len(counts), 2)
+        own = own[counts[own] > 0.0]
+        if len(own):
+            squares = parameters.scale[own] ** 2 * sizes[own]
+            typical[stated], pseudo[stated] = _inverse_gamma(squares, counts[own])
+    hyper = attrs.evolve(
+        hyper, scale=(typical[0], typical[1]), scale_count=(pseudo[0], pseudo[1])
+    )
+    if difficulty:
+        size, count = seen.informative * squared_errors(seen, parameters, found)
+        sizes = np.bincount(seen.quantity, size, minlength=seen.quantities)
+        counts = np.bincount(seen.quantity, count, minlength=seen.quantities)
+        some = counts > 0.0
+        _, pseudo_count = _inverse_gamma(parameters.difficulty[some] * sizes[some], counts[some])
+        hyper = attrs.evolve(hyper, difficulty_count=pseudo_count)
+    return hyper
 
 
 def _by_source(seen: Observations, values: Array) -> Array:
     return np.bincount(seen.source, values, minlength=seen.sources)
 
 
-def _reliability(
-    seen: Observations, found: Expectations, hyper: Hyperparameters, weight: Array, law: ErrorLaw
-) -> tuple[Array, Hyperparameters]:
-    """Posterior means of reliabilities under a beta prior, which is fitted to the counts."""
-    if law.kind is Kind.NORMAL:
-        return np.ones(seen.sources), hyper
-    total = _by_source(seen, weight)
-    sound = _by_source(seen, weight * found.sound)
+def _beta(sound: Array, total: Array, mean: float) -> tuple[float, float]:
+    """Mean and pseudo-count of a beta prior on reliabilities, from counts of sound claims."""
     some = total > 0.0
-    mean, count = hyper.reliability, hyper.reliability_count
     k, n = sound[some], total[some]
+    count = 4.0
     for _ in range(3):
         a, b = mean * _COUNTS[:, None], (1.0 - mean) * _COUNTS[:, None]
         fit = np.sum(betaln(a + k, b + n - k) - betaln(a, b), axis=1)
         count = float(_COUNTS[np.argmax(fit)])
-        mean = float(np.mean((k + count * mean) / (n + count)))
-        mean = float(np.clip(mean, 0.01, 0.99))
-    reliability = (sound + count * mean) / (total + count)
-    hyper = attrs.evolve(hyper, reliability=mean, reliability_count=count)
-    return np.clip(reliability, _EDGE, 1.0 - _EDGE), hyper
+        mean = float(np.clip(np.mean((k + count * mean) / (n + count)), 0.01, 0.99))
+    return mean, count
 
 
-def _squares(parameters: Parameters, seen: Observations, found: Expectations) -> Array:
+def squared_errors(seen: Observations, parameters: Parameters, found: Expectations) -> Array:
     """Squared errors in units of the own scale, and how many they count for: (2, claims).
 
     The rounding's part of the variance says nothing about the scale.
@@ -123,48 +211,32 @@ def _squares(parameters: Parameters, seen: Observations, found: Expectations) ->
     return np.stack([size, count])
 
 
-def _scale(
-    seen: Observations,
-    parameters: Parameters,
-    found: Expectations,
-    hyper: Hyperparameters,
-    weight: Array,
-) -> tuple[Array, Hyperparameters, float]:
-    """Scales k of all groups of claims, and the factor K of the unsound density."""
-    law = parameters.law
-    size, count = weight * _squares(parameters, seen, found)
+def _by_group(
+    seen: Observations, parameters: Parameters, found: Expectations, weight: Array
+) -> tuple[Array, Array]:
+    """Sums of `squared_errors` by source and way of stating errors."""
+    size, count = weight * squared_errors(seen, parameters, found)
     groups = 2 * seen.sources
-    sizes = np.bincount(seen.group, size, minlength=groups)
-    counts = np.bincount(seen.group, count, minlength=groups)
-    # An update that is exact where the scale makes all of the variance, and stationary elsewhere.
-    old = parameters.scale**2
-    scale, typical, pseudo = old.copy(), list(hyper.scale), list(hyper.scale_count)
-    for stated in (0, 1):
-        own = np.arange(stated, groups, 2)
-        some = own[counts[own] > 0.0]
-        if not len(some):
-            continue
-        squares = old[some] * sizes[some]
-        typical[stated], pseudo[stated] = _inverse_gamma(squares, counts[some])
-        prior = pseudo[stated] * typical[stated] ** 2
-        scale[own] = (old[own] * sizes[own] + prior) / (counts[own] + pseudo[stated])
-    hyper = attrs.evolve(
-        hyper,
-        scale=(typical[0], typical[1]),
-        scale_count=(pseudo[0], pseudo[1]),
+    return (
+        np.bincount(seen.group, size, minlength=groups),
+        np.bincount(seen.group, count, minlength=groups),
     )
-    factor = law.factor
+
+
+def _factor(
+    seen: Observations, parameters: Parameters, found: Expectations, weight: Array, change: float
+) -> float:
+    """Factor K of the unsound density, relative to the scale that sound claims fix."""
+    law = parameters.law
     wide = seen.stated if law.kind is Kind.EXACT else np.ones(seen.count, dtype=bool)
-    if law.doubtful and wide.any():
-        part = law.scaled(parameters.own(seen), seen.rounding, seen.stated)[1]
-        part = weight * part * wide
-        doubt = float(np.sum(part * (1.0 - found.sound)))
-        if doubt > 0.0:
-            rise = float(np.sum(part * found.unsound_square)) / doubt
-            # Relative to the scale that sound claims fix.
-            change = float(np.median(scale / old))
-            factor = float(np.clip(factor * np.sqrt(rise / change), 1.5, 1e6))
-    return np.sqrt(scale), hyper, factor
+    if not law.doubtful or not wide.any():
+        return law.factor
+    part = weight * wide * law.scaled(parameters.own(seen), seen.rounding, seen.stated)[1]
+    doubt = float(np.sum(part * (1.0 - found.sound)))
+    if doubt <= 0.0:
+        return law.factor
+    rise = float(np.sum(part * found.unsound_square)) / doubt
+    return float(np.clip(law.factor * np.sqrt(rise) / change, 1.5, 1e6))
 
 
 def _inverse_gamma(squares: Array, counts: Array) -> tuple[float, float]:
@@ -193,31 +265,25 @@ def _inverse_gamma(squares: Array, counts: Array) -> tuple[float, float]:
 
 
 def _difficulty(
-    seen: Observations, parameters: Parameters, found: Expectations, hyper: Hyperparameters
-) -> tuple[Array, Hyperparameters]:
+    seen: Observations, parameters: Parameters, found: Expectations, pseudo: float
+) -> Array:
     """Squared difficulties: how much larger errors are on some quantities, for all sources."""
-    size, count = seen.informative * _squares(parameters, seen, found)
+    size, count = seen.informative * squared_errors(seen, parameters, found)
     sizes = np.bincount(seen.quantity, size, minlength=seen.quantities)
     counts = np.bincount(seen.quantity, count, minlength=seen.quantities)
-    some = counts > 0.0
-    squares = parameters.difficulty[some] * sizes[some]
-    _, pseudo = _inverse_gamma(squares, counts[some])
-    out = np.ones(seen.quantities)
-    out[some] = (squares + pseudo) / (counts[some] + pseudo)
-    return out, attrs.evolve(hyper, difficulty_count=pseudo)
+    return np.asarray((parameters.difficulty * sizes + pseudo) / (counts + pseudo))
 
 
 @attrs.frozen(eq=False)
 class Biases:
-    """Biases of all sources, with variances, and the variance of a bias common to all."""
+    """Biases of all sources, with variances."""
 
     bias: Array
     variance: Array
-    covariance: Array | None
 
 
 def solve_biases(
-    seen: Observations, found: Expectations, bias: Array, bias_variance: float
+    seen: Observations, found: Expectations, bias: Array, priors: Priors, weight: Array
 ) -> Biases:
     """Biases and locations solved together: one Newton step.
 
@@ -227,15 +293,15 @@ def solve_biases(
     """
     from scipy.sparse import csr_matrix  # noqa: PLC0415
 
-    h = found.precision * seen.informative
-    g = found.pull * seen.informative
+    h = found.precision * weight
+    g = found.pull * weight
     shape = (seen.quantities, seen.sources)
     by_pair = csr_matrix((h, (seen.quantity, seen.source)), shape=shape)
     total = np.asarray(by_pair.sum(axis=1)).ravel()
     with np.errstate(divide="ignore"):
         variance = np.where(seen.known | (total <= 0.0), 0.0, 1.0 / total)
-    diagonal = _by_source(seen, h) + 1.0 / bias_variance
-    score = _by_source(seen, g) - bias / bias_variance
+    diagonal = _by_source(seen, h) + 1.0 / priors.bias_variance
+    score = _by_source(seen, g) - (bias - priors.bias) / priors.bias_variance
     # The locations move with the biases: what is left of the pull after they have.
     pulled = np.bincount(seen.quantity, g, minlength=seen.quantities) * variance
     score -= by_pair.T @ pulled
@@ -244,10 +310,10 @@ def solve_biases(
         matrix = np.diag(diagonal) - np.asarray((by_pair.T @ weighted).todense())
         factor = cho_factor(matrix)
         covariance = cho_solve(factor, np.eye(seen.sources))
-        return Biases(bias + covariance @ score, np.diag(covariance).copy(), covariance)
+        return Biases(bias + covariance @ score, np.diag(covariance).copy())
     step = _conjugate_gradients(by_pair, variance, diagonal, score)
     own = np.asarray(by_pair.multiply(by_pair).multiply(variance[:, None]).sum(axis=0)).ravel()
-    return Biases(bias + step, 1.0 / (diagonal - own), None)
+    return Biases(bias + step, 1.0 / (diagonal - own))
 
 
 def _conjugate_gradients(by_pair: Any, variance: Array, diagonal: Array, score: Array) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
+from zlib import crc32
 
 import attrs
 import numpy as np
@@ -41,6 +42,8 @@ class Observations:
     rounding : (claims,) variance of the digits' rounding
     starts : (quantities + 1,) first claim of each quantity
     truth : (quantities,) true value on x, nan where it is not known
+    draw : (quantities,) number in [0, 1) that depends on the quantity's name alone, by which some
+        are chosen where all are too many
     row : (claims,) row of the table of each claim
     spread : typical distance of claims from the median of their quantity; 1 if there is none
     """
@@ -53,6 +56,7 @@ class Observations:
     rounding: Array
     starts: IntArray
     truth: Array
+    draw: Array
     row: IntArray
     spread: float
 
@@ -96,16 +100,30 @@ class Observations:
         """Number of each claim's error scale: a source has one for each way of stating errors."""
         return 2 * self.source + self.stated
 
+    def some(self, claims: int) -> IntArray:
+        """Quantities with about so many claims in all, chosen by their names; increasing."""
+        order = np.argsort(self.draw, kind="stable")
+        last = int(np.searchsorted(np.cumsum(self.sizes[order]), claims, side="right"))
+        return np.sort(order[: max(last, 1)])
+
+    def without(self, claims: IntArray) -> Observations:
+        """All claims but some; every quantity stays."""
+        kept = np.ones(self.count, dtype=bool)
+        kept[claims] = False
+        before = np.concatenate([[0], np.cumsum(kept)])
+        fields = {name: getattr(self, name)[kept] for name in _OF_CLAIMS}
+        return attrs.evolve(self, **fields, starts=before[self.starts])
+
     def take(self, quantities: IntArray) -> Observations:
         """Some quantities with all their claims."""
         counts = self.sizes[quantities]
         starts = np.concatenate([[0], np.cumsum(counts)])
         rows = np.arange(starts[-1]) + np.repeat(self.starts[quantities] - starts[:-1], counts)
-        fields = {
-            name: getattr(self, name)[rows]
-            for name in ("source", "stated", "location", "sd", "rounding", "row")
-        }
-        return attrs.evolve(self, **fields, starts=starts, truth=self.truth[quantities])
+        fields = {name: getattr(self, name)[rows] for name in _OF_CLAIMS}
+        return attrs.evolve(self, **fields, starts=starts, truth=self.truth[quantities], draw=self.draw[quantities])
+
+
+_OF_CLAIMS = ("source", "stated", "location", "sd", "rounding", "row")
 
 
 def observe(found: TableRows, scale: Scale, truth: Array) -> tuple[Observations, list[Any]]:
@@ -161,6 +179,7 @@ def observe(found: TableRows, scale: Scale, truth: Array) -> tuple[Observations,
         _rounding(columns, rows, scale, bare, kept, spread),
         starts,
         on_x,
+        np.array([crc32(str(key).encode()) for key in found.keys]) / 2.0**32,
         found.row[kept],
         spread,
     ), problems
@@ -196,7 +215,7 @@ def _rounding(
     usual[counts > 0] = np.where(counts[counts > 0] >= _ENOUGH, quartile, np.inf)
     unit = np.minimum(unit, usual[source])
     on_x = unit * scale.slope(np.where(np.isnan(value), 1.0, value))[kept]
-    return np.maximum(0.5 * on_x * _UNIFORM_SD, _FINEST * spread) ** 2
+    return np.maximum(0.25 * on_x * _UNIFORM_SD, _FINEST * spread) ** 2
 
 
 def _spread(location: Array, starts: IntArray) -> float:
