@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 from reliability.claims._checks import did_you_mean
 from reliability.claims.claim import Claim
 from reliability.claims.sources import Source
-from reliability.combination import Combination, combine
-from reliability.errors import InvalidValueError, ReliabilityError, WrongTypeError, short
+from reliability.combination import combine
+from reliability.errors import InvalidValueError, WrongTypeError, short
 from reliability.learning.dependence import Pairs, find_pairs
 from reliability.learning.error_law import ErrorLaw, Kind, Parameters
-from reliability.learning.expectation import log_densities, summarise_quantities
+from reliability.learning.expectation import Summary, log_densities, summarise_quantities
 from reliability.learning.fit import Fit, fit, starts
 from reliability.learning.maximisation import Hyperparameters, Priors
 from reliability.learning.observations import Observations, observe
 from reliability.learning.selection import choose_law
 from reliability.learning.uncertainty import SourceUncertainty, uncertainty
 from reliability.models import Model
-from reliability.preparation import checked_dependence, checked_model
+from reliability.preparation import as_claims, checked_dependence, checked_model
 from reliability.scales import Scale, ScaleName, get_scale
 from reliability.tables.cells import Cells
 from reliability.tables.records import source_name
@@ -44,8 +44,9 @@ _DEPENDENCES = np.array([0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.
 #: Truths that are enough to learn the dependence from.
 _ENOUGH_TRUTHS = 20
 #: Claims that are learned from at once; of more, the first iterations see some quantities.
-_AT_ONCE = 400_000
-_WARM, _WHOLE = 25, 4
+_AT_ONCE = 200_000
+#: Iterations from each start, of the best, and of all claims where the former saw some.
+_FIRST, _MOST, _WHOLE = 8, 40, 2
 
 
 @attrs.frozen(eq=False, slots=False)
@@ -197,15 +198,13 @@ class Learned:
         ``quantity``, ``n`` (claims), ``estimate`` (median), ``mean``, ``sd``, ``low``, ``high`` at
         the level, and ``truth`` where it was given. The sources' parameters are taken at their
         estimates, their biases as uncertain; claims count for shares
-        ``1/(1 + (n - 1) rho)``, rho being ``dependence_between``. Single claims of doubtful
-        sources have no mean and no sd (nan).
+        ``1/(1 + (n - 1) rho)``, rho being ``dependence_between``. A mean or sd that does not
+        exist, because doubtful claims leave heavy tails, is nan or inf.
         """
         seen, tail = self._seen, 0.5 * (1.0 - self.level)
         parameters = self._fit.parameters
         if self._settings["biases"]:
-            parameters = attrs.evolve(
-                parameters, bias_variance=self._uncertainty.bias_sd**2
-            )
+            parameters = attrs.evolve(parameters, bias_variance=self._uncertainty.bias_sd**2)
         levels = np.array([tail, 0.5, 1.0 - tail])
         found = summarise_quantities(
             seen,
@@ -216,14 +215,14 @@ class Learned:
             self._fit.expectations,
         )
         theta = self.scale.to_theta(found.quantiles)
-        heavy = parameters.law.doubtful & (seen.sizes < 2) & ~seen.known
+        mean, sd = self._moments(found, parameters.law)
         some = np.flatnonzero(seen.sizes > 0)
         columns: dict[str, Any] = {
             "quantity": self._cells.table.pick("quantity", self._found.first[some]),
             "n": seen.sizes[some],
             "estimate": theta[some, 1],
-            "mean": np.where(heavy, np.nan, found.mean)[some],
-            "sd": np.where(heavy, np.nan, found.sd)[some],
+            "mean": mean[some],
+            "sd": sd[some],
             "low": theta[some, 0],
             "high": theta[some, 2],
         }
@@ -231,10 +230,25 @@ class Learned:
             columns["truth"] = np.where(seen.known, self.scale.to_theta(seen.truth), np.nan)[some]
         return self._cells.table.like(columns)
 
+    def _moments(self, found: Summary, law: ErrorLaw) -> tuple[Array, Array]:
+        """Means and sds where they exist: tails of t fall off with the sum of their powers."""
+        seen = self._seen
+        if not law.doubtful or self.scale.name == "logit":
+            return found.mean, found.sd
+        mean, sd = found.mean.copy(), found.sd.copy()
+        if self.scale.name == "log":
+            mean[~seen.known] = sd[~seen.known] = np.inf
+            return mean, sd
+        share = 1.0 / (1.0 + (seen.sizes - 1.0) * self.dependence_between)
+        power = seen.sizes * share * (law.df + 1.0)
+        mean[(power <= 2.0) & ~seen.known] = np.nan
+        sd[(power <= 3.0) & ~seen.known] = np.inf
+        return mean, sd
+
     @cached_property
     def model(self) -> Model:
         """Model for ``combine`` that comes nearest to the law that was learned."""
-        return _model(self._fit, self._seen, self._settings["model"], self.dependence_between)
+        return _model(self._fit, self._settings["model"], self.dependence_between)
 
     def combine(self, claims: Iterable[Claim | tuple[Any, Any]], **settings: Any) -> Any:
         """Combine claims with what was learned of their sources.
@@ -245,13 +259,12 @@ class Learned:
             learned is taken as by that source, others as they are
         settings : passed on to ``combine``; ``scale`` and ``model`` are the learned ones
         """
-        from reliability.preparation import as_claims  # noqa: PLC0415
-
         records = [
             attrs.evolve(claim, source=self.sources.get(claim.source.name, claim.source))
             for claim in as_claims(claims)
         ]
-        return combine(records, **({"scale": self.scale, "model": self.model} | settings))
+        given: dict[str, Any] = {"scale": self.scale, "model": self.model}
+        return combine(records, **(given | settings))
 
     def update(self, table: Any, truths: Any = None, *, half_life: float | None = None) -> Learned:
         """Learn from further claims, without the former ones.
@@ -436,31 +449,28 @@ def _fitted(
     """Fit of best evidence over the starts; of many claims, of some quantities first."""
     large = seen.count > _AT_ONCE
     some = seen.take(seen.some(_AT_ONCE)) if large else seen
-    fits = []
-    for parameters, hyper in starts(some, law):
-        priors = Priors.common(hyper, anchors)
-        fits.append(
-            fit(
-                some,
-                (parameters, hyper),
-                priors=priors,
-                iterations=_WARM,
-                biases=biases,
-                difficulty=difficulty,
-            )
+
+    def go_on(
+        claims: Observations, start: tuple[Parameters, Hyperparameters], priors: Priors, most: int
+    ) -> Fit:
+        return fit(
+            claims, start, priors=priors, iterations=most, biases=biases, difficulty=difficulty
         )
-    best = max(fits, key=lambda each: each.objective[-1])
-    if not large:
-        return best
-    start = attrs.evolve(best.parameters, difficulty=np.ones(seen.quantities))
-    return fit(
-        seen,
-        (start, best.hyperparameters),
-        priors=best.priors,
-        iterations=_WHOLE,
-        biases=biases,
-        difficulty=difficulty,
-    )
+
+    first = [
+        go_on(some, start, Priors.common(start[1], anchors), _FIRST) for start in starts(some, law)
+    ]
+    best = max(first, key=lambda each: each.objective[-1])
+    path = best.objective
+    if not best.converged:
+        best = go_on(some, (best.parameters, best.hyperparameters), best.priors, _MOST)
+        path = (*path, *best.objective[1:])
+    if large:
+        start = attrs.evolve(best.parameters, difficulty=np.ones(seen.quantities))
+        converged = best.converged
+        best = go_on(seen, (start, best.hyperparameters), best.priors, _WHOLE)
+        return attrs.evolve(best, converged=converged or best.converged)
+    return attrs.evolve(best, objective=path)
 
 
 def _shares(seen: Observations, rho: float) -> Array | None:
@@ -476,9 +486,7 @@ def _dependence(seen: Observations, fitted: Fit) -> float:
     if len(known) < _ENOUGH_TRUTHS:
         return DEPENDENCE
     some = seen.take(known)
-    parameters = attrs.evolve(
-        fitted.parameters, difficulty=fitted.parameters.difficulty[known]
-    )
+    parameters = attrs.evolve(fitted.parameters, difficulty=fitted.parameters.difficulty[known])
     scores = [
         float(np.mean(log_densities(some, parameters, some.truth, _shares(some, float(rho)))))
         for rho in _DEPENDENCES
@@ -486,7 +494,7 @@ def _dependence(seen: Observations, fitted: Fit) -> float:
     return float(_DEPENDENCES[int(np.argmax(scores))])
 
 
-def _model(fitted: Fit, seen: Observations, model: Model | None, rho: float) -> Model:
+def _model(fitted: Fit, model: Model | None, rho: float) -> Model:
     if model is not None:
         return model
     if not fitted.parameters.law.doubtful:
@@ -523,7 +531,7 @@ def _updated(before: Learned, table: Any, truths: Any, half_life: float | None) 
         seen,
         (start, before._fit.hyperparameters),
         priors=priors,
-        iterations=_WARM,
+        iterations=_MOST,
         biases=settings["biases"],
         difficulty=settings["difficulty"],
     )
@@ -548,9 +556,13 @@ def _priors_from(before: Learned, seen: Observations, half_life: float | None) -
     priors = Priors.common(hyper, np.zeros(seen.sources, dtype=bool))
     place = {name: i for i, name in enumerate(before._seen.names)}
     pairs = [(i, place[name]) for i, name in enumerate(seen.names) if name in place]
-    new, old = (np.array(each, dtype=np.int64) for each in zip(*pairs, strict=True)) if pairs else (
-        np.zeros(0, dtype=np.int64),
-        np.zeros(0, dtype=np.int64),
+    new, old = (
+        (np.array(each, dtype=np.int64) for each in zip(*pairs, strict=True))
+        if pairs
+        else (
+            np.zeros(0, dtype=np.int64),
+            np.zeros(0, dtype=np.int64),
+        )
     )
     known, parameters = before._uncertainty, before._fit.parameters
     fresh = np.bincount(seen.source, minlength=seen.sources)[new]
@@ -573,6 +585,12 @@ def _priors_from(before: Learned, seen: Observations, half_life: float | None) -
         own = known.bias_sd[old] ** 2
         variance[new] = np.minimum(own / keep, hyper.bias_variance)
     return Priors(
-        reliability, count, scale, scale_count, bias, np.maximum(variance, 1e-300), False,
+        reliability,
+        count,
+        scale,
+        scale_count,
+        bias,
+        np.maximum(variance, 1e-300),
+        False,
         priors.unbiased,
     )
