@@ -22,7 +22,7 @@ LAYERS = (
     "errors",
     "scales tails student_t",
     "claims claims.* numbers",
-    "shares priors",
+    "shares pairs priors",
     "tables tables.*",
     "engine engine.*",
     "models posterior",
