@@ -29,6 +29,7 @@ LAYERS = (
     "settings preparation prepared",
     "combination",
     "batch learning learning.* scores",
+    "pieces",
     "many",
     "io frames report",
     "plots dask strategies",
