@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reliability.claims.claim import Claim
-from reliability.claims.rows import Rows, Statements
+from reliability.claims.rows import Rows, Statements, constant
 
 __all__ = ["KEPT", "SILENT", "Shares", "independent", "reasons", "share_out", "shares_of"]
 
@@ -149,9 +149,12 @@ def _among_the_heard(rows: Rows, reliability: Array, silent: Flags, dependence: 
 def _all_different(starts: IntArray, dependence: float) -> Shares:
     """Shares where no origin of a quantity has two rows."""
     counts = np.diff(starts)
-    group = np.arange(starts[-1]) - np.repeat(starts[:-1], counts)
-    share = np.repeat(_share(1, counts, dependence), counts)
-    return Shares(share, group, np.full(starts[-1], KEPT))
+    count = int(starts[-1])
+    group = np.arange(count) - np.repeat(starts[:-1], counts)
+    share = constant(1.0, count)
+    if dependence > 0.0:
+        share = np.repeat(_share(1, counts, dependence), counts)
+    return Shares(share, group, constant(KEPT, count))
 
 
 def _collapse(rows: Rows, reliability: Array, among: IntArray, dropped: IntArray) -> None:
@@ -216,6 +219,8 @@ def _first_equal(keys: Sequence[IntArray], starts: IntArray) -> IntArray | None:
     keys : (rows,) whole numbers each
     starts : (quantities + 1,) where each quantity's rows start
     """
+    if _increasing(keys[0], starts):
+        return None
     first = np.arange(int(starts[-1]))
     if len(starts) <= _MANY_QUANTITIES:
         return first if _first_equal_sorted(keys, first, starts, first) else None
@@ -232,6 +237,16 @@ def _first_equal(keys: Sequence[IntArray], starts: IntArray) -> IntArray | None:
         rows = np.flatnonzero(np.repeat(~dense[counts], counts))
         found |= _first_equal_sorted(keys, rows, starts, first)
     return first if found else None
+
+
+def _increasing(key: IntArray, starts: IntArray) -> bool:
+    """Whether the rows of every quantity stand in the order of a key: no two of them are equal."""
+    if not len(key):
+        return True
+    rising = key[1:] > key[:-1]
+    inner = starts[(starts > 0) & (starts < len(key))]
+    rising[inner - 1] = True
+    return bool(rising.all())
 
 
 def _first_equal_dense(

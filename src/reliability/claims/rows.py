@@ -30,6 +30,8 @@ __all__ = [
     "Rows",
     "Stated",
     "Statements",
+    "constant",
+    "different",
     "origin_of",
     "rows_from_claims",
     "statement_at",
@@ -51,6 +53,21 @@ class Stated(IntEnum):
     AT_LEAST = 4
     AT_MOST = 5
     QUANTILES = 6
+
+
+def constant(value: float, count: int) -> NDArray[Any]:
+    """A column that is one number throughout and takes no memory; it cannot be written to.
+
+    >>> constant(1, 3), constant(0.5, 2)
+    (array([1, 1, 1]), array([0.5, 0.5]))
+    """
+    one = np.asarray(value)
+    return np.ndarray((count,), one.dtype, one.tobytes(), strides=(0,))
+
+
+def different(column: NDArray[Any]) -> NDArray[Any]:
+    """A column, or its one number if it is a constant."""
+    return column[:1] if column.strides == (0,) else column
 
 
 @attrs.frozen(eq=False)

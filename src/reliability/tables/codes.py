@@ -148,7 +148,8 @@ def _without(coded: Coded, empty: NDArray[np.bool_]) -> Coded:
 def _encode_integers(values: NDArray[Any]) -> Coded:
     if len(values) == 0:
         return Coded(np.zeros(0, dtype=np.int64), values)
-    if bool(np.all(values[1:] >= values[:-1])):
+    few = values[:_SAMPLE]
+    if bool(np.all(few[1:] >= few[:-1])) and bool(np.all(values[1:] >= values[:-1])):
         step = values[1:] != values[:-1]
         codes = np.zeros(len(values), dtype=np.int64)
         np.cumsum(step, out=codes[1:])

@@ -18,7 +18,7 @@ from reliability.claims._checks import short
 from reliability.claims.claim import Claim
 from reliability.claims.digits import rounding_units
 from reliability.claims.phrases import read
-from reliability.claims.rows import Rows, Stated, Statements, statements_from_objects
+from reliability.claims.rows import Rows, Stated, Statements, constant, statements_from_objects
 from reliability.claims.statements import About, Estimate, Statement
 from reliability.errors import InvalidValueError, ReliabilityError
 from reliability.tables.cells import Cells, Texts
@@ -229,7 +229,7 @@ def rows_of_part(
     first : what the whole table states of them first
     stop : whether to look no further than the first bad row, in the order of the table
     """
-    named = np.broadcast_to(np.bool_(starts is not None), (len(cells),))
+    named = constant(starts is not None, len(cells))
     found = _Judged.of(cells, known, first, named, stop=stop)
     if starts is None:
         starts = np.zeros(1, dtype=np.int64)
@@ -295,8 +295,8 @@ class _Judged:
         def take(column: NDArray[Any]) -> NDArray[Any]:
             if order is None:
                 return column
-            if column.strides == (0,):  # one value for every row takes no memory
-                return np.broadcast_to(column[:1] if len(column) else column, order.shape)
+            if column.strides == (0,) and len(column):  # what is constant stays so
+                return constant(column[0], len(order))
             return column[order]
 
         who = self.who
@@ -310,7 +310,7 @@ class _Judged:
             **{
                 field: values[source]
                 if (values := who.resolved(field)) is not None
-                else np.broadcast_to(np.float64(_UNSTATED.get(field, np.nan)), source.shape)
+                else constant(_UNSTATED.get(field, np.nan), len(source))
                 for field in SOURCE_NUMBERS
                 if field != "evidence"
             },
@@ -369,7 +369,7 @@ def _acceptable(cells: Cells, column: str) -> Mask:
 def _credibility(cells: Cells) -> Array:
     if cells.has("credibility"):
         return cells.numbers("credibility").values
-    return np.broadcast_to(np.float64(np.nan), (len(cells),))
+    return constant(np.nan, len(cells))
 
 
 # --- who ----------------------------------------------------------------------------------------
@@ -531,6 +531,15 @@ _FILLED = {"value": _VALUE, "sd": _SD, "low": _LOW, "high": _HIGH, "level": _LEV
 _SIDES = _LOW | _HIGH | _LEVEL
 
 
+def _which(kinds: NDArray[np.uint8]) -> list[int]:
+    """Which of the numbers from 0 to 63 there are."""
+    low, high = int(kinds.min()), int(kinds.max())
+    if low == high:
+        return [low]
+    found: list[int] = np.flatnonzero(np.bincount(kinds, minlength=64)).tolist()
+    return found
+
+
 class _Statements:
     """The statements of a table, in the order of its rows."""
 
@@ -563,9 +572,9 @@ class _Statements:
 
     def _column(self, name: str, bit: int) -> Array:
         if not self._cells.has(name):
-            return np.broadcast_to(np.float64(np.nan), (len(self._cells),))
+            return constant(np.nan, len(self._cells))
         found = self._cells.numbers(name)
-        self._filled |= np.where(np.isnan(found.values), np.uint8(0), np.uint8(bit))
+        self._filled |= ~np.isnan(found.values) * np.uint8(bit)
         if found.refused is not None:
             self._readable &= ~found.refused
         return found.values
@@ -604,13 +613,13 @@ class _Statements:
             free = free & (phrase.codes < 0)
             self._phrases(phrase)
         filled = self._filled
-        kinds = np.bincount(filled, minlength=64)  # cases that do not occur cost nothing
+        kinds = _which(filled)  # cases that do not occur cost nothing
         value, sd, low, high, level = (self._given[name] for name in _FILLED)
         with np.errstate(invalid="ignore"):
-            if kinds[_VALUE | _SD]:
+            if (_VALUE | _SD) in kinds:
                 fine = (filled == (_VALUE | _SD)) & (sd > 0.0) & (sd < np.inf) & np.isfinite(value)
                 self._set(fine & free & self._of_forms("", "estimate"), Stated.SD, "value", "sd")
-            if kinds[_VALUE | _SIDES]:
+            if (_VALUE | _SIDES) in kinds:
                 fine = (filled == (_VALUE | _SIDES)) & (low < value) & (value < high)
                 fine &= (level > 0.0) & (level < 1.0) & (low > -np.inf) & (high < np.inf)
                 self._set(
@@ -621,35 +630,33 @@ class _Statements:
                     "high",
                     "level",
                 )
-            if kinds[_VALUE]:
+            if _VALUE in kinds:
                 fine = (filled == _VALUE) & (value != 0.0) & np.isfinite(value) & free
                 self._bare(fine)
-            if kinds[_LOW | _HIGH]:
+            if (_LOW | _HIGH) in kinds:
                 fine = (filled == (_LOW | _HIGH)) & (low < high)
                 fine &= (low > -np.inf) & (high < np.inf)
                 self._ranges(fine & free & self._of_forms("", "range"))
-            if kinds[_SIDES]:
+            if _SIDES in kinds:
                 fine = (filled == _SIDES) & (low < high) & (level > 0.0) & (level < 1.0)
                 fine &= (low > -np.inf) & (high < np.inf)
                 self._central(fine & free & self._of_forms("", "quantiles"))
-            if kinds[_QUANTILES]:
+            if _QUANTILES in kinds:
                 self._quantile_rows((filled == _QUANTILES) & free)
 
     def _set(self, rows: Mask, kind: Stated, *fields: str) -> None:
         """Note rows of one kind, which state some of their columns."""
+        if rows.all():
+            # The columns themselves serve; what is one number throughout takes no memory.
+            self._stated = constant(int(kind), len(rows))
+            self._numbers |= {field: self._given[field] for field in fields}
+            return
         self._stated[rows] = kind
         for field in fields:
-            self._fill(field, rows, self._given[field])
-
-    def _fill(self, field: str, rows: Mask, values: Array) -> None:
-        """Take numbers of some rows; the column itself where it serves all of them."""
-        known = self._numbers.get(field)
-        if known is None and rows.all():
-            self._numbers[field] = values
-            return
-        if known is None:
-            known = self._numbers[field] = np.full(len(rows), np.nan)
-        np.copyto(known, values, where=rows)
+            known = self._numbers.get(field)
+            if known is None:
+                known = self._numbers[field] = np.full(len(rows), np.nan)
+            np.copyto(known, self._given[field], where=rows)
 
     def _own(self, field: str) -> Array:
         """Column that may be written to."""
@@ -769,9 +776,7 @@ class _Statements:
             rows = np.array([row for row, _ in self._judged], dtype=np.int64)
             self._put_objects(rows, np.arange(len(rows)), [one for _, one in self._judged])
             self._judged = []
-        count = (len(self._cells),)
-        absent = np.broadcast_to(np.float64(np.nan), count)
-        no_table = np.broadcast_to(np.int64(-1), count)
+        absent, no_table = constant(np.nan, len(self._cells)), constant(-1, len(self._cells))
         return Statements(
             stated=take(self._stated),
             **{field: take(self._numbers.get(field, absent)) for field in NUMBER_FIELDS},
