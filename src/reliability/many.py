@@ -46,6 +46,8 @@ IntArray = NDArray[np.int64]
 _ROWS_AT_ONCE = 1 << 16
 #: Pieces of a table that is small.
 _PIECES = 16
+#: Rows that a piece has at least where each takes little work: less than the piece itself does.
+_LIGHT_ROWS = 1 << 14
 #: Quantities among which a name is searched that resembles a misspelt one.
 _MOST_HINTS = 1000
 
@@ -164,7 +166,8 @@ def combine_many(
         groups = [SettingsGroup(what.scale.name, prior, 0.0, np.arange(by.count))]
     chosen = _positions(names, cells, by)
     # Small tables in pieces too, for every thread to have some; whatever their number.
-    rows = min(max(len(cells) // _PIECES, claims_at_once), _ROWS_AT_ONCE)
+    least = max(claims_at_once, _LIGHT_ROWS) if what.light else claims_at_once
+    rows = min(max(len(cells) // _PIECES, least), _ROWS_AT_ONCE)
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         first = _first_stated(cells, rows, pool)
         work = Work(

@@ -84,6 +84,12 @@ class Settings:
         rho = checked_dependence(model.dependence if dependence is None else dependence)
         return cls(get_scale(scale), prior, model, float(level), rho)
 
+    @property
+    def light(self) -> bool:
+        """Whether posteriors mostly have a closed form without nodes."""
+        model = self.model
+        return model.unsound is None and model.heterogeneity is None and model.inflation is None
+
     def prior_of(self, prior: QuantityPrior | None) -> QuantityPrior:
         """Prior on a quantity of which the table says this."""
         if prior is not None:

@@ -8,6 +8,7 @@ nothing is, what it states: no row is judged by two sets of rules, and none is l
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 import attrs
@@ -531,6 +532,10 @@ _FILLED = {"value": _VALUE, "sd": _SD, "low": _LOW, "high": _HIGH, "level": _LEV
 _SIDES = _LOW | _HIGH | _LEVEL
 
 
+#: A phrase is read once for all parts of a table.
+_statement_of = lru_cache(maxsize=1 << 14)(read)
+
+
 def _which(kinds: NDArray[np.uint8]) -> list[int]:
     """Which of the numbers from 0 to 63 there are."""
     low, high = int(kinds.min()), int(kinds.max())
@@ -738,7 +743,7 @@ class _Statements:
         for code, cell in enumerate(phrase.cells):
             if cell is not None:
                 try:
-                    statement = read(cell) if isinstance(cell, str) else Estimate(cell)
+                    statement = _statement_of(cell) if isinstance(cell, str) else Estimate(cell)
                 except ReliabilityError:
                     continue  # the row itself will say so
                 table[code] = len(found)
