@@ -137,26 +137,6 @@ class Rows:
 
     def take_rows(self, rows: IntArray) -> Rows:
         """Some rows, by increasing index; a quantity that loses all of them stays, empty."""
-        return self._taken(rows, np.searchsorted(rows, self.starts))
-
-    def rows_of(self, quantities: IntArray) -> IntArray:
-        """Indices of all rows of some quantities, one quantity after the other."""
-        firsts, counts = self.starts[:-1][quantities], np.diff(self.starts)[quantities]
-        before = np.cumsum(counts) - counts
-        every: IntArray = np.arange(int(counts.sum())) + np.repeat(firsts - before, counts)
-        return every
-
-    def take_quantities(self, quantities: IntArray) -> Rows:
-        """Some quantities with all their rows, in the order given."""
-        counts = np.diff(self.starts)[quantities]
-        return self._taken(self.rows_of(quantities), np.concatenate([[0], np.cumsum(counts)]))
-
-    def between(self, first: int, last: int) -> Rows:
-        """The quantities first..last - 1 with all their rows, as views."""
-        begin, end = self.starts[first], self.starts[last]
-        return self._taken(slice(begin, end), self.starts[first : last + 1] - begin)
-
-    def _taken(self, rows: IntArray | slice, starts: IntArray) -> Rows:
         return Rows(
             self.statements.take(rows),
             self.source[rows],
@@ -167,7 +147,7 @@ class Rows:
             self.bias_sd[rows],
             self.overconfidence[rows],
             self.interest[rows],
-            starts=starts,
+            starts=np.searchsorted(rows, self.starts),
         )
 
 
