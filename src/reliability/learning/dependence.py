@@ -98,9 +98,7 @@ def find_pairs(seen: Observations, fitted: Fit) -> Pairs:
     shrunk = np.clip(mean, 0.0, 1.0) * np.maximum(0.0, 1.0 - 1.0 / np.maximum(z, 1e-9) ** 2)
     taken = copied * np.maximum(0.0, 1.0 - 1.0 / np.maximum(z_copy, 1e-9) ** 2)
     strength = np.where(_discovered(p), np.maximum(shrunk, taken), 0.0)
-    return Pairs(
-        key // number, key % number, count, mean, agreement, expected, p, strength
-    )
+    return Pairs(key // number, key % number, count, mean, agreement, expected, p, strength)
 
 
 def _pairs_of_claims(seen: Observations) -> tuple[IntArray, IntArray]:

@@ -97,9 +97,7 @@ class Parameters:
 
     def own(self, seen: Observations) -> Array:
         """Squared scale (k s)^2 of each claim."""
-        return np.asarray(
-            (self.scale[seen.group] * seen.sd) ** 2 * self.difficulty[seen.quantity]
-        )
+        return np.asarray((self.scale[seen.group] * seen.sd) ** 2 * self.difficulty[seen.quantity])
 
 
 def student_constant(df: float) -> float:

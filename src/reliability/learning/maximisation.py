@@ -133,7 +133,9 @@ def maximise(
     scale = np.sqrt(square / (counts + priors.scale_count))
     factor = law.factor
     if priors.learned:
-        factor = _factor(seen, parameters, found, weight, float(np.median(scale / parameters.scale)))
+        factor = _factor(
+            seen, parameters, found, weight, float(np.median(scale / parameters.scale))
+        )
     hard = parameters.difficulty
     if difficulty:
         hard = _difficulty(seen, parameters, found, hyper.difficulty_count)
@@ -169,9 +171,7 @@ def _fitted(
         if len(own):
             squares = parameters.scale[own] ** 2 * sizes[own]
             typical[stated], pseudo[stated] = _inverse_gamma(squares, counts[own])
-    hyper = attrs.evolve(
-        hyper, scale=(typical[0], typical[1]), scale_count=(pseudo[0], pseudo[1])
-    )
+    hyper = attrs.evolve(hyper, scale=(typical[0], typical[1]), scale_count=(pseudo[0], pseudo[1]))
     if difficulty:
         size, count = seen.informative * squared_errors(seen, parameters, found)
         sizes = np.bincount(seen.quantity, size, minlength=seen.quantities)

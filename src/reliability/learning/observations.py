@@ -120,7 +120,9 @@ class Observations:
         starts = np.concatenate([[0], np.cumsum(counts)])
         rows = np.arange(starts[-1]) + np.repeat(self.starts[quantities] - starts[:-1], counts)
         fields = {name: getattr(self, name)[rows] for name in _OF_CLAIMS}
-        return attrs.evolve(self, **fields, starts=starts, truth=self.truth[quantities], draw=self.draw[quantities])
+        return attrs.evolve(
+            self, **fields, starts=starts, truth=self.truth[quantities], draw=self.draw[quantities]
+        )
 
 
 _OF_CLAIMS = ("source", "stated", "location", "sd", "rounding", "row")

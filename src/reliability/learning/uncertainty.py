@@ -55,7 +55,9 @@ class SourceUncertainty:
     bias: Interval
 
 
-def uncertainty(seen: Observations, fitted: Fit, level: float, *, biases: bool) -> SourceUncertainty:
+def uncertainty(
+    seen: Observations, fitted: Fit, level: float, *, biases: bool
+) -> SourceUncertainty:
     """Uncertainty of every source's parameters, with central intervals of a level."""
     parameters, found, weight = fitted.parameters, fitted.expectations, fitted.weight
     priors = fitted.priors
