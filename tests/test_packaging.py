@@ -30,9 +30,9 @@ LAYERS = (
     "combination",
     "batch learning learning.* scores scores.* comparators comparators.*",
     "many",
-    "io frames report",
+    "io frames report source_report",
     "plots dask strategies",
-    "demo",
+    "demo commands",
     "__main__",
 )
 

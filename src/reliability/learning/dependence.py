@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from reliability.learning.expectation import Expectations
+from reliability.engine.quadrature import segment_sum
+from reliability.learning.error_law import Kind
 from reliability.learning.fit import Fit
-from reliability.learning.observations import Observations
+from reliability.learning.observations import Observations, medians
 
 __all__ = ["Pairs", "find_pairs"]
 
@@ -20,6 +21,10 @@ IntArray = NDArray[np.int64]
 _PAIRS = 3_000_000
 #: Quantities that two sources must share.
 _SHARED = 10
+#: Typical differences beyond which a difference counts for no more.
+_FAR = 8.0
+#: Iterations that find the sources' own variances.
+_ROUNDS = 60
 #: Expected share of pairs that are called dependent and are not.
 _FALSE_DISCOVERY = 0.05
 
@@ -53,8 +58,7 @@ class Pairs:
 def find_pairs(seen: Observations, fitted: Fit) -> Pairs:
     """Compare all sources that share enough quantities.
 
-    The product of two errors is averaged over the posterior of the quantity: its expectation
-    vanishes for independent errors, as that of products of residuals does not. Sources that are
+    Correlations come from the sources' differences (see ``_correlations``). Sources that are
     right to the last digit with probabilities r and r' by themselves agree so with probability
     r r'; if one takes the other's value with probability c, with c + (1 - c) r r' (chance
     agreement of wrong values neglected; compare Dong, Berti-Equille & Srivastava 2009,
@@ -62,43 +66,93 @@ def find_pairs(seen: Observations, fitted: Fit) -> Pairs:
     """
     one, two = _pairs_of_claims(seen)
     number = seen.sources
-    a = np.minimum(seen.source[one], seen.source[two])
-    b = np.maximum(seen.source[one], seen.source[two])
-    different = a != b
-    one, two = one[different], two[different]
-    key, which = np.unique(a[different] * number + b[different], return_inverse=True)
-    count = np.bincount(which, minlength=len(key))
-    found = fitted.expectations
-    product = _products(seen, found, fitted, one, two)
-    mean = np.bincount(which, product, minlength=len(key)) / np.maximum(count, 1)
-    square = np.bincount(which, product**2, minlength=len(key)) / np.maximum(count, 1)
-    error = np.sqrt(np.maximum(square - mean**2, 0.0) / np.maximum(count - 1, 1))
+    a, b = seen.source[one], seen.source[two]
+    key = np.minimum(a, b) * number + np.maximum(a, b)
+    key[a == b] = -1
+    names, which, counts = np.unique(key, return_inverse=True, return_counts=True)
+    enough = np.flatnonzero((counts >= _SHARED) & (names >= 0))
+    place = np.full(len(names), -1)
+    place[enough] = np.arange(len(enough))
+    kept = place[which] >= 0
+    one, two, which = one[kept], two[kept], place[which][kept]
+    first, second = names[enough] // number, names[enough] % number
+    difference = _differences(seen, fitted, one, two)
+    correlation, z = _correlations(difference, which, first, second, number)
+    agreement, expected, copied, z_copied = _agreements(
+        seen, fitted, one, two, which, first, second
+    )
+    p = np.minimum(1.0, 2.0 * np.minimum(ndtr(-z), ndtr(-z_copied)))
+    strength = np.maximum(_shrunk(np.clip(correlation, 0.0, 1.0), z), _shrunk(copied, z_copied))
+    strength = np.where(_discovered(p), strength, 0.0)
+    return Pairs(first, second, counts[enough], correlation, agreement, expected, p, strength)
+
+
+def _shrunk(strength: Array, z: Array) -> Array:
+    """A dependence of z standard errors, drawn towards 0 by its uncertainty."""
+    return np.asarray(strength * np.maximum(0.0, 1.0 - 1.0 / np.maximum(z, 1e-9) ** 2))
+
+
+def _correlations(
+    difference: Array, which: IntArray, first: IntArray, second: IntArray, sources: int
+) -> tuple[Array, Array]:
+    """Correlation of each pair's errors, and the same in standard errors.
+
+    The mean squared difference of two sources is ``D = v + v' - 2 c``. If most pairs are
+    independent, the sources' own error variances v fit most D with c = 0: they are found from
+    medians, and c is what is left. Unlike errors seen from a consensus, differences are not
+    pulled along by sources that err together.
+    """
+    pairs = len(first)
+    count = segment_sum(which, np.ones(len(which)), pairs)
+    square = segment_sum(which, difference**2, pairs) / count
+    fourth = segment_sum(which, difference**4, pairs) / count
+    error = np.sqrt(np.maximum(fourth - square**2, 0.0) / (count - 1.0))
+    own = np.full(sources, 0.5 * float(np.median(square)) if pairs else 0.0)
+    one, two = np.concatenate([first, second]), np.concatenate([second, first])
+    both = np.concatenate([square, square])
+    for _ in range(_ROUNDS):
+        rest = both - own[two]
+        order = np.lexsort((rest, one))
+        starts = np.searchsorted(one[order], np.arange(sources + 1))
+        middle = medians(rest[order], starts)
+        own = np.where(np.isnan(middle), own, np.maximum(0.5 * (own + middle), 0.0))
+    common = 0.5 * (own[first] + own[second] - square)
+    size = np.sqrt(own[first] * own[second])
     with np.errstate(divide="ignore", invalid="ignore"):
-        z = np.where(error > 0.0, mean / error, 0.0)
+        correlation = np.where(size > 0.0, common / size, 0.0)
+        z = np.where(error > 0.0, 2.0 * common / error, 0.0)
+    return np.clip(correlation, -1.0, 1.0), z
+
+
+def _agreements(
+    seen: Observations,
+    fitted: Fit,
+    one: IntArray,
+    two: IntArray,
+    which: IntArray,
+    first: IntArray,
+    second: IntArray,
+) -> tuple[Array, Array, Array, Array]:
+    """Agreement of bare values, what is expected of it, what is copied, and its significance.
+
+    Only the exact law says how often sources are right to the last digit by themselves.
+    """
+    pairs = len(first)
     bare = ~(seen.stated[one] | seen.stated[two])
+    compared = segment_sum(which, bare.astype(np.float64), pairs)
     same = bare & (seen.location[one] == seen.location[two])
-    compared = np.bincount(which, bare, minlength=len(key))
-    agreed = np.bincount(which, same, minlength=len(key))
-    r = fitted.parameters.reliability if fitted.parameters.law.doubtful else np.zeros(number)
-    expected = r[key // number] * r[key % number]
-    if not seen.stated.all() and fitted.parameters.law.kind != "exact":
-        expected = np.maximum(expected, 0.0) * 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
-        agreement = agreed / compared
-        z_copy = (agreement - expected) / np.sqrt(
-            np.maximum(expected * (1.0 - expected), 1.0 / compared) / compared
-        )
-        copied = np.clip((agreement - expected) / (1.0 - expected), 0.0, 1.0)
-    exact = fitted.parameters.law.kind == "exact"
-    z_copy = np.where((compared >= _SHARED) & exact, np.nan_to_num(z_copy), 0.0)
-    p = np.minimum(1.0, 2.0 * np.minimum(ndtr(-z), ndtr(-z_copy)))
-    enough = count >= _SHARED
-    key, count, mean, z, z_copy = (each[enough] for each in (key, count, mean, z, z_copy))
-    agreement, expected, copied, p = (each[enough] for each in (agreement, expected, copied, p))
-    shrunk = np.clip(mean, 0.0, 1.0) * np.maximum(0.0, 1.0 - 1.0 / np.maximum(z, 1e-9) ** 2)
-    taken = copied * np.maximum(0.0, 1.0 - 1.0 / np.maximum(z_copy, 1e-9) ** 2)
-    strength = np.where(_discovered(p), np.maximum(shrunk, taken), 0.0)
-    return Pairs(key // number, key % number, count, mean, agreement, expected, p, strength)
+        agreement = segment_sum(which, same.astype(np.float64), pairs) / compared
+    parameters = fitted.parameters
+    if parameters.law.kind is not Kind.EXACT:
+        nothing = np.zeros(pairs)
+        return agreement, np.full(pairs, np.nan), nothing, nothing
+    r = parameters.reliability
+    expected = r[first] * r[second]
+    some = compared >= _SHARED
+    more = np.where(some, np.nan_to_num(agreement) - expected, 0.0)
+    error = np.sqrt(expected * (1.0 - expected) / np.maximum(compared, 1.0))
+    return agreement, expected, np.clip(more / (1.0 - expected), 0.0, 1.0), more / error
 
 
 def _pairs_of_claims(seen: Observations) -> tuple[IntArray, IntArray]:
@@ -118,18 +172,17 @@ def _pairs_of_claims(seen: Observations) -> tuple[IntArray, IntArray]:
     return np.concatenate(one), np.concatenate(two)
 
 
-def _products(
-    seen: Observations, found: Expectations, fitted: Fit, one: IntArray, two: IntArray
-) -> Array:
-    """Products of two errors, each in units of its sd, averaged over the quantity's posterior."""
-    bias = fitted.parameters.bias[seen.source]
-    quantity = seen.quantity
-    error = seen.location - bias - found.center[quantity]
-    # Robust units: the precision that the claim has turned out to have, at most twice its law's.
-    size = np.sqrt(found.precision)
-    variance = found.sd[quantity[one]] ** 2
-    product = (error[one] * error[two] + variance) * size[one] * size[two]
-    return np.clip(product, -9.0, 9.0)
+def _differences(seen: Observations, fitted: Fit, one: IntArray, two: IntArray) -> Array:
+    """Differences of two claims less their biases, in units of the quantity's difficulty.
+
+    What is many times larger than usual is drawn in: it says that one of them was unsound.
+    """
+    parameters = fitted.parameters
+    value = seen.location - parameters.bias[seen.source]
+    difference = (value[one] - value[two]) / np.sqrt(parameters.difficulty[seen.quantity[one]])
+    size = np.abs(difference)
+    usual = float(np.median(size[size > 0.0])) if np.any(size > 0.0) else 1.0
+    return np.asarray(np.clip(difference, -_FAR * usual, _FAR * usual))
 
 
 def _discovered(p: Array) -> NDArray[np.bool_]:

@@ -61,7 +61,7 @@ class ErrorLaw:
         return self.kind is not Kind.NORMAL
 
     def variances(self, own: Array, rounding: Array, stated: NDArray[np.bool_]) -> Array:
-        """v and w of claims with own squared scale (k s)^2: (2, claims)."""
+        """The squared scales v and w of claims with own squared scale (k s)^2: (2, claims)."""
         if self.kind is not Kind.EXACT:
             return np.stack([rounding + own, rounding + self.factor**2 * own])
         sound = rounding + np.where(stated, own, 0.0)
@@ -69,7 +69,7 @@ class ErrorLaw:
         return np.stack([sound, unsound])
 
     def scaled(self, own: Array, rounding: Array, stated: NDArray[np.bool_]) -> Array:
-        """Parts of v and w that the own scale makes: (2, claims)."""
+        """The parts of v and w that the own scale makes: (2, claims)."""
         sound, unsound = self.variances(own, rounding, stated)
         return np.stack([1.0 - rounding / sound, 1.0 - rounding / unsound])
 

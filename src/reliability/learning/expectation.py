@@ -63,8 +63,13 @@ class Expectations:
     @staticmethod
     def empty(claims: int, quantities: int) -> Expectations:
         """Room for all values."""
+        sound, square, wide, precision, pull = (np.zeros(claims) for _ in range(5))
         return Expectations(
-            *(np.zeros(claims) for _ in range(5)),
+            sound,
+            square,
+            wide,
+            precision,
+            pull,
             np.zeros(quantities),
             np.full(quantities, np.nan),
             np.full(quantities, np.nan),
@@ -110,7 +115,7 @@ def expect(
 
 @attrs.frozen(eq=False)
 class Summary:
-    """Posteriors of quantities: quantiles on x (quantities, probabilities), and moments of theta."""
+    """Posteriors: quantiles on x (quantities, probabilities), means and sds of the quantities."""
 
     quantiles: Array
     mean: Array
@@ -152,9 +157,11 @@ def summarise_quantities(
             nodes = center[:, None] + spread[:, None] * points
             mass = np.broadcast_to(weights, nodes.shape)
             out.quantiles[q] = center[:, None] + spread[:, None] * ndtri(probabilities)
-        theta = to_theta(nodes)
-        out.mean[q] = np.sum(mass * theta, axis=1)
-        out.sd[q] = np.sqrt(np.sum(mass * (theta - out.mean[q][:, None]) ** 2, axis=1))
+        # Moments that do not exist are the caller's to tell; here they may overflow.
+        with np.errstate(over="ignore", invalid="ignore"):
+            theta = to_theta(nodes)
+            out.mean[q] = np.sum(mass * theta, axis=1)
+            out.sd[q] = np.sqrt(np.sum(mass * (theta - out.mean[q][:, None]) ** 2, axis=1))
 
     _each_block(seen, parameters, share, work)
     known = seen.known
@@ -312,7 +319,7 @@ def _fill_normal(out: Expectations, block: _Block, truth: Array) -> None:
 
 def _nodes(block: _Block, center: Array, sd: Array) -> Array:
     """Increasing nodes of each quantity: (quantities, nodes)."""
-    claims, quantities = block.location.shape
+    quantities = block.location.shape[1]
     candidates = _candidates(block)
     across = np.arange(quantities)
     at = block.location[candidates, across]

@@ -6,6 +6,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from reliability.engine.quadrature import segment_sum
 from reliability.learning.error_law import DEGREES_OF_FREEDOM, ErrorLaw, Kind, Parameters
 from reliability.learning.expectation import Expectations, expect
 from reliability.learning.maximisation import (
@@ -22,7 +23,7 @@ __all__ = ["Fit", "fit", "starts"]
 Array = NDArray[np.float64]
 
 #: Iterations between tries of other degrees of freedom.
-_TRY_EVERY = 4
+_TRY_EVERY = 5
 #: Relative change of parameters at which they have converged.
 _TOLERANCE = 1e-3
 
@@ -56,14 +57,14 @@ def starts(seen: Observations, law: ErrorLaw) -> list[tuple[Parameters, Hyperpar
     some = seen.sizes > 0
     mean[some] = np.add.reduceat(seen.location, seen.starts[:-1][some]) / seen.sizes[some]
     out = []
-    for center in (medians(seen.location, seen.starts), mean):
-        center = np.where(seen.known, seen.truth, center)
+    for middle in (medians(seen.location, seen.starts), mean):
+        center = np.where(seen.known, seen.truth, middle)
         z = np.abs(seen.location - center[seen.quantity]) / seen.sd
         groups = 2 * seen.sources
         some = seen.informative
         # A robust mean: the square root of sizes weighs outliers little.
-        size = np.bincount(seen.group[some], np.sqrt(z[some]), minlength=groups)
-        count = np.bincount(seen.group[some], minlength=groups)
+        size = segment_sum(seen.group[some], np.sqrt(z[some]), groups)
+        count = segment_sum(seen.group[some], np.ones(int(some.sum())), groups)
         whole = float(size.sum() / max(count.sum(), 1))
         scale = np.maximum((size + 2.0 * whole) / (count + 2.0), 1e-3) ** 2
         if law.kind is Kind.EXACT:
@@ -111,7 +112,7 @@ def fit(
     parameters, hyper = start
     if priors is None:
         priors = Priors.common(hyper, np.zeros(seen.sources, dtype=bool))
-    weight = seen.informative * (1.0 if weight is None else weight)
+    counts = seen.informative * (np.ones(seen.count) if weight is None else weight)
     found = expect(seen, parameters, last=last)
     path = [objective(seen, found)]
     converged = False
@@ -122,13 +123,13 @@ def fit(
             found,
             hyper,
             priors,
-            weight,
+            counts,
             biases=biases and step > 0,
             difficulty=difficulty,
         )
         if biases and step > 0 and priors.learned:
             hyper = attrs.evolve(
-                hyper, bias_variance=_bias_variance(seen, found, new, priors, weight)
+                hyper, bias_variance=_bias_variance(seen, found, new, priors, counts)
             )
         change = _change(new, parameters, seen)
         parameters = new
@@ -139,7 +140,7 @@ def fit(
         if change < _TOLERANCE:
             converged = True
             break
-    return Fit(parameters, hyper, priors, found, weight, tuple(path), converged)
+    return Fit(parameters, hyper, priors, found, counts, tuple(path), converged)
 
 
 def _bias_variance(
@@ -147,7 +148,7 @@ def _bias_variance(
 ) -> float:
     """Variance of the sources' biases: what they are, and what they may yet be."""
     solved = solve_biases(seen, found, new.bias, priors, weight)
-    free = ~priors.unbiased & (np.bincount(seen.source, weight, minlength=seen.sources) > 0.0)
+    free = ~priors.unbiased & (segment_sum(seen.source, weight, seen.sources) > 0.0)
     least = NO_BIAS * seen.spread**2
     if not free.any():
         return least

@@ -109,6 +109,11 @@ class Learned:
     _former_pairs: Pairs | None = None
 
     @property
+    def biases(self) -> bool:
+        """Whether sources may have biases."""
+        return self._settings.biases
+
+    @property
     def law(self) -> str:
         """Name of the law of errors."""
         return str(self._error_law.kind)
@@ -133,9 +138,13 @@ class Learned:
         such claims, and evidence where claims cannot be unsound; ``identified``. Functions that
         take ``sources=`` take it as it is.
         """
+        return self._like(self.source_columns())
+
+    def source_columns(self) -> dict[str, Any]:
+        """Columns of ``source_table``, as arrays."""
         known = self._knowledge
         identified = np.full(len(known.names), self.identified)
-        return self._like(known.columns() | {"identified": identified})
+        return known.columns() | {"identified": identified}
 
     def _like(self, columns: dict[str, Any]) -> Any:
         """Table of the kind that was given; a dict of arrays where none was."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import betaln, gammaln
 
+from reliability.engine.quadrature import segment_sum
 from reliability.learning.error_law import Kind, Parameters
 from reliability.learning.expectation import Expectations
 from reliability.learning.observations import Observations
@@ -174,8 +175,8 @@ def _fitted(
     hyper = attrs.evolve(hyper, scale=(typical[0], typical[1]), scale_count=(pseudo[0], pseudo[1]))
     if difficulty:
         size, count = seen.informative * squared_errors(seen, parameters, found)
-        sizes = np.bincount(seen.quantity, size, minlength=seen.quantities)
-        counts = np.bincount(seen.quantity, count, minlength=seen.quantities)
+        sizes = segment_sum(seen.quantity, size, seen.quantities)
+        counts = segment_sum(seen.quantity, count, seen.quantities)
         some = counts > 0.0
         _, pseudo_count = _inverse_gamma(parameters.difficulty[some] * sizes[some], counts[some])
         hyper = attrs.evolve(hyper, difficulty_count=pseudo_count)
@@ -183,7 +184,7 @@ def _fitted(
 
 
 def _by_source(seen: Observations, values: Array) -> Array:
-    return np.bincount(seen.source, values, minlength=seen.sources)
+    return segment_sum(seen.source, values, seen.sources)
 
 
 def _beta(sound: Array, total: Array, mean: float) -> tuple[float, float]:
@@ -218,8 +219,8 @@ def _by_group(
     size, count = weight * squared_errors(seen, parameters, found)
     groups = 2 * seen.sources
     return (
-        np.bincount(seen.group, size, minlength=groups),
-        np.bincount(seen.group, count, minlength=groups),
+        segment_sum(seen.group, size, groups),
+        segment_sum(seen.group, count, groups),
     )
 
 
@@ -269,8 +270,8 @@ def _difficulty(
 ) -> Array:
     """Squared difficulties: how much larger errors are on some quantities, for all sources."""
     size, count = seen.informative * squared_errors(seen, parameters, found)
-    sizes = np.bincount(seen.quantity, size, minlength=seen.quantities)
-    counts = np.bincount(seen.quantity, count, minlength=seen.quantities)
+    sizes = segment_sum(seen.quantity, size, seen.quantities)
+    counts = segment_sum(seen.quantity, count, seen.quantities)
     return np.asarray((parameters.difficulty * sizes + pseudo) / (counts + pseudo))
 
 
@@ -303,10 +304,10 @@ def solve_biases(
     diagonal = _by_source(seen, h) + 1.0 / priors.bias_variance
     score = _by_source(seen, g) - (bias - priors.bias) / priors.bias_variance
     # The locations move with the biases: what is left of the pull after they have.
-    pulled = np.bincount(seen.quantity, g, minlength=seen.quantities) * variance
-    score -= by_pair.T @ pulled
+    pulled = segment_sum(seen.quantity, g, seen.quantities) * variance
+    score -= np.asarray(by_pair.T @ pulled)
     if seen.sources <= _DENSE:
-        weighted = by_pair.multiply(variance[:, None]).tocsr()
+        weighted: Any = csr_matrix(by_pair.multiply(variance[:, None]))
         matrix = np.diag(diagonal) - np.asarray((by_pair.T @ weighted).todense())
         factor = cho_factor(matrix)
         covariance = cho_solve(factor, np.eye(seen.sources))

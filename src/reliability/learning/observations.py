@@ -191,6 +191,9 @@ def observe(found: TableRows, scale: Scale, truth: Array) -> tuple[Observations,
 _UNSTATED = 0.05
 #: Agreement closer than this part of the typical distance is not told apart from exact.
 _FINEST = 1e-3
+#: Half-width of a value's digits in rounding units, halved: values that differ by half a unit
+#: must be told apart from copies of one number, which agree to the last digit.
+_SHARP = 0.25
 #: Claims of a source that are enough to see the unit to which it rounds.
 _ENOUGH = 4
 
@@ -217,7 +220,7 @@ def _rounding(
     usual[counts > 0] = np.where(counts[counts > 0] >= _ENOUGH, quartile, np.inf)
     unit = np.minimum(unit, usual[source])
     on_x = unit * scale.slope(np.where(np.isnan(value), 1.0, value))[kept]
-    return np.maximum(0.25 * on_x * _UNIFORM_SD, _FINEST * spread) ** 2
+    return np.asarray(np.maximum(_SHARP * on_x * _UNIFORM_SD, _FINEST * spread) ** 2)
 
 
 def _spread(location: Array, starts: IntArray) -> float:

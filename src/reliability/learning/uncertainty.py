@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, gammaincinv, ndtri
 
+from reliability.engine.quadrature import segment_sum
 from reliability.learning.fit import Fit
 from reliability.learning.maximisation import solve_biases, squared_errors
 from reliability.learning.observations import Observations
@@ -61,7 +62,7 @@ def uncertainty(
     """Uncertainty of every source's parameters, with central intervals of a level."""
     parameters, found, weight = fitted.parameters, fitted.expectations, fitted.weight
     priors = fitted.priors
-    claims = np.bincount(seen.source, seen.informative, minlength=seen.sources)
+    claims = segment_sum(seen.source, weight, seen.sources)
     tail = 0.5 * (1.0 - level)
 
     groups = 2 * seen.sources
@@ -78,7 +79,7 @@ def uncertainty(
         own = _summed(seen.source, weight, of_r**2, seen.sources)
         prior = r * (1.0 - r) * priors.reliability_count
         # What a claim says of both is said once: each is known less where both are unknown.
-        both = np.bincount(seen.group, weight * of_r * of_scale, minlength=groups)
+        both = segment_sum(seen.group, weight * of_r * of_scale, groups)
         lost = both**2 / (scale_information + scale_prior)
         scale_information = scale_information - np.minimum(
             both**2 / np.repeat(own + prior, 2), 0.9 * scale_information
@@ -112,7 +113,7 @@ def uncertainty(
 
 def _summed(group: NDArray[np.int64], weight: Array, values: Array, groups: int) -> Array:
     """Sums by group, drawn towards what all groups' claims hold where a group has few."""
-    number = np.bincount(group, weight, minlength=groups)
-    total = np.bincount(group, weight * values, minlength=groups)
+    number = segment_sum(group, weight, groups)
+    total = segment_sum(group, weight * values, groups)
     usual = float(total.sum() / max(number.sum(), 1e-300))
     return np.asarray((total + _OWN * usual) * number / (number + _OWN))

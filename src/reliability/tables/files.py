@@ -31,6 +31,7 @@ __all__ = [
     "piece_rows",
     "piece_taken",
     "pieces_joined",
+    "plain_columns",
     "read_table",
     "writing",
 ]
@@ -247,6 +248,16 @@ def read_table(path: str | os.PathLike[str], columns: Sequence[str]) -> Piece:
 
 
 # --- writing ------------------------------------------------------------------------------------
+
+
+def plain_columns(table: Any) -> Any:
+    """Columns of results to write; those of a pyarrow table as arrays or lists."""
+    if table is None or isinstance(table, Mapping):
+        return table
+    return {
+        name: column.to_numpy() if str(column.type) in {"double", "int64"} else column.to_pylist()
+        for name, column in zip(table.column_names, table.columns, strict=True)
+    }
 
 
 class Writer(ABC):
