@@ -18,7 +18,7 @@ from reliability.combination import combine
 from reliability.errors import InvalidValueError, ReliabilityError, WrongTypeError, short
 from reliability.learning.dependence import Pairs, find_pairs
 from reliability.learning.error_law import ErrorLaw, Kind, Parameters
-from reliability.learning.expectation import log_densities, summarise_quantities
+from reliability.learning.expectation import Summary, log_densities, summarise_quantities
 from reliability.learning.fit import Fit, fit, starts
 from reliability.learning.knowledge import Settings, SourceKnowledge, later_pairs
 from reliability.learning.maximisation import Hyperparameters, Priors
@@ -48,8 +48,9 @@ _DEPENDENCES = np.array([0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.
 #: Truths that are enough to learn the dependence from.
 _ENOUGH_TRUTHS = 20
 #: Claims that are learned from at once; of more, the first iterations see some quantities.
-_AT_ONCE = 400_000
-_WARM, _WHOLE = 25, 4
+_AT_ONCE = 200_000
+#: Iterations from each start, of the best, and of all claims where the former saw some.
+_FIRST, _MOST, _WHOLE = 8, 40, 2
 
 
 @attrs.frozen(eq=False)
@@ -199,8 +200,9 @@ class Learned:
         ``quantity``, ``n`` (claims), ``estimate`` (median), ``mean``, ``sd``, ``low``, ``high`` at
         the level, and ``truth`` where it was given. The sources' parameters are taken at their
         estimates, their biases as uncertain; claims count for shares
-        ``1/(1 + (n - 1) rho)``, rho being ``dependence_between``. Single claims of doubtful
-        sources have no mean and no sd (nan). After ``update`` they are those of the last table.
+        ``1/(1 + (n - 1) rho)``, rho being ``dependence_between``. A mean or sd that does not
+        exist, because doubtful claims leave heavy tails, is nan or inf. After ``update`` they are
+        those of the last table.
 
         Raises
         ------
@@ -229,20 +231,34 @@ class Learned:
             fitted.expectations,
         )
         theta = self.scale.to_theta(found.quantiles)
-        heavy = parameters.law.doubtful & (seen.sizes < 2) & ~seen.known
+        mean, sd = self._moments(found, seen, parameters.law)
         some = np.flatnonzero(seen.sizes > 0)
         columns: dict[str, Any] = {
             "quantity": cells.table.pick("quantity", self._claims.found.first[some]),
             "n": seen.sizes[some],
             "estimate": theta[some, 1],
-            "mean": np.where(heavy, np.nan, found.mean)[some],
-            "sd": np.where(heavy, np.nan, found.sd)[some],
+            "mean": mean[some],
+            "sd": sd[some],
             "low": theta[some, 0],
             "high": theta[some, 2],
         }
         if seen.known.any():
             columns["truth"] = np.where(seen.known, self.scale.to_theta(seen.truth), np.nan)[some]
         return cells.table.like(columns)
+
+    def _moments(self, found: Summary, seen: Observations, law: ErrorLaw) -> tuple[Array, Array]:
+        """Means and sds where they exist: tails of t fall off with the sum of their powers."""
+        if not law.doubtful or self.scale.name == "logit":
+            return found.mean, found.sd
+        mean, sd = found.mean.copy(), found.sd.copy()
+        if self.scale.name == "log":
+            mean[~seen.known] = sd[~seen.known] = np.inf
+            return mean, sd
+        share = 1.0 / (1.0 + (seen.sizes - 1.0) * self.dependence_between)
+        power = seen.sizes * share * (law.df + 1.0)
+        mean[(power <= 2.0) & ~seen.known] = np.nan
+        sd[(power <= 3.0) & ~seen.known] = np.inf
+        return mean, sd
 
     @cached_property
     def model(self) -> Model:
@@ -325,7 +341,7 @@ class Learned:
             seen,
             (start, hyper),
             priors=priors,
-            iterations=_WARM,
+            iterations=_MOST,
             biases=settings.biases,
             difficulty=settings.difficulty,
         )
@@ -608,31 +624,28 @@ def _fitted(
     """Fit of best evidence over the starts; of many claims, of some quantities first."""
     large = seen.count > _AT_ONCE
     some = seen.take(seen.some(_AT_ONCE)) if large else seen
-    fits = []
-    for parameters, hyper in starts(some, law):
-        priors = Priors.common(hyper, anchors)
-        fits.append(
-            fit(
-                some,
-                (parameters, hyper),
-                priors=priors,
-                iterations=_WARM,
-                biases=biases,
-                difficulty=difficulty,
-            )
+
+    def go_on(
+        claims: Observations, start: tuple[Parameters, Hyperparameters], priors: Priors, most: int
+    ) -> Fit:
+        return fit(
+            claims, start, priors=priors, iterations=most, biases=biases, difficulty=difficulty
         )
-    best = max(fits, key=lambda each: each.objective[-1])
-    if not large:
-        return best
-    start = attrs.evolve(best.parameters, difficulty=np.ones(seen.quantities))
-    return fit(
-        seen,
-        (start, best.hyperparameters),
-        priors=best.priors,
-        iterations=_WHOLE,
-        biases=biases,
-        difficulty=difficulty,
-    )
+
+    first = [
+        go_on(some, start, Priors.common(start[1], anchors), _FIRST) for start in starts(some, law)
+    ]
+    best = max(first, key=lambda each: each.objective[-1])
+    path = best.objective
+    if not best.converged:
+        best = go_on(some, (best.parameters, best.hyperparameters), best.priors, _MOST)
+        path = (*path, *best.objective[1:])
+    if large:
+        start = attrs.evolve(best.parameters, difficulty=np.ones(seen.quantities))
+        converged = best.converged
+        best = go_on(seen, (start, best.hyperparameters), best.priors, _WHOLE)
+        return attrs.evolve(best, converged=converged or best.converged)
+    return attrs.evolve(best, objective=path)
 
 
 def _shares(seen: Observations, rho: float) -> Array | None:

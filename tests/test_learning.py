@@ -1,0 +1,527 @@
+"""Learning: the expectation step against quadrature, recovery, invariances, what is identified."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+
+import reliability
+from reliability.learning.error_law import ErrorLaw, Kind, Parameters
+from reliability.learning.expectation import expect, log_densities, summarise_quantities
+from reliability.learning.fit import fit, starts
+from reliability.learning.learned import Learned, learn
+from reliability.learning.maximisation import Priors, solve_biases
+from reliability.learning.observations import Observations, medians
+from reliability.learning.uncertainty import uncertainty
+
+Array = NDArray[np.float64]
+
+
+def observations(
+    location: Array, source: Any, starts_: Any, *, sd: Any = None, truth: Any = None, **more: Any
+) -> Observations:
+    """Claims as points, with stated sds."""
+    count, quantities = len(location), len(starts_) - 1
+    fields: dict[str, Any] = {
+        "names": [f"s{i}" for i in range(int(np.max(source)) + 1)],
+        "source": np.asarray(source),
+        "stated": np.ones(count, dtype=bool),
+        "location": np.asarray(location, dtype=np.float64),
+        "sd": np.ones(count) if sd is None else np.asarray(sd, dtype=np.float64),
+        "rounding": np.full(count, 1e-6),
+        "starts": np.asarray(starts_),
+        "truth": np.full(quantities, np.nan) if truth is None else np.asarray(truth),
+        "draw": np.linspace(0.0, 0.99, quantities),
+        "row": np.arange(count),
+        "spread": 1.0,
+    }
+    return Observations(**(fields | more))
+
+
+def parameters(seen: Observations, law: ErrorLaw, reliability: float = 0.7) -> Parameters:
+    return Parameters(
+        law,
+        np.full(seen.sources, reliability if law.doubtful else 1.0),
+        np.linspace(0.8, 1.5, 2 * seen.sources),
+        np.linspace(-0.2, 0.3, seen.sources),
+        np.zeros(seen.sources),
+        np.ones(seen.quantities),
+    )
+
+
+# ------------------------------------------------------------------ the expectation step
+
+
+def brute_force(seen: Observations, given: Parameters, grid: Array) -> dict[str, Array]:
+    """Expectations of one quantity's claims by a sum over a dense grid."""
+    law = given.law
+    own = (given.scale[seen.group] * seen.sd) ** 2
+    narrow = seen.rounding + np.where((law.kind == "exact") & ~seen.stated, 0.0, own)
+    k2 = np.where((law.kind == "exact") & ~seen.stated, 1.0, law.factor**2)
+    wide = seen.rounding + k2 * own
+    r = given.reliability[seen.source]
+    e = (seen.location - given.bias[seen.source])[:, None] - grid
+    sound = r[:, None] * stats.norm.pdf(e, scale=np.sqrt(narrow)[:, None])
+    t = stats.t.pdf(e, law.df, scale=np.sqrt(wide)[:, None])
+    unsound = (1.0 - r[:, None]) * t
+    product = np.prod(sound + unsound, axis=0)
+    total = np.trapezoid(product, grid)
+    posterior = product / total
+    z = sound / (sound + unsound)
+    u = (law.df + 1.0) / (law.df + e**2 / wide[:, None])
+
+    def mean(values: Array) -> Array:
+        return np.asarray(np.trapezoid(values * posterior, grid, axis=-1))
+
+    h = z / narrow[:, None] + (1.0 - z) * u / wide[:, None]
+    return {
+        "sound": mean(z),
+        "sound_square": mean(z * e**2 / narrow[:, None]),
+        "unsound_square": mean((1.0 - z) * u * e**2 / wide[:, None]),
+        "precision": mean(h),
+        "pull": mean(h * e),
+        "log_evidence": np.log(total),
+        "center": mean(grid),
+    }
+
+
+@pytest.mark.parametrize("df", [1, 2, 3, 5])
+@pytest.mark.parametrize("kind", [Kind.MIXTURE, Kind.EXACT])
+def test_expectations_are_those_of_a_dense_grid(kind: Kind, df: int) -> None:
+    location = np.array([0.0, 0.4, 3.0, 0.1, 40.0])
+    seen = observations(
+        location,
+        [0, 1, 2, 3, 4],
+        [0, 5],
+        stated=np.full(5, kind is Kind.MIXTURE),
+        rounding=np.full(5, 0.05**2),
+        sd=[1.0, 0.5, 2.0, 0.3, 1.0],
+    )
+    given = parameters(seen, ErrorLaw(kind, 5.0, df))
+    found = expect(seen, given)
+    grid = np.unique(
+        np.concatenate([np.linspace(-400.0, 400.0, 200_001), np.linspace(-3.0, 6.0, 200_001)])
+    )
+    wanted = brute_force(seen, given, grid)
+    # The nodes resolve a density to a few per cent of its width, which learning does not notice.
+    assert found.log_evidence[0] == pytest.approx(wanted["log_evidence"], abs=0.05)
+    assert found.center[0] == pytest.approx(wanted["center"], abs=0.05)
+    for name in ("sound", "sound_square", "unsound_square"):
+        assert getattr(found, name) == pytest.approx(wanted[name], abs=0.06, rel=0.06)
+    scale = 1.0 / np.sqrt(wanted["precision"])
+    assert found.precision == pytest.approx(wanted["precision"], rel=0.1)
+    assert found.pull * scale == pytest.approx(wanted["pull"] * scale, abs=0.15)
+
+
+def test_normal_expectations_are_exact() -> None:
+    seen = observations(np.array([1.0, 3.0, 2.0]), [0, 1, 0], [0, 2, 3], truth=[np.nan, 5.0])
+    given = parameters(seen, ErrorLaw(Kind.NORMAL))
+    found = expect(seen, given)
+    v = given.scale[seen.group] ** 2 + seen.rounding
+    y = seen.location - given.bias[seen.source]
+    m = (y[0] / v[0] + y[1] / v[1]) / (1 / v[0] + 1 / v[1])
+    variance = 1 / (1 / v[0] + 1 / v[1])
+    assert found.center == pytest.approx([m, 5.0], rel=1e-14)
+    assert found.sound_square[0] == pytest.approx(((y[0] - m) ** 2 + variance) / v[0], rel=1e-13)
+    assert found.sound_square[2] == pytest.approx((y[2] - 5.0) ** 2 / v[2], rel=1e-13)
+    wanted = stats.norm.logpdf(y[0] - y[1], scale=np.sqrt(v[0] + v[1]))
+    assert found.log_evidence[0] == pytest.approx(wanted, rel=1e-13)
+    assert found.log_evidence[1] == pytest.approx(
+        stats.norm.logpdf(y[2] - 5.0, scale=np.sqrt(v[2])), rel=1e-13
+    )
+
+
+def test_quantiles_and_densities_of_quantities() -> None:
+    seen = observations(np.array([0.0, 0.5, 8.0]), [0, 1, 2], [0, 3], sd=[1.0, 1.0, 1.0])
+    given = attrs.evolve(
+        parameters(seen, ErrorLaw(Kind.MIXTURE, 5.0, 2)), bias=np.zeros(3), scale=np.ones(6)
+    )
+    grid = np.linspace(-300.0, 300.0, 600_001)
+    wanted = brute_force(seen, given, grid)
+    posterior = np.exp(
+        sum(
+            np.log(
+                0.7 * stats.norm.pdf(grid - y, scale=np.sqrt(1 + 1e-6))
+                + 0.3 * stats.t.pdf(grid - y, 2, scale=5.0)
+            )
+            for y in seen.location
+        )
+        - wanted["log_evidence"]
+    )
+    below = np.cumsum(posterior) * (grid[1] - grid[0])
+    p = np.array([0.05, 0.5, 0.95])
+    found = summarise_quantities(seen, given, p, lambda x: x)
+    assert found.quantiles[0] == pytest.approx(np.interp(p, below, grid), abs=0.06)
+    here = log_densities(seen, given, np.array([0.3]))
+    assert here[0] == pytest.approx(np.log(np.interp(0.3, grid, posterior)), abs=0.05)
+
+
+def test_medians() -> None:
+    values = np.array([3.0, 1.0, 2.0, 5.0, 4.0])
+    assert medians(values, np.array([0, 3, 3, 5])) == pytest.approx([2.0, np.nan, 4.5], nan_ok=True)
+
+
+# ------------------------------------------------------------------ recovery
+
+
+def simulated(
+    seed: int,
+    *,
+    quantities: int = 600,
+    sources: int = 12,
+    each: int = 5,
+    unsound: float = 0.0,
+    bias: float = 0.0,
+    known: int = 0,
+) -> tuple[Observations, dict[str, Array]]:
+    rng = np.random.default_rng(seed)
+    k = np.exp(rng.normal(0.0, 0.5, sources))
+    b = rng.normal(0.0, bias, sources)
+    r = 1.0 - unsound * rng.uniform(0.5, 1.5, sources)
+    theta = rng.normal(0.0, 10.0, quantities)
+    source = np.concatenate([rng.choice(sources, each, replace=False) for _ in range(quantities)])
+    quantity = np.repeat(np.arange(quantities), each)
+    sound = rng.random(len(source)) < r[source]
+    error = np.where(sound, rng.normal(size=len(source)), 10.0 * rng.standard_t(2, len(source)))
+    truth = np.where(np.arange(quantities) < known, theta, np.nan)
+    seen = observations(
+        theta[quantity] + b[source] + k[source] * error,
+        source,
+        np.arange(0, len(source) + 1, each),
+        truth=truth,
+        draw=rng.random(quantities),
+    )
+    return seen, {"k": k, "b": b, "r": r, "theta": theta}
+
+
+def covered(low: Array, high: Array, value: Array) -> float:
+    return float(np.mean((low <= value) & (value <= high)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (Kind.NORMAL, {}),
+        (Kind.NORMAL, {"bias": 0.5, "known": 60}),
+        (Kind.MIXTURE, {"unsound": 0.3, "bias": 0.3, "known": 60}),
+    ],
+)
+def test_parameters_are_recovered_within_their_intervals(
+    kind: Kind, settings: dict[str, Any]
+) -> None:
+    covers = []
+    for seed in range(3):
+        seen, true = simulated(seed, **settings)
+        found = fit(seen, starts(seen, ErrorLaw(kind))[0])
+        known = uncertainty(seen, found, 0.9, biases=True)
+        quantiles = summarise_quantities(
+            seen, found.parameters, np.array([0.05, 0.95]), lambda x: x, None, found.expectations
+        ).quantiles[~seen.known]
+        covers.append(
+            [
+                covered(known.scale.low[1::2], known.scale.high[1::2], true["k"]),
+                covered(known.bias.low, known.bias.high, true["b"]),
+                covered(known.reliability.low, known.reliability.high, true["r"]),
+                covered(quantiles[:, 0], quantiles[:, 1], true["theta"][~seen.known]),
+            ]
+        )
+    k, b, r, theta = np.mean(covers, axis=0)
+    # 36 sources: 90 % less three standard errors of a binomial of 36 is 75 %.
+    assert min(k, b, r) >= 0.75
+    assert 0.86 <= theta <= 0.94
+
+
+def test_normal_objective_never_falls_but_for_the_hyperparameters_grid() -> None:
+    seen, _ = simulated(3, bias=0.3)
+    path = np.array(fit(seen, starts(seen, ErrorLaw(Kind.NORMAL))[0]).objective)
+    # Pseudo-counts are chosen from a grid and pull parameters by little near the end.
+    assert np.all(np.diff(path) > -1e-4 * abs(path[-1]))
+    assert path[-1] > path[0]
+
+
+def test_with_all_truths_known_it_is_scoring() -> None:
+    seen, _ = simulated(1, known=600, bias=0.3)
+    found = fit(seen, starts(seen, ErrorLaw(Kind.NORMAL))[0], iterations=100)
+    error = seen.location - seen.truth[seen.quantity]
+    for i in range(seen.sources):
+        own = error[seen.source == i]
+        prior = found.priors.bias_variance[i]
+        shrunk = own.mean() * prior / (prior + own.var() / len(own))
+        assert found.parameters.bias[i] == pytest.approx(shrunk, abs=0.01)
+        count = found.priors.scale_count[2 * i + 1]
+        square = np.sum((own - shrunk) ** 2) + count * found.priors.scale[2 * i + 1] ** 2
+        wanted = np.sqrt(square / (len(own) + count))
+        assert found.parameters.scale[2 * i + 1] == pytest.approx(wanted, rel=0.01)
+
+
+def test_biases_solve_the_joint_system() -> None:
+    seen, _ = simulated(2, bias=1.0, known=20, quantities=80)
+    given = parameters(seen, ErrorLaw(Kind.NORMAL))
+    found = expect(seen, given)
+    priors = attrs.evolve(
+        Priors.common(starts(seen, given.law)[0][1], np.zeros(seen.sources, dtype=bool)),
+        bias_variance=np.full(seen.sources, 0.5),
+    )
+    solved = solve_biases(seen, found, given.bias, priors, np.ones(seen.count))
+    # The dense normal equations in locations and biases together.
+    h = found.precision
+    free = np.flatnonzero(~seen.known)
+    place = np.full(seen.quantities, -1)
+    place[free] = np.arange(len(free))
+    size = len(free) + seen.sources
+    matrix, right = np.zeros((size, size)), np.zeros(size)
+    for c in range(seen.count):
+        i, q = len(free) + seen.source[c], place[seen.quantity[c]]
+        y = seen.location[c] - (0.0 if q >= 0 else seen.truth[seen.quantity[c]])
+        for a in (i,) if q < 0 else (i, q):
+            right[a] += h[c] * y
+            for b in (i,) if q < 0 else (i, q):
+                matrix[a, b] += h[c]
+    for i in range(seen.sources):
+        matrix[len(free) + i, len(free) + i] += 2.0
+    wanted = np.linalg.solve(matrix, right)[len(free) :]
+    assert solved.bias == pytest.approx(wanted, abs=1e-9)
+    assert solved.variance == pytest.approx(np.diag(np.linalg.inv(matrix))[len(free) :], rel=1e-8)
+
+
+# ------------------------------------------------------------------ learn
+
+
+def table_of(seed: int = 0, *, bias: float = 0.0, unsound: float = 0.1) -> dict[str, Any]:
+    seen, _ = simulated(seed, quantities=150, sources=6, each=4, bias=bias, unsound=unsound)
+    return {
+        "quantity": np.array([f"q{i}" for i in seen.quantity]),
+        "source": np.array(seen.names)[seen.source],
+        "value": seen.location,
+        "sd": np.ones(seen.count),
+    }
+
+
+def taken(table: dict[str, Any], rows: Any) -> dict[str, Any]:
+    return {name: np.asarray(values)[rows] for name, values in table.items()}
+
+
+def by_source(found: Learned) -> dict[str, tuple[float, ...]]:
+    return {
+        name: (source.reliability or 0.0, source.overconfidence, source.bias, source.bias_sd)
+        for name, source in found.sources.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def plain() -> Learned:
+    return learn(table_of(), law="mixture")
+
+
+def test_order_of_rows_and_names_do_not_matter(plain: Learned) -> None:
+    table = table_of()
+    rng = np.random.default_rng(5)
+    mixed = taken(table, rng.permutation(len(table["value"])))
+    mixed["source"] = np.array([f"x{name}" for name in mixed["source"]])
+    found = learn(mixed, law="mixture")
+    for name, values in by_source(plain).items():
+        assert by_source(found)[f"x{name}"] == pytest.approx(values, rel=1e-6, abs=1e-9)
+    before = dict(zip(plain.quantities["quantity"], plain.quantities["estimate"], strict=True))
+    after = dict(zip(found.quantities["quantity"], found.quantities["estimate"], strict=True))
+    assert after == pytest.approx(before, rel=1e-6, abs=1e-6)
+
+
+def test_units_do_not_matter(plain: Learned) -> None:
+    table = table_of()
+    # A power of two changes no digit of the floats, and stated sds leave the rounding small.
+    found = learn(
+        table | {"value": 1024.0 * table["value"], "sd": 1024.0 * table["sd"]}, law="mixture"
+    )
+    for name, (r, k, b, sd) in by_source(plain).items():
+        assert by_source(found)[name] == pytest.approx((r, k, 1024 * b, 1024 * sd), rel=1e-3)
+
+
+def test_a_bias_common_to_all_is_seen_with_truths_only() -> None:
+    table = table_of(bias=0.2)
+    table["value"] = table["value"] + 3.0
+    _, true = simulated(0, quantities=150, sources=6, each=4, bias=0.2, unsound=0.1)
+    alone = learn(table, law="mixture")
+    assert not alone.identified
+    assert not any(alone.source_table["identified"])
+    assert abs(np.mean([source.bias for source in alone.sources.values()])) < 0.5
+    truths = {
+        "quantity": [f"q{i}" for i in range(0, 150, 5)],
+        "truth": true["theta"][::5],
+    }
+    found = learn(table, truths, law="mixture")
+    assert found.identified
+    for i, source in enumerate(found.sources.values()):
+        assert source.bias == pytest.approx(3.0 + true["b"][i], abs=4.0 * source.bias_sd + 0.1)
+    anchored = learn(table, law="mixture", unbiased=["s0"])
+    assert anchored.identified
+    assert anchored.sources["s0"].bias == pytest.approx(0.0, abs=1e-4)
+    known = table_of(bias=0.2)
+    known["value"] = known["value"] + 3.0
+    known["bias"] = np.full(len(known["value"]), 3.0)
+    stated = learn(known, law="mixture")
+    estimate = dict(zip(stated.quantities["quantity"], stated.quantities["estimate"], strict=True))
+    error = np.array([estimate[f"q{i}"] - true["theta"][i] for i in range(150)])
+    assert abs(np.median(error)) < 0.3
+
+
+def test_the_law_that_predicts_best_is_chosen() -> None:
+    assert learn(table_of(unsound=0.0)).law == "normal"
+    found = learn(table_of(unsound=0.3))
+    assert found.law == "mixture"
+    assert found.law_scores["mixture"] > found.law_scores["normal"]
+    rng = np.random.default_rng(2)
+    truth = np.repeat(np.round(rng.normal(100.0, 30.0, 150)), 4)
+    wrong = rng.random(600) < np.tile([0.1, 0.2, 0.3, 0.5], 150)
+    table = {
+        "quantity": np.repeat(np.arange(150), 4),
+        "source": np.tile(list("ABCD"), 150),
+        "value": truth + np.where(wrong, np.round(rng.normal(0.0, 20.0, 600)), 0.0),
+    }
+    found = learn(table)
+    assert found.law == "exact"
+    learned = [source.reliability for source in found.sources.values()]
+    assert learned == pytest.approx([0.9, 0.8, 0.7, 0.5], abs=0.12)
+    assert np.mean(np.abs(found.quantities["estimate"] - truth[::4]) < 0.5) > 0.9
+
+
+def test_copying_sources_are_found_and_independent_ones_are_not() -> None:
+    rng = np.random.default_rng(4)
+    quantities, sources = 300, 8
+    truth = np.round(rng.normal(0.0, 100.0, quantities))
+    values = np.tile(truth, (sources, 1))
+    wrong = rng.random(values.shape) < 0.25
+    values = np.where(wrong, values + np.round(rng.normal(0.0, 40.0, values.shape)), values)
+    values[7] = np.where(rng.random(quantities) < 0.9, values[6], values[7])
+    values = np.where(values == 0.0, 1.0, values)
+    table = {
+        "quantity": np.tile(np.arange(quantities), sources),
+        "source": np.repeat([f"s{i}" for i in range(sources)], quantities),
+        "value": values.ravel(),
+    }
+    found = learn(table, law="exact")
+    assert found.dependence[("s6", "s7")] > 0.6
+    others = {pair: value for pair, value in found.dependence.items() if pair != ("s6", "s7")}
+    assert all(value < 0.3 for value in others.values())
+    assert len(others) <= 3
+    pairs = found.dependence_table
+    assert len(pairs["source_1"]) == 28
+
+
+def test_correlated_errors_are_found() -> None:
+    rng = np.random.default_rng(6)
+    common = rng.normal(size=400)
+    errors = rng.normal(size=(6, 400))
+    errors[4] = 0.6 * errors[4] + 0.8 * common
+    errors[5] = 0.6 * errors[5] + 0.8 * common
+    truth = rng.normal(0.0, 10.0, 400)
+    table = {
+        "quantity": np.tile(np.arange(400), 6),
+        "source": np.repeat([f"s{i}" for i in range(6)], 400),
+        "value": (truth + errors).ravel(),
+        "sd": np.ones(2400),
+    }
+    found = learn(table, law="normal")
+    assert 0.3 < found.dependence[("s4", "s5")] < 0.9
+    assert set(found.dependence) == {("s4", "s5")}
+
+
+def test_dependence_is_learned_from_truths() -> None:
+    rng = np.random.default_rng(8)
+    theta = rng.normal(0.0, 10.0, 200)
+    shared = rng.normal(0.0, 1.0, 200)
+    values = theta + shared + rng.normal(0.0, 1.0, (6, 200))
+    table = {
+        "quantity": np.tile(np.arange(200), 6),
+        "source": np.repeat(list("ABCDEF"), 200),
+        "value": values.ravel(),
+        "sd": np.full(1200, np.sqrt(2.0)),
+    }
+    truths = {"quantity": np.arange(100), "truth": theta[:100]}
+    found = learn(table, truths, law="normal", level=0.9)
+    # Errors correlate 1/2; the mean of six has the variance 7/12 of one, shares of rho = 1/2 too.
+    assert 0.3 <= found.dependence_between <= 0.8
+    rest = found.quantities["quantity"] >= 100
+    low, high = found.quantities["low"][rest], found.quantities["high"][rest]
+    assert 0.8 <= covered(low, high, theta[100:]) <= 0.98
+    assert learn(table, law="normal", dependence=0.0).dependence_between == 0.0
+    assert learn(table, law="normal").dependence_between == 0.25
+
+
+def test_few_claims_are_drawn_towards_the_others() -> None:
+    table = table_of(unsound=0.2)
+    few = {
+        "quantity": np.array(["q0", "q1"]),
+        "source": np.array(["new", "new"]),
+        "value": np.array([500.0, -500.0]),
+        "sd": np.array([1.0, 1.0]),
+    }
+    both = {name: np.concatenate([table[name], few[name]]) for name in table}
+    found = learn(both, law="mixture")
+    new = found.sources["new"]
+    others = [source for name, source in found.sources.items() if name != "new"]
+    # Two claims hundreds of sds off: far larger errors than stated, of a source like the others.
+    assert new.overconfidence > 10.0 * max(source.overconfidence for source in others)
+    assert new.reliability == pytest.approx(
+        np.mean([source.reliability for source in others]), abs=0.2
+    )
+    table = found.source_table
+    place = table["source"].tolist().index("new")
+    width = np.log(table["overconfidence_high"] / table["overconfidence_low"])
+    assert width[place] == max(width)
+
+
+def test_sources_and_quantities_with_one_claim() -> None:
+    table = table_of()
+    more = {
+        "quantity": np.array(["alone"]),
+        "source": np.array(["once"]),
+        "value": np.array([7.0]),
+        "sd": np.array([2.0]),
+    }
+    found = learn({name: np.concatenate([table[name], more[name]]) for name in table})
+    row = found.source_table["source"].tolist().index("once")
+    assert found.source_table["n"][row] == 1
+    assert found.source_table["compared"][row] == 0
+    at = found.quantities["quantity"].tolist().index("alone")
+    assert found.quantities["estimate"][at] == pytest.approx(7.0, abs=0.5)
+
+
+def test_moments_that_do_not_exist() -> None:
+    rng = np.random.default_rng(0)
+    table = table_of(unsound=0.3)
+    found = learn(
+        table
+        | {"value": np.exp(0.01 * table["value"]), "sd": None}
+        | {"value": np.exp(0.1 * rng.normal(size=600)), "sd": np.full(600, 0.1)},
+        scale="log",
+        law="mixture",
+    )
+    assert np.all(np.isinf(found.quantities["sd"]))
+    one = {name: values[:600] for name, values in table.items()}
+    one["quantity"] = np.array([*one["quantity"][:-1], "alone"])
+    result = learn(one, law="mixture").quantities
+    assert (
+        np.isinf(result["sd"][result["n"] == 1]).all()
+        or np.isnan(result["mean"][result["n"] == 1]).all()
+    )
+
+
+def test_learned_sources_are_used_by_combine(plain: Learned) -> None:
+    result = plain.combine([("s0", 3.0), ("somebody else", 4.0)])
+    assert isinstance(result, reliability.Combination)
+    assert result.claims[0].claim.source == plain.sources["s0"]
+
+
+def test_truths_without_claims_are_counted() -> None:
+    table = table_of()
+    truths = {"quantity": ["q0", "q1", "elsewhere"], "truth": [1.0, 2.0, 3.0]}
+    found = learn(table, truths)
+    assert found.unused == 1
+    at = found.quantities["quantity"].tolist().index("q0")
+    assert found.quantities["estimate"][at] == found.quantities["truth"][at] == 1.0
+    assert found.quantities["low"][at] == found.quantities["high"][at] == 1.0
