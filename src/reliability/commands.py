@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from reliability.claims._checks import percent_hint
 from reliability.io import read_claims_table
 from reliability.learning.error_law import Kind
 from reliability.learning.learned import Learned, learn
+from reliability.learning.saving import document_path
 from reliability.scales import SCALES, get_scale
 from reliability.scores.cards import scorecard
 from reliability.source_report import learned_text, scorecard_text
@@ -164,42 +166,50 @@ def run_learn(options: argparse.Namespace) -> str:
         )
     if options.half_life is not None and options.update is None:
         raise UsageError("--half-life goes with --update")
-    truths = read_small(options.truths, TRUTH_COLUMNS, read_truths)
-    if options.update is not None:
-        before = Learned.load(options.update)
-        found = before.update(read_claims_table(options.file), truths, half_life=options.half_life)
-    else:
-        given = {name: getattr(options, name) for name in _SETTLED}
-        given["sources"] = read_small(options.sources, SOURCE_COLUMNS, read_sources)
-        found = learn(
-            read_claims_table(options.file),
-            truths,
-            **{name: value for name, value in given.items() if value is not None},
-        )
+    if options.save is not None:
+        document_path(options.save)
+    with _writing(options, "output", "quantities", "pairs", "bad_rows") as write:
+        found = _learned(options)
+        write("output", lambda: found.source_table)
+        write("quantities", lambda: found.quantities)
+        write("pairs", lambda: found.dependence_table)
+        bad = write("bad_rows", lambda: found.bad_rows)
+        if options.save is not None:
+            found.save(options.save)
     said = [learned_text(found)]
     if found.unused:
         said.append(f"{found.unused:,} of the truths are about quantities without claims.")
-    if options.save is not None:
-        found.save(options.save)
-    _write(options.output, lambda: found.source_table)
-    _write(options.quantities, lambda: found.quantities)
-    _write(options.pairs, lambda: found.dependence_table)
     if collect:
-        bad = _write(options.bad_rows, lambda: found.bad_rows)
         said.append(f"{options.bad_rows}: {bad:,} {'row' if bad == 1 else 'rows'} left out")
     return "\n".join(said)
+
+
+def _learned(options: argparse.Namespace) -> Learned:
+    """What the options ask for."""
+    truths = read_small(options.truths, TRUTH_COLUMNS, read_truths)
+    if options.update is not None:
+        before = Learned.load(options.update)
+        return before.update(read_claims_table(options.file), truths, half_life=options.half_life)
+    given = {name: getattr(options, name) for name in _SETTLED}
+    given["sources"] = read_small(options.sources, SOURCE_COLUMNS, read_sources)
+    return learn(
+        read_claims_table(options.file),
+        truths,
+        **{name: value for name, value in given.items() if value is not None},
+    )
 
 
 def run_score(options: argparse.Namespace) -> str:
     """Score, write what is wanted; what is printed is the table of scores."""
     _check_outputs(options, ("output",))
-    card = scorecard(
-        read_claims_table(options.file),
-        read_small(options.truths, TRUTH_COLUMNS, read_truths),
-        scale=options.scale,
-        sources=read_small(options.sources, SOURCE_COLUMNS, read_sources),
-    )
-    _write(options.output, lambda: card)
+    with _writing(options, "output") as write:
+        card = scorecard(
+            read_claims_table(options.file),
+            read_small(options.truths, TRUTH_COLUMNS, read_truths),
+            scale=options.scale,
+            sources=read_small(options.sources, SOURCE_COLUMNS, read_sources),
+        )
+        write("output", lambda: card)
     return scorecard_text(plain_columns(card), get_scale(options.scale))
 
 
@@ -216,11 +226,24 @@ def _check_outputs(options: argparse.Namespace, names: Sequence[str]) -> None:
         taken[path] = name
 
 
-def _write(path: str | None, table: Callable[[], Any]) -> int:
-    """Write a table into a file, if there is one; how many rows it has."""
-    if path is None:
-        return 0
-    with writing(path) as begin:
-        columns = plain_columns(table())
-        begin().write(columns)
-    return len(next(iter(columns.values())))
+@contextmanager
+def _writing(
+    options: argparse.Namespace, *names: str
+) -> Iterator[Callable[[str, Callable[[], Any]], int]]:
+    """A function that writes tables into files, of those options that name one.
+
+    Wrong names of files are refused before the work; the files appear when all of it is done.
+    """
+    paths = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    with ExitStack() as stack:
+        begins = {name: stack.enter_context(writing(path)) for name, path in paths.items()}
+
+        def write(name: str, table: Callable[[], Any]) -> int:
+            """Write a table, if it is wanted; how many rows it has."""
+            if name not in begins:
+                return 0
+            columns = plain_columns(table())
+            begins[name]().write(columns)
+            return len(next(iter(columns.values())))
+
+        yield write

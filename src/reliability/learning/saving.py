@@ -28,7 +28,7 @@ from reliability.scales import SCALES, Scale, get_scale
 from reliability.settings import settings_from_dict, settings_to_dict
 from reliability.tables.files import drafted, parquet_modules
 
-__all__ = ["FORMAT", "VERSION", "Saved", "read_document", "write_document"]
+__all__ = ["FORMAT", "VERSION", "Saved", "document_path", "read_document", "write_document"]
 
 Array = NDArray[np.float64]
 
@@ -399,7 +399,7 @@ def write_document(document: Mapping[str, Any], path: str | os.PathLike[str]) ->
     ReliabilityError
         If the ending is not known, the folder is missing or Parquet's extra is.
     """
-    path = _checked_path(path)
+    path = document_path(path)
     if path.suffix.lower() == ".json":
         with drafted(path) as draft:
             draft.write_text(_text(document), encoding="utf-8")
@@ -429,7 +429,7 @@ def read_document(path: str | os.PathLike[str]) -> Any:
     OSError
         If it cannot be read.
     """
-    path = _checked_path(path)
+    path = document_path(path)
     if path.suffix.lower() == ".json":
         return _json(path.read_bytes(), str(path))
     with path.open("rb"):  # a missing file is named before a missing extra
@@ -446,7 +446,8 @@ def read_document(path: str | os.PathLike[str]) -> Any:
     return {**document, "sources": table.to_pydict()} if isinstance(document, dict) else document
 
 
-def _checked_path(path: str | os.PathLike[str]) -> Path:
+def document_path(path: str | os.PathLike[str]) -> Path:
+    """Path of a document; refuses endings that are not known."""
     path = Path(path)
     if path.suffix.lower() not in _ENDINGS:
         raise InvalidValueError(f"{path}: must end in .json or .parquet")
