@@ -127,27 +127,24 @@ def _sources(
         )
     for name, title in (("overconfidence", "overconfidence"), ("error_sd", "error")):
         if not np.isnan(columns[name]).all():
-            add(
-                f"{title} {wide}",
-                [
-                    "-" if np.isnan(value) else f"{_short(value)} ({_short(low)} to {_short(high)})"
-                    for value, low, high in triples(name)
-                ],
-            )
+            add(f"{title} {wide}", [_with_ends(*each) for each in triples(name)])
     if biases:
         add(f"bias {wide}", [_with_ends(*each) for each in triples("bias")])
     return header, cells
 
 
-def _short(value: float) -> str:
-    return significant(value, 2)
+#: Intervals so many times as long as the value is large are not rounded by their length.
+_WIDE = 100.0
 
 
 def _with_ends(value: float, low: float, high: float) -> str:
     """A number with its interval, rounded alike."""
-    if not high > low:
-        return significant(value, 3)
-    exponent = rounding_exponent(0.25 * (high - low))
+    if np.isnan(value):
+        return "-"
+    length = high - low
+    if not 0.0 < length <= _WIDE * max(abs(value), abs(low)):
+        return f"{significant(value, 2)} ({significant(low, 2)} to {significant(high, 2)})"
+    exponent = rounding_exponent(0.25 * length)
     middle, *ends = (to_exponent(each, exponent) for each in (value, low, high))
     return f"{middle} ({' to '.join(ends)})"
 
