@@ -13,6 +13,7 @@ import attrs
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import stats
 from scipy.interpolate import BPoly
 from scipy.special import betaln, erfcx, expit, log_expit, logsumexp, ndtr, ndtri, owens_t
 
@@ -23,6 +24,7 @@ from reliability import (
     Claim,
     Estimate,
     Floor,
+    Heavy,
     Model,
     Quantiles,
     Range,
@@ -92,10 +94,20 @@ def phi(z: Array) -> Array:
 # ------------------------------------------------------------------ the reference: likelihoods
 
 W = Grid(np.linspace(0.0, 1.0, 9))
+#: Roots of a Student t's precisions, in units of its scale's.
+ROOTS = Grid(np.concatenate([[0.0], np.geomspace(1e-5, 9.0, 50)]))
 
 
-def unsound_density(residual: Array, law: Floor | Wide) -> Array:
-    """Average over w = 1/s of the normal density, for Floor; a wide normal otherwise."""
+def of_roots(law: Heavy) -> Array:
+    """Weights of the normals of which a Student t is a mixture: precisions are Gamma variables."""
+    mass = ROOTS.weight * ROOTS.x ** (law.df - 1.0) * np.exp(-0.5 * law.df * ROOTS.x**2)
+    return np.asarray(mass / mass.sum())
+
+
+def unsound_density(residual: Array, law: Floor | Wide | Heavy) -> Array:
+    """Average over w = 1/s of the normal density, for Floor; a wide normal or Student's t."""
+    if isinstance(law, Heavy):
+        return np.asarray(stats.t(law.df).pdf(residual / law.factor) / law.factor)
     if isinstance(law, Wide):
         return phi(residual / law.factor) / law.factor
     low = 1.0 / law.factor
@@ -104,7 +116,12 @@ def unsound_density(residual: Array, law: Floor | Wide) -> Array:
     return np.asarray(drop / square / np.sqrt(2.0 * np.pi) / (1.0 - low))
 
 
-def unsound_below(residual: Array, law: Floor | Wide, interest: float) -> Array:
+def unsound_below(residual: Array, law: Floor | Wide | Heavy, interest: float) -> Array:
+    if isinstance(law, Heavy):
+        out = np.zeros(residual.shape)
+        for at, weight in zip(ROOTS.x / law.factor, of_roots(law), strict=True):
+            out += weight * (ndtr(residual * at) - 2.0 * owens_t(residual * at, interest / at))
+        return out
     if isinstance(law, Wide):
         k = law.factor
         return ndtr(residual / k) - 2.0 * owens_t(residual / k, interest * k)
@@ -115,8 +132,14 @@ def unsound_below(residual: Array, law: Floor | Wide, interest: float) -> Array:
     return out
 
 
-def relative_precision(residual: Array, law: Floor | Wide | Void | None) -> Array:
+def relative_precision(residual: Array, law: Floor | Wide | Heavy | Void | None) -> Array:
     """E(sigma^2/s^2) of an unsound point claim."""
+    if isinstance(law, Heavy):
+        up = down = np.zeros(residual.shape)
+        for at, weight in zip(ROOTS.x / law.factor, of_roots(law), strict=True):
+            density = weight * at * np.exp(-0.5 * np.minimum(residual**2, 1e12) * at * at)
+            up, down = up + density * at * at, down + density
+        return up / down
     if not isinstance(law, Floor):
         return np.full(residual.shape, 1.0 / law.factor**2 if isinstance(law, Wide) else 0.0)
     low = 1.0 / law.factor
@@ -457,8 +480,8 @@ def claims_of_every_form(*, unknown: bool) -> list[Claim]:
 
 
 @pytest.mark.parametrize("unknown", [False, True])
-@pytest.mark.parametrize("law", [Floor(), Floor(4), Wide(3)])
-def test_every_form(law: Floor | Wide, unknown: bool) -> None:
+@pytest.mark.parametrize("law", [Floor(), Floor(4), Wide(3), Heavy(3, 2), Heavy(2, 1)])
+def test_every_form(law: Floor | Wide | Heavy, unknown: bool) -> None:
     """Weights, soundness, influence and tails of every density, with given and unknown r."""
     claims = claims_of_every_form(unknown=unknown)
     model = Model(unsound=law, unknown_reliability=priors.Beta(2, 1.5))
@@ -469,8 +492,8 @@ def test_every_form(law: Floor | Wide, unknown: bool) -> None:
     )
 
 
-@pytest.mark.parametrize("law", [Floor(), Wide(3)])
-def test_verified_bounds(law: Floor | Wide) -> None:
+@pytest.mark.parametrize("law", [Floor(), Wide(3), Heavy(3, 2)])
+def test_verified_bounds(law: Floor | Wide | Heavy) -> None:
     """Bounds whose unsound likelihood is a distribution function, with interests."""
     claims = [
         Claim(Source("a", reliability=0.6, interest=1), AtLeast(8, excess=INF)),

@@ -24,6 +24,7 @@ from many_tables import (
 from reliability import (
     Combination,
     Floor,
+    Heavy,
     Model,
     ReliabilityError,
     Source,
@@ -65,6 +66,15 @@ SETTINGS: dict[str, Setting] = {
         20,
         12,
     ),
+    "Heavy, dependence": (
+        "linear",
+        None,
+        Model(unsound=Heavy(5, 1), dependence=0.2),
+        FORMS,
+        20,
+        12,
+    ),
+    "Heavy, log": ("log", None, Model(unsound=Heavy(20, 3)), FORMS, 10, 12),
     "Student t": ("linear", priors.StudentT(3, 0, 30), Model(), FORMS, 20, 12),
     "uniform": (
         "linear",

@@ -20,6 +20,7 @@ from reliability import (
     Combination,
     Estimate,
     Floor,
+    Heavy,
     Model,
     Source,
     Void,
@@ -155,12 +156,14 @@ def test_unsound_laws() -> None:
     assert Floor(3).law == UnsoundLaw(UnsoundKind.FLOOR, 3.0)
     assert Wide().law == UnsoundLaw(UnsoundKind.WIDE, 10.0)
     assert Wide(factor=3).law == UnsoundLaw(UnsoundKind.WIDE, 3.0)
+    assert Heavy().law == UnsoundLaw(UnsoundKind.HEAVY, 10.0, 1.0)
+    assert Heavy(3, df=2.5).law == UnsoundLaw(UnsoundKind.HEAVY, 3.0, 2.5)
     assert Void().law.kind is UnsoundKind.VOID
     assert Model.common_effect().law == Floor().law
     assert Model.experts().law.kind is UnsoundKind.VOID
 
 
-@pytest.mark.parametrize("kind", [Floor, Wide])
+@pytest.mark.parametrize("kind", [Floor, Wide, Heavy])
 def test_factors(kind: Any) -> None:
     for value in (np.nextafter(1.0, 2.0), 2, np.int64(2), np.float64(2.5), 1e300):
         assert kind(value).factor == value
@@ -174,10 +177,28 @@ def test_factors(kind: Any) -> None:
         kind(10**400)
 
 
+def test_degrees_of_freedom() -> None:
+    value: Any
+    for value in (1e-300, 0.5, 1, np.int64(3), np.float64(2.5), 1e300):
+        assert Heavy(2, value).df == value
+    for value in (0, -1.0, -INF, math.nan):
+        with pytest.raises(InvalidValueError, match="Heavy: df must be positive"):
+            Heavy(df=value)
+    wrong: Any
+    for wrong in ("3", None, True, [3.0]):
+        with pytest.raises(WrongTypeError, match="Heavy: df must be a number"):
+            Heavy(df=wrong)
+    for value in (INF, 10**400):
+        with pytest.raises(InvalidValueError, match=r"Heavy: df must be finite .* give Wide"):
+            Heavy(df=value)
+
+
 def test_only_a_floor_may_be_unlimited() -> None:
     assert Floor(INF) == Floor()
     with pytest.raises(InvalidValueError, match=r"Wide: factor must be finite .* Floor allows inf"):
         Wide(INF)
+    with pytest.raises(InvalidValueError, match=r"Heavy: factor must be finite .* Floor allows"):
+        Heavy(INF)
 
 
 # ------------------------------------------------------------------ fields
@@ -211,7 +232,12 @@ def test_limits_of_numbers(
 @pytest.mark.parametrize(
     ("field", "good", "wrong_type", "wrong_kind"),
     [
-        ("unsound", [None, Floor(2), Wide(), Void()], [Floor, "floor", 3, priors.Flat()], []),
+        (
+            "unsound",
+            [None, Floor(2), Wide(), Heavy(), Void()],
+            [Floor, "floor", 3, priors.Flat()],
+            [],
+        ),
         (
             "heterogeneity",
             [None, priors.Flat(), priors.HalfCauchy(1), priors.LogNormal(1, 1), priors.I2()],
@@ -264,7 +290,8 @@ def test_fields_are_keywords() -> None:
 
 @pytest.mark.parametrize("model", READY.values(), ids=READY)
 def test_models_are_values(model: Model) -> None:
-    names = vars(priors) | {"Model": Model, "Floor": Floor, "Wide": Wide, "Void": Void, "inf": INF}
+    kinds = {kind.__name__: kind for kind in (Model, Floor, Wide, Heavy, Void)}
+    names = vars(priors) | kinds | {"inf": INF}
     assert eval(repr(model), names) == model  # noqa: S307
     assert "\n" not in repr(model)
     assert attrs.evolve(model) == model
@@ -283,6 +310,7 @@ def test_models_are_values(model: Model) -> None:
 def test_wording_of_the_unsound_kinds() -> None:
     assert repr(Floor()) == "Floor(factor=inf)"
     assert repr(Wide(3)) == "Wide(factor=3)"
+    assert repr(Heavy(3, 2)) == "Heavy(factor=3, df=2)"
     assert repr(Void()) == "Void()"
 
 
@@ -321,7 +349,7 @@ MODELS = [
     *READY.values(),
     *(Model(heterogeneity=scatter) for scatter in SCATTER_PRIORS),
     *(Model(prior=prior) for prior in QUANTITY_PRIORS),
-    *(Model(unsound=kind) for kind in (None, Floor(), Floor(3.5), Wide(7), Void())),
+    *(Model(unsound=kind) for kind in (None, Floor(), Floor(3.5), Wide(7), Heavy(7, 3), Void())),
     Model(inflation=priors.Pareto(2.5), shared=0.5, unstated_error=0.2, overconfidence=1.2),
     Model(unknown_reliability=np.float64(0.25), dependence=np.float64(0.5)),
 ]

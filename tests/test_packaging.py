@@ -20,9 +20,9 @@ PACKAGE = Path(reliability.__file__).parent
 #: are how results reach their texts and pictures.
 LAYERS = (
     "errors",
-    "scales tails",
+    "scales tails student_t",
     "claims claims.* numbers",
-    "shares priors",
+    "shares pairs priors",
     "tables tables.*",
     "engine engine.*",
     "models posterior",
@@ -137,7 +137,17 @@ def test_public_names() -> None:
     for name in reliability.__all__:
         assert getattr(reliability, name) is not None
     wanted = {"Source", "Claim", "Estimate", "Range", "Quantiles", "AtLeast", "AtMost", "About"}
-    wanted |= {"read", "Model", "Floor", "Wide", "Void", "priors", "combine", "Combination"}
+    wanted |= {
+        "read",
+        "Model",
+        "Floor",
+        "Wide",
+        "Heavy",
+        "Void",
+        "priors",
+        "combine",
+        "Combination",
+    }
     wanted |= {"Posterior", "ReliabilityError"}
     assert wanted <= set(reliability.__all__)
 

@@ -23,6 +23,7 @@ from reliability import (
     Combination,
     Estimate,
     Floor,
+    Heavy,
     Model,
     Posterior,
     Quantiles,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from reliability.scales import ScaleName
 
 LEVELS = np.array([0.001, 0.025, 0.1, 0.3, 0.5, 0.7, 0.9, 0.975, 0.999])
-UNSOUND = (Floor(), Floor(8.0), Wide(4.0))
+UNSOUND = (Floor(), Floor(8.0), Wide(4.0), Heavy(6.0, 2.0))
 
 
 def settled(count: int) -> settings:

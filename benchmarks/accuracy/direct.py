@@ -58,6 +58,8 @@ LAST = (
 )[:, -4:]
 SHORT_NODES, SHORT_WEIGHTS = rule(16)
 LONG_NODES, LONG_WEIGHTS = rule(64)
+#: Kind of the unsound density, its factor, and its degrees of freedom where it has them.
+Law = tuple[str, float, float]
 PROBES = np.array([-0.999, -0.6, 0.0, 0.6, 0.999], dtype=Long)
 
 
@@ -90,11 +92,14 @@ def log_normal_between(low: Array, high: Array) -> Array:
     return out
 
 
-def log_unsound(residual: Array, law: tuple[str, float]) -> Array:
+def log_unsound(residual: Array, law: Law) -> Array:
     """Log of the standard unsound density of a residual."""
-    kind, factor = law
+    kind, factor, df = law
     k = Long(factor)
     square = residual * residual
+    if kind == "Heavy":
+        peak = math.lgamma((df + 1) / 2) - math.lgamma(df / 2) - math.log(df * math.pi) / 2
+        return peak - np.log(k) - (df + 1) / Long(2) * np.log1p(square / (k * k * df))
     if kind == "Wide":
         return -square / (2 * k * k) - np.log(k) - LOG_ROOT_2PI
     inverse = 0 if np.isinf(factor) else 1 / (k * k)
@@ -104,7 +109,7 @@ def log_unsound(residual: Array, law: tuple[str, float]) -> Array:
     return start + np.log(-np.expm1(-w) / w) - square * inverse / 2
 
 
-def log_tilted(residual: Array, law: tuple[str, float], interest: float) -> Array:
+def log_tilted(residual: Array, law: Law, interest: float) -> Array:
     """Log of u(R), times 2 Phi(d R) for a source with an interest."""
     out = log_unsound(residual, law)
     if interest:
@@ -113,7 +118,7 @@ def log_tilted(residual: Array, law: tuple[str, float], interest: float) -> Arra
 
 
 @lru_cache(maxsize=64)
-def _cells(law: tuple[str, float], interest: float) -> tuple[Array, Array]:
+def _cells(law: Law, interest: float) -> tuple[Array, Array]:
     """Edges from -60 up, and the tilted unsound mass above each."""
     top = 15.0 if interest < 0 else 60.0
     edges = np.arange(-60.0, top + 0.25, 0.5).astype(Long)
@@ -125,9 +130,9 @@ def _cells(law: tuple[str, float], interest: float) -> tuple[Array, Array]:
     return edges, above
 
 
-def _far_mass(residual: Array, law: tuple[str, float], interest: float) -> Array:
+def _far_mass(residual: Array, law: Law, interest: float) -> Array:
     """Log mass of the tilted unsound density above large residuals."""
-    kind, factor = law
+    kind, factor, df = law
     r = residual[:, None]
     if interest < 0 or kind == "Wide":
         # Falls like a normal of sd q: of a length q^2/R, and not more than a few q.
@@ -139,15 +144,22 @@ def _far_mass(residual: Array, law: tuple[str, float], interest: float) -> Array
         return np.log((np.exp(logs - top) * reach / 2) @ LONG_WEIGHTS) + top[:, 0]
     if np.isinf(factor):
         return np.log((2 if interest else 1) / (ROOT_2PI * residual))
-    end = np.sqrt(r * r + 120 * Long(factor) ** 2)
+    parts = 1
+    if kind == "Heavy":
+        # From where it is a power, until next to nothing is left.
+        end = np.maximum(r, Long(factor * math.sqrt(df))) * np.exp(Long(50 / df))
+        parts = 20
+    else:
+        end = np.sqrt(r * r + 120 * Long(factor) ** 2)
     low, high = np.log(r), np.log(end)
-    v = (low + high) / 2 + (high - low) / 2 * LONG_NODES
-    logs = log_tilted(np.exp(v), law, interest) + v
+    t = (((1 + LONG_NODES) / 2 + np.arange(parts)[:, None]) / parts).ravel()
+    logs = log_tilted(np.exp(low + (high - low) * t), law, interest) + low + (high - low) * t
     top = logs.max(axis=1, keepdims=True)
-    return np.log((np.exp(logs - top) * (high - low) / 2) @ LONG_WEIGHTS) + top[:, 0]
+    weights = np.tile(LONG_WEIGHTS / (2 * parts), parts)
+    return np.log((np.exp(logs - top) * (high - low)) @ weights) + top[:, 0]
 
 
-def log_mass_above(residual: Array, law: tuple[str, float], interest: float) -> Array:
+def log_mass_above(residual: Array, law: Law, interest: float) -> Array:
     """Log of the integral of the tilted unsound density above residuals."""
     flat = residual.ravel()
     out = np.empty_like(flat)
@@ -321,7 +333,7 @@ class Claim:
         z, dz = score(self.knots, -gap * ratio, self.y)
         return -z * z / 2 - LOG_ROOT_2PI + np.log(dz * ratio)
 
-    def log_unsound(self, gap: Array, law: tuple[str, float], tau: Any, kappa: Any) -> Array:
+    def log_unsound(self, gap: Array, law: Law, tau: Any, kappa: Any) -> Array:
         """Log of U at gap = y - b - x."""
         if law[0] == "Void":
             return np.broadcast_to(np.asarray(self.void, dtype=Long), gap.shape)
@@ -732,7 +744,7 @@ class Density:
     """Unnormalised log posterior on x."""
 
     claims: list[Claim]
-    law: tuple[str, float]
+    law: Law
     beta: tuple[float, float]
     prior: Prior
     scatter: tuple[Array, Array, Array] | None = None
@@ -844,7 +856,7 @@ class Answer:
     nodes: int
 
 
-def places_of(claims: list[Claim], prior: Prior, law: tuple[str, float]) -> list[tuple[Any, Any]]:
+def places_of(claims: list[Claim], prior: Prior, law: Law) -> list[tuple[Any, Any]]:
     """Where the density bends, with scales."""
     out: list[tuple[Any, Any]] = list(prior.places)
     if prior.scale == "logit":
@@ -863,6 +875,8 @@ def places_of(claims: list[Claim], prior: Prior, law: tuple[str, float]) -> list
             widest = widest + Long(c.excess)
         if law[0] != "Void" and np.isfinite(law[1]) and c.reliability != 1.0:
             out.append((y, widest * Long(law[1])))
+            if law[0] == "Heavy":
+                out.append((y, widest * Long(law[1] * math.sqrt(law[2]))))
         out += layers_at_ends(c, y, sigmas, prior)
     if prior.kind == "LogNormal" and prior.scale == "linear":
         median, sigma = (Long(v) for v in prior.numbers)
@@ -929,7 +943,8 @@ def integrate(
     if nudge is not None:
         for c, change in zip(claims, nudge, strict=False):
             c.y = float(c.y * (1.0 + change))
-    law = (problem["unsound"]["type"], float(problem["unsound"].get("factor", 0.0)))
+    unsound = problem["unsound"]
+    law = unsound["type"], float(unsound.get("factor", 0.0)), float(unsound.get("df", 0.0))
     prior = make_prior(problem["prior"], problem["scale"], claims)
     scatter = scatter_rule(problem, claims)
     if law[0] == "Void":
@@ -948,7 +963,7 @@ def integrate(
 
 def _alone(
     claim: Claim,
-    law: tuple[str, float],
+    law: Law,
     prior: Prior,
     scatter: tuple[Array, Array, Array] | None,
     step: float,

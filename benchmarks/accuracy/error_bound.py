@@ -2,6 +2,7 @@
 
     python benchmarks/accuracy/error_bound.py --problems 10000 --seed 1
     python benchmarks/accuracy/error_bound.py --problems 200 --seed 1 --scatter
+    python benchmarks/accuracy/error_bound.py --problems 200 --seed 1 --heavy
 
 Every problem has its own seed, so that each failure can be looked at alone (``--only SEED``).
 """
@@ -36,6 +37,7 @@ from reliability import (
     Combination,
     Estimate,
     Floor,
+    Heavy,
     Model,
     Quantiles,
     Range,
@@ -50,7 +52,7 @@ from reliability import (
 Array = NDArray[Any]
 LEVELS = (1e-6, 0.001, 0.01, 0.05, 0.16, 0.25, 0.5, 0.75, 0.84, 0.95, 0.99, 0.999, 1 - 1e-6)
 EPS = 2.0**-52
-UNSOUND = {"Floor": Floor, "Wide": Wide, "Void": Void}
+UNSOUND = {"Floor": Floor, "Wide": Wide, "Heavy": Heavy, "Void": Void}
 
 # ------------------------------------------------------------------ random problems
 
@@ -158,9 +160,9 @@ def random_prior(rng: np.random.Generator, scale: str, x: float, spread: float) 
 
 
 def random_problem(  # noqa: C901, PLR0912, PLR0915 - one choice after the other
-    seed: int, *, scatter: bool = False
+    seed: int, *, scatter: bool = False, heavy: bool = False
 ) -> dict[str, Any]:
-    """One problem, as plain data."""
+    """One problem, as plain data; ``heavy`` changes the kind of its unsound claims alone."""
     rng = np.random.default_rng(seed)
     scale = str(rng.choice(["linear", "log", "logit"], p=[0.5, 0.35, 0.15]))
     count = int(rng.integers(1, 7 if scatter else 21))
@@ -242,6 +244,11 @@ def random_problem(  # noqa: C901, PLR0912, PLR0915 - one choice after the other
                 "type": str(rng.choice(["HalfNormal", "HalfCauchy", "Exponential"])),
                 "scale": float(spread * 10.0 ** rng.uniform(-1.0, 1.0)),
             }
+    if heavy:
+        rng = np.random.default_rng([seed, 1])
+        factor = 1.0 + 10.0 ** rng.uniform(-1.0, 2.5)
+        df = float(rng.choice([0.3, 1.0, 1.0, 2.0, 3.0, 4.0, 7.5, 30.0]))
+        out["unsound"] = {"type": "Heavy", "factor": factor, "df": df}
     return out
 
 
@@ -274,9 +281,8 @@ def named(given: dict[str, Any] | None) -> Any:
 
 def solve(problem: dict[str, Any]) -> Combination:
     unsound = problem["unsound"]
-    factor = [unsound["factor"]] if "factor" in unsound else []
     model = Model(
-        unsound=UNSOUND[unsound["type"]](*factor),
+        unsound=UNSOUND[unsound["type"]](*[v for k, v in unsound.items() if k != "type"]),
         unknown_reliability=priors.Beta(*problem["beta"]),
         dependence=problem["dependence"],
         unstated_error=problem["unstated_error"],
@@ -458,6 +464,7 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--scatter", action="store_true", help="with a heterogeneity or inflation")
+    parser.add_argument("--heavy", action="store_true", help="with Student's t of unsound claims")
     parser.add_argument("--only", type=int, help="one problem, by the seed that a failure names")
     parser.add_argument("--minutes", type=float, default=60.0, help="stop, and report, after this")
     parser.add_argument("--patience", type=float, default=300.0, help="seconds for one reference")
@@ -475,7 +482,7 @@ def main() -> None:
     for seed in seeds:
         if time.perf_counter() - start > 60.0 * given.minutes:
             break
-        problem = random_problem(seed, scatter=given.scatter)
+        problem = random_problem(seed, scatter=given.scatter, heavy=given.heavy)
         try:
             began = time.perf_counter()
             result = solve(problem)

@@ -9,7 +9,7 @@ from reliability.claims.sources import Source
 from reliability.claims.statements import About, AtLeast, AtMost, Estimate, Quantiles, Range
 from reliability.combination import Combination, combine
 from reliability.errors import ReliabilityError
-from reliability.models import Floor, Model, Void, Wide
+from reliability.models import Floor, Heavy, Model, Void, Wide
 from reliability.posterior import Posterior
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Combination",
     "Estimate",
     "Floor",
+    "Heavy",
     "Model",
     "Posterior",
     "Quantiles",

@@ -106,7 +106,6 @@ def claim_summaries(
     columns: Columns,
     shares: Shares,
     setup: Setup,
-    dependence: float,
     quantities: IntArray,
 ) -> ClaimSummaries:
     """Weights, soundness and tail probabilities of the claims about some quantities.
@@ -116,7 +115,6 @@ def claim_summaries(
     columns : all rows
     shares : which of them count, and how much
     setup : everything else
-    dependence : rho between origins
     quantities : those that have a posterior
     """
     out = ClaimSummaries(*np.full((3, columns.count), np.nan))
@@ -127,7 +125,8 @@ def claim_summaries(
         both = weights_and_soundness(inference)
         out.weight[rows] = 0.0
         out.weight[kept], out.soundness[kept] = both.weight, both.soundness
-        for left in leave_origins_out(inference, shares.group[kept], dependence):
+        between = shares.between_origins(kept)
+        for left in leave_origins_out(inference, shares.group[kept], between):
             for member, tail in left.tail.items():
                 out.tail[kept[member]] = tail
         for row in np.setdiff1d(rows, kept).tolist():

@@ -31,13 +31,17 @@ from reliability.errors import (
     short,
 )
 from reliability.models import Model
+from reliability.pairs import PairDependence
 from reliability.posterior import Posterior
 from reliability.preparation import (
+    Dependence,
     as_claims,
     by_quantity,
     checked_correlation,
     checked_dependence,
     checked_model,
+    dependence_from_data,
+    dependence_to_data,
     name_of,
 )
 from reliability.prepared import prepare
@@ -166,7 +170,7 @@ class Combination:
     scale: Scale
     model: Model
     prior: QuantityPrior
-    dependence: float
+    dependence: float | PairDependence
     _claims: tuple[Claim, ...]
     _shares: Shares
     _columns: Columns
@@ -318,8 +322,9 @@ class Combination:
     @cached_property
     def _left_out(self) -> list[LeftOut]:
         """What each origin adds."""
-        group = self._shares.group[self._shares.active]
-        return leave_origins_out(self._inference, group, self.dependence)
+        active = self._shares.active
+        between = self._shares.between_origins(active)
+        return leave_origins_out(self._inference, self._shares.group[active], between)
 
     @cached_property
     def _influences(self) -> list[Influence]:
@@ -443,7 +448,7 @@ class Combination:
             "quantity": self.quantity,
             "scale": self.scale.name,
             "settings": settings_to_dict(self.model, self.prior),
-            "dependence": self.dependence,
+            "dependence": dependence_to_data(self.dependence),
             "correlation": None if self._correlation is None else self._correlation.tolist(),
             "claims": [claim.to_dict() for claim in self._claims],
             "result": _finite(result),
@@ -477,7 +482,7 @@ class Combination:
             prior=prior,
             model=model,
             correlation=data.get("correlation"),
-            dependence=data["dependence"],
+            dependence=dependence_from_data(data["dependence"]),
         )
         assert isinstance(result, Combination)  # noqa: S101 - one quantity was written
         return result
@@ -528,7 +533,7 @@ def combine(
     prior: QuantityPrior | None = None,
     model: Model | None = None,
     correlation: ArrayLike | None = None,
-    dependence: float | None = None,
+    dependence: Dependence | None = None,
 ) -> Combination | dict[str, Combination]:
     """Combine conflicting claims about a quantity into one posterior.
 
@@ -546,7 +551,9 @@ def combine(
     model : assumptions; None is ``Model.reports()``
     correlation : (n, n) correlation matrix of the claims' stated errors; sound normal claims
         only (generalised least squares)
-    dependence : rho in [0, 1] between origins, in place of the model's
+    dependence : rho in [0, 1] between origins, in place of the model's; or between pairs of
+        sources, ``{("A", "B"): 0.7}``: 0 for other pairs, between two origins the largest of
+        their sources'
 
     Returns
     -------
@@ -609,12 +616,18 @@ def _combine_one(
     scale: Scale,
     prior: QuantityPrior,
     model: Model,
-    dependence: float,
+    dependence: float | PairDependence,
     correlation: ArrayLike | None,
 ) -> Combination:
     claims = [records[i] for i in members]
     names = [name_of(i + 1, records[i]) for i in members]
-    prepared = prepare(rows_from_claims(claims), scale, model, dependence)
+    # What is known of other sources is of no use here.
+    sources = sorted({claim.source.name for claim in claims})
+    if isinstance(dependence, PairDependence):
+        dependence = dependence.among(sources)
+        prepared = prepare(rows_from_claims(claims), scale, model, dependence.numbered(sources))
+    else:
+        prepared = prepare(rows_from_claims(claims), scale, model, dependence)
     for problem in prepared.problems:
         raise problem.exception.located(names[problem.row])
     matrix = None

@@ -24,7 +24,8 @@ from reliability.errors import (
     short,
 )
 from reliability.models import Model
-from reliability.preparation import checked_dependence, checked_model
+from reliability.pairs import PairDependence
+from reliability.preparation import Dependence, checked_dependence, checked_model
 from reliability.prepared import Prepared, prepare
 from reliability.priors import Flat, QuantityPrior
 from reliability.scales import Scale, ScaleName, get_scale
@@ -80,7 +81,7 @@ def combine_many(
     prior: QuantityPrior | None = None,
     model: Model | None = None,
     level: float = 0.95,
-    dependence: float | None = None,
+    dependence: Dependence | None = None,
     sources: Any = None,
     quantities: Any = None,
     claims: bool = False,
@@ -108,7 +109,8 @@ def combine_many(
     prior : prior on every quantity, in its units; None is the model's, by default flat in x
     model : assumptions; None is ``Model.reports()``
     level : probability of the central interval from ``low`` to ``high``
-    dependence : rho in [0, 1] between origins, in place of the model's
+    dependence : rho in [0, 1] between origins, in place of the model's; or between pairs of
+        sources, as for ``combine``
     sources : what is known of the sources: a table with the column ``source``, or a list of Source
     quantities : a table with the column ``quantity`` and any of ``scale`` and ``prior``, for
         quantities that differ from the others
@@ -208,7 +210,7 @@ class _Settings:
     prior: QuantityPrior | None
     model: Model
     level: float
-    dependence: float
+    dependence: float | PairDependence
 
     @classmethod
     def checked(
@@ -217,7 +219,7 @@ class _Settings:
         prior: QuantityPrior | None,
         model: Model | None,
         level: float,
-        dependence: float | None,
+        dependence: Dependence | None,
     ) -> _Settings:
         model = checked_model(model)
         if prior is not None and not isinstance(prior, QuantityPrior):
@@ -275,6 +277,10 @@ class _Work:
     ) -> None:
         self.cells, self.found, self.what, self.strict = cells, found, what, strict
         self.claims_at_once, self.progress, self.lock = claims_at_once, progress, Lock()
+        rho = what.dependence
+        self.dependence = (
+            rho.numbered(found.sources.names) if isinstance(rho, PairDependence) else rho
+        )
         self.bad: BadRows = found.bad
         count = len(found.keys)
         self.columns = {name: np.full(count, np.nan) for name in _COLUMNS}
@@ -293,7 +299,7 @@ class _Work:
         together = last - first == len(members)
         some = rows.between(first, last) if together else rows.take_quantities(members)
         scale, model = get_scale(group.scale), self.what.model
-        prepared = prepare(some, scale, model, self.what.dependence)
+        prepared = prepare(some, scale, model, self.dependence)
         # In the order of the table, whose first is the one to raise.
         problems = {int(index[problem.row]): problem.exception for problem in prepared.problems}
         for row in sorted(problems, key=self.found.row.__getitem__):
@@ -348,7 +354,6 @@ class _Work:
             prepared.columns,
             prepared.shares,
             setup,
-            self.what.dependence,
             solved.astype(np.int64),
         )
         for name, values in self.of_claims.items():

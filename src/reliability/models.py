@@ -18,17 +18,33 @@ from reliability.priors import (
     is_finite,
 )
 
-__all__ = ["Floor", "Model", "Unsound", "Void", "Wide"]
+__all__ = ["Floor", "Heavy", "Model", "Unsound", "Void", "Wide"]
 
 
-def _factor(instance: Any, attribute: attrs.Attribute[Any], value: float) -> None:
+def _checked_name(instance: Any, attribute: attrs.Attribute[Any], value: float) -> str:
+    """How a parameter of a kind is called, if its value is a number."""
     name = f"{type(instance).__name__}: {attribute.name}"
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise WrongTypeError(f"{name} must be a number (got {short(value)})")
+    return name
+
+
+def _factor(instance: Any, attribute: attrs.Attribute[Any], value: float) -> None:
+    name = _checked_name(instance, attribute, value)
     if not value > 1:
         raise InvalidValueError(f"{name} must be greater than 1 (got {short(value)})")
     if not is_finite(value) and not (isinstance(instance, Floor) and value == np.inf):
         raise InvalidValueError(f"{name} must be finite (got {short(value)}); Floor allows inf")
+
+
+def _df(instance: Any, attribute: attrs.Attribute[Any], value: float) -> None:
+    name = _checked_name(instance, attribute, value)
+    if not value > 0:
+        raise InvalidValueError(f"{name} must be positive (got {short(value)})")
+    if not is_finite(value):
+        raise InvalidValueError(
+            f"{name} must be finite (got {short(value)}); for normal tails give Wide(factor)"
+        )
 
 
 @attrs.frozen
@@ -68,6 +84,40 @@ class Wide:
 
 
 @attrs.frozen
+class Heavy:
+    """An unsound claim's error is Student's t with K times its sd as scale.
+
+    ``U = t_nu(R/K)/(K sigma)``, nu = ``df`` degrees of freedom, R the residual in units of the
+    claim's total sd sigma: a normal whose unknown precision is a Gamma variable (Lange, Little &
+    Taylor 1989, doi:10.1080/01621459.1989.10478852). Its tails fall like |R|^-(nu + 1); with
+    many degrees of freedom it is ``Wide(K)``.
+
+    Parameters
+    ----------
+    factor : K, greater than 1 and finite
+    df : degrees of freedom nu, positive and finite; 1 is Cauchy's distribution
+
+    Raises
+    ------
+    ReliabilityError
+        Naming the parameter that is impossible.
+
+    Examples
+    --------
+    >>> Heavy(10)
+    Heavy(factor=10, df=1.0)
+    """
+
+    factor: float = attrs.field(default=10.0, validator=_factor)
+    df: float = attrs.field(default=1.0, validator=_df)
+
+    @property
+    def law(self) -> UnsoundLaw:
+        """The engine's form."""
+        return UnsoundLaw(UnsoundKind.HEAVY, float(self.factor), float(self.df))
+
+
+@attrs.frozen
 class Void:
     """An unsound claim carries no information; needs a proper prior or ``IntrinsicRange``.
 
@@ -81,7 +131,7 @@ class Void:
         return UnsoundLaw(UnsoundKind.VOID)
 
 
-Unsound = Floor | Wide | Void
+Unsound = Floor | Wide | Heavy | Void
 
 
 def _within(low: float, high: float, remedy: str) -> Any:
@@ -96,9 +146,10 @@ def _within(low: float, high: float, remedy: str) -> Any:
 
 
 def _is_unsound(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:  # noqa: ARG001
-    if value is not None and not isinstance(value, (Floor, Wide, Void)):
+    if value is not None and not isinstance(value, (Floor, Wide, Heavy, Void)):
         raise WrongTypeError(
-            f"Model: unsound must be Floor(...), Wide(...), Void() or None (got {short(value)})"
+            "Model: unsound must be Floor(...), Wide(...), Heavy(...), Void() or None "
+            f"(got {short(value)})"
         )
 
 
@@ -148,8 +199,9 @@ class Model:
 
     Parameters
     ----------
-    unsound : what an unsound claim looks like: ``Floor(factor)``, ``Wide(factor)``, ``Void()``;
-        None where every claim is sound, whatever its source's reliability
+    unsound : what an unsound claim looks like: ``Floor(factor)``, ``Wide(factor)``,
+        ``Heavy(factor, df)``, ``Void()``; None where every claim is sound, whatever its source's
+        reliability
     heterogeneity : prior on tau, additive scatter common to all claims, on the scale; or None
     inflation : prior on the common factor k >= 1 of all stated sds; or None
     shared : sd of a bias common to all sources, in units of the smallest stated sd

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,18 +17,25 @@ from reliability.claims.rows import Rows
 from reliability.claims.sources import Source
 from reliability.errors import InvalidValueError, ReliabilityError, WrongTypeError
 from reliability.models import Model
+from reliability.pairs import PairDependence
 
 __all__ = [
+    "Dependence",
     "as_claims",
     "by_quantity",
     "checked_correlation",
     "checked_dependence",
     "checked_model",
+    "dependence_from_data",
+    "dependence_to_data",
     "effective_reliability",
     "name_of",
 ]
 
 Array = NDArray[np.float64]
+
+#: What ``combine`` is told about what depends on what.
+Dependence: TypeAlias = float | PairDependence | Mapping[tuple[str, str], float]
 
 
 def checked_model(model: Model | None) -> Model:
@@ -42,13 +49,47 @@ def checked_model(model: Model | None) -> Model:
     return given
 
 
-def checked_dependence(value: float) -> float:
-    """The dependence rho between origins, in [0, 1]."""
+def checked_dependence(value: Dependence) -> float | PairDependence:
+    """The dependence rho between origins, in [0, 1], or between pairs of sources."""
+    if isinstance(value, PairDependence):
+        return value
+    if isinstance(value, Mapping):
+        return PairDependence.of(value)
     if isinstance(value, bool) or not isinstance(value, (int, float, np.floating)):
-        raise WrongTypeError(f"dependence must be a number in [0, 1] (got {short(value)})")
+        raise WrongTypeError(
+            f"dependence must be a number in [0, 1] (got {short(value)}), or pairs of sources "
+            "such as {('A', 'B'): 0.7}"
+        )
     if not 0.0 <= value <= 1.0:
         raise InvalidValueError(f"dependence must lie in [0, 1] (got {short(value)})")
     return float(value)
+
+
+def dependence_to_data(dependence: float | PairDependence) -> Any:
+    """A dependence as JSON-ready data: a number, or the list of pairs.
+
+    >>> dependence_to_data(PairDependence.of({("B", "A"): 0.7}))
+    {'pairs': [['A', 'B', 0.7]]}
+    """
+    return {"pairs": dependence.to_list()} if isinstance(dependence, PairDependence) else dependence
+
+
+def dependence_from_data(data: Any) -> float | PairDependence:
+    """Read back what :func:`dependence_to_data` wrote."""
+    if not isinstance(data, Mapping):
+        return checked_dependence(data)
+    pairs = data.get("pairs")
+    if set(data) != {"pairs"} or not isinstance(pairs, (list, tuple)):
+        raise InvalidValueError(
+            f"dependence must be a number or {{'pairs': [[name, name, value], ...]}} "
+            f"(got {short(data)})"
+        )
+    for pair in pairs:
+        if not (isinstance(pair, (list, tuple)) and len(pair) == 3):
+            raise InvalidValueError(
+                f"dependence: every pair must be [name, name, value] (got {short(pair)})"
+            )
+    return PairDependence.from_list([(pair[:2], pair[2]) for pair in pairs])
 
 
 def as_claims(claims: Iterable[Claim | tuple[Any, Any]]) -> list[Claim]:
@@ -143,7 +184,7 @@ def checked_correlation(
     columns: Columns,
     names: Sequence[str],
     claims: Sequence[Claim],
-    dependence: float,
+    dependence: float | PairDependence,
 ) -> Array:
     """The correlation matrix, if these claims can be combined under it."""
     try:
@@ -172,7 +213,8 @@ def checked_correlation(
             "claims' sds first"
         )
     _check_correlated(columns, names, claims)
-    if dependence > 0.0 or any(claim.origin is not None for claim in claims):
+    stated = len(dependence) if isinstance(dependence, PairDependence) else dependence
+    if stated > 0.0 or any(claim.origin is not None for claim in claims):
         raise InvalidValueError(
             "correlation and origins or dependence both say what depends on what; give one"
         )

@@ -9,6 +9,7 @@ from reliability.claims.columns import Columns, columns_from_rows
 from reliability.claims.problems import Problem
 from reliability.claims.rows import Rows
 from reliability.models import Model, Void
+from reliability.pairs import NumberedPairs
 from reliability.preparation import effective_reliability
 from reliability.priors import Beta
 from reliability.scales import Scale
@@ -43,7 +44,7 @@ class Prepared:
         return Prepared(columns, shares, _active(columns, shares), self.unknown, self.problems)
 
 
-def prepare(rows: Rows, scale: Scale, model: Model, dependence: float) -> Prepared:
+def prepare(rows: Rows, scale: Scale, model: Model, dependence: float | NumberedPairs) -> Prepared:
     """Turn rows into the columns that the engine combines.
 
     Parameters
@@ -51,7 +52,8 @@ def prepare(rows: Rows, scale: Scale, model: Model, dependence: float) -> Prepar
     rows : the claims
     scale : the quantities' scale
     model : assumptions
-    dependence : rho between origins, in place of the model's
+    dependence : rho between origins, in place of the model's; or between the sources by the
+        numbers in ``rows.source``
     """
     columns, problems = columns_from_rows(rows, scale, model.unstated_error)
     unknown = model.unknown_reliability

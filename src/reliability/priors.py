@@ -14,8 +14,9 @@ from typing import Any
 import attrs
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betainc, betaln, gammaln, log_ndtr, ndtr
+from scipy.special import betainc, betaln, log_ndtr, ndtr
 
+from reliability import student_t
 from reliability.errors import InvalidValueError, WrongTypeError, short
 from reliability.scales import Scale
 from reliability.tails import CONSTANT, VANISHING, Tail
@@ -404,7 +405,7 @@ def _log_normal_between(low: float, high: float) -> float:
 
 def _student_above(df: float, z: float) -> float:
     """Probability of a Student t above z."""
-    tail = 0.5 * float(betainc(0.5 * df, 0.5, df / (df + z * z)))
+    tail = math.exp(float(student_t.log_tail(np.array([abs(z)]), df)[0]))
     return tail if z >= 0.0 else 1.0 - tail
 
 
@@ -420,9 +421,7 @@ def _student_between(df: float, low: float, high: float) -> float:
     if (high - low) * max(float(np.abs(rate).max()), 1.0 / math.sqrt(df)) <= 0.5:
         half = 0.5 * (high - low)
         z = low + half * (1.0 + _GAUSS)
-        constant = gammaln(0.5 * (df + 1.0)) - gammaln(0.5 * df) - 0.5 * np.log(df * np.pi)
-        kernel = np.exp(constant - 0.5 * (df + 1.0) * np.log1p(z * z / df))
-        return float(half * (_GAUSS_WEIGHTS @ kernel))
+        return float(half * (_GAUSS_WEIGHTS @ np.exp(student_t.log_density(z, df))))
     return _student_above(df, -high) - _student_above(df, -low)
 
 
@@ -497,12 +496,7 @@ class StudentT(QuantityPrior):
     def _on(self, scale: Scale, hull: tuple[float, float] | None) -> PriorOnX:  # noqa: ARG002
         """Density on x; on the log and logit scales conditioned on their range."""
         df = self.df
-        constant = float(
-            gammaln(0.5 * (df + 1.0))
-            - gammaln(0.5 * df)
-            - 0.5 * np.log(df * np.pi)
-            - np.log(self.scale)
-        )
+        constant = student_t.log_peak(df) - float(np.log(self.scale))
 
         def log_density(anchor: Array, d: Array) -> Array:
             x = anchor + d
@@ -1042,13 +1036,7 @@ class HalfStudentT(ScatterPrior):
     def log_scatter(self, tau: Array, stated: StatedVariances) -> Array:  # noqa: ARG002
         """Log density of tau."""
         df = self.df
-        constant = (
-            np.log(2.0)
-            + gammaln(0.5 * (df + 1.0))
-            - gammaln(0.5 * df)
-            - 0.5 * np.log(df * np.pi)
-            - np.log(self.scale)
-        )
+        constant = np.log(2.0) + student_t.log_peak(df) - np.log(self.scale)
         log_kernel = 2.0 * np.log(np.hypot(1.0, tau / (self.scale * np.sqrt(df))))
         return np.asarray(constant - 0.5 * (df + 1.0) * log_kernel)
 

@@ -21,7 +21,7 @@ _KINDS: dict[str, type] = {
     if isinstance(getattr(priors, name), type)
     and issubclass(getattr(priors, name), (QuantityPrior, priors.ScatterPrior, priors.Beta))
     and name not in {"QuantityPrior", "ScatterPrior", "Density"}
-} | {"Floor": models.Floor, "Wide": models.Wide, "Void": models.Void}
+} | {kind.__name__: kind for kind in (models.Floor, models.Wide, models.Heavy, models.Void)}
 
 
 def _to_plain(value: Any) -> Any:

@@ -2,12 +2,15 @@
 
 Within an origin, identical statements collapse to the one of highest reliability; the m
 distinct ones that remain get a share 1/m each. Between the G origins a dependence rho gives
-``a = 1/(m (1 + (G - 1) rho))``. A claim that names no origin has its source as its origin.
+``a = 1/(m (1 + (G - 1) rho))``; where it is known by pairs of sources, origin g has
+``a = 1/(m (1 + sum of rho_gh over the other origins h))``, rho_gh the largest dependence between
+a source of g and one of h whose claims count. A claim that names no origin has its source as its
+origin.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import attrs
 import numpy as np
@@ -15,8 +18,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from reliability.claims.claim import Claim
 from reliability.claims.rows import Rows, Statements
+from reliability.pairs import NumberedPairs, PairDependence
 
-__all__ = ["KEPT", "SILENT", "Shares", "independent", "reasons", "share_out", "shares_of"]
+__all__ = [
+    "KEPT",
+    "SILENT",
+    "PairDependence",
+    "Shares",
+    "independent",
+    "reasons",
+    "share_out",
+    "shares_of",
+]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -28,6 +41,8 @@ KEPT, SILENT = -1, -2
 #: Quantities with at most this many rows are compared row with row, if there are many of them.
 _FEW_ROWS = 16
 _MANY_QUANTITIES = 64
+#: Pairs of rows whose dependence is looked up at once: arrays of 8 MB.
+_PAIRS_AT_ONCE = 1 << 20
 
 
 @attrs.frozen(eq=False)
@@ -40,11 +55,15 @@ class Shares:
     group : number of the row's origin within its quantity, 0..G-1 in the order in which the
         origins are met; -1 if the row does not count
     dropped : ``KEPT``, or why the row does not count: ``SILENT``, or the row that it repeats
+    source : number of the row's source
+    dependence : rho between origins, or between sources
     """
 
     share: Array
     group: IntArray
     dropped: IntArray
+    source: IntArray
+    dependence: float | NumberedPairs
 
     @property
     def kept(self) -> Flags:
@@ -56,11 +75,95 @@ class Shares:
         """Indices of the rows that count."""
         return np.flatnonzero(self.kept)
 
+    def between_origins(self, rows: IntArray) -> float | Array:
+        """Dependence between the origins of one quantity, given its rows that count.
+
+        A number where it is the same for all, else (G, G), 0 on the diagonal.
+        """
+        pairs = self.dependence
+        if not isinstance(pairs, NumberedPairs):
+            return pairs
+        group = self.group[rows]
+        count = int(group.max(initial=-1)) + 1
+        out = np.zeros((count, count))
+        for left, right, value in _dependent(group, self.source[rows], np.array([0, count]), pairs):
+            np.maximum.at(out, (left, right), value)
+        return out
+
 
 def _share(claims: ArrayLike, origins: ArrayLike, dependence: float) -> Array:
     """Share of one of the claims of an origin, beside the other origins."""
     others = np.maximum(np.asarray(origins) - 1, 0)
     return np.asarray(1.0 / (np.asarray(claims) * (1.0 + others * dependence)))
+
+
+def _share_by_pairs(
+    group: IntArray, source: IntArray, firsts: IntArray, pairs: NumberedPairs
+) -> Array:
+    """Share of each claim of any number of quantities, where pairs of sources are dependent.
+
+    Parameters
+    ----------
+    group : (claims,) number of each claim's origin, counted through all quantities
+    source : (claims,) number of its source
+    firsts : (quantities + 1,) number of each quantity's first origin
+    pairs : the dependent sources
+    """
+    others = np.zeros(int(firsts[-1]))
+    for found in _dependent(group, source, firsts, pairs):
+        origin, value = _largest(*found)
+        # All of an origin come together, in order of size: their sum does not depend on the
+        # order of the claims.
+        begin = int(origin[0])
+        sums = np.bincount(origin - begin, weights=value)
+        others[begin : begin + len(sums)] += sums
+    sizes = np.bincount(group, minlength=len(others))
+    return np.asarray(1.0 / (sizes[group] * (1.0 + others[group])))
+
+
+def _largest(left: IntArray, right: IntArray, value: Array) -> tuple[IntArray, Array]:
+    """Of each pair of origins the largest dependence, by left origin and by size."""
+    order = np.lexsort((value, right, left))
+    left, right, value = left[order], right[order], value[order]
+    last = np.append((left[1:] != left[:-1]) | (right[1:] != right[:-1]), True)
+    left, value = left[last], value[last]
+    order = np.lexsort((value, left))
+    return left[order], value[order]
+
+
+def _dependent(
+    group: IntArray, source: IntArray, firsts: IntArray, pairs: NumberedPairs
+) -> Iterator[tuple[IntArray, IntArray, Array]]:
+    """Dependent sources of different origins of a quantity: the origins, and the dependence.
+
+    Each pair comes from both sides, all pairs of one left origin together. Parameters as in
+    :func:`_share_by_pairs`.
+    """
+    place = pairs.place[source]
+    involved = np.flatnonzero(place >= 0)
+    if not len(involved):
+        return
+    # A source counts once in an origin; sorted, the rows of a quantity stay together.
+    known = np.unique(group[involved] * pairs.count + place[involved])
+    group, place = np.divmod(known, pairs.count)
+    quantity = np.searchsorted(firsts, group, side="right") - 1
+    begin = np.searchsorted(group, firsts[quantity])
+    partners = np.searchsorted(group, firsts[quantity + 1]) - begin
+    ends = np.append(np.flatnonzero(np.diff(group)) + 1, len(group))
+    before = np.concatenate([[0], np.cumsum(partners)])
+    low = 0
+    while low < len(group):
+        at = int(np.searchsorted(before[ends], before[low] + _PAIRS_AT_ONCE, side="right")) - 1
+        high = int(ends[max(at, int(np.searchsorted(ends, low, side="right")))])
+        count = partners[low:high]
+        left = np.repeat(np.arange(low, high), count)
+        first = np.repeat(begin[low:high] - (before[low:high] - before[low]), count)
+        right = np.arange(len(left)) + first
+        value = pairs.between(place[left], place[right])
+        hit = np.flatnonzero((value > 0.0) & (group[left] != group[right]))
+        if len(hit):
+            yield group[left[hit]], group[right[hit]], value[hit]
+        low = high
 
 
 def shares_of(group: IntArray, dependence: float) -> Array:
@@ -71,7 +174,8 @@ def shares_of(group: IntArray, dependence: float) -> Array:
 
 def independent(count: int) -> Shares:
     """Shares of one quantity's claims that are taken as they are."""
-    return Shares(np.ones(count), np.arange(count), np.full(count, KEPT))
+    every = np.arange(count)
+    return Shares(np.ones(count), every, np.full(count, KEPT), every, 0.0)
 
 
 def reasons(shares: Shares, claims: Sequence[Claim]) -> list[str | None]:
@@ -86,7 +190,9 @@ def reasons(shares: Shares, claims: Sequence[Claim]) -> list[str | None]:
     ]
 
 
-def share_out(rows: Rows, reliability: Array, silent: Flags, dependence: float) -> Shares:
+def share_out(
+    rows: Rows, reliability: Array, silent: Flags, dependence: float | NumberedPairs
+) -> Shares:
     """Collapse repeats and give every other row its share.
 
     Parameters
@@ -94,7 +200,7 @@ def share_out(rows: Rows, reliability: Array, silent: Flags, dependence: float) 
     rows : claims about any number of quantities
     reliability : (rows,) probability that each is sound (the prior mean where it is unknown)
     silent : (rows,) rows that say nothing at all, dropped first
-    dependence : rho between origins
+    dependence : rho between origins, or between the sources by the numbers in ``rows.source``
 
     Examples
     --------
@@ -108,7 +214,7 @@ def share_out(rows: Rows, reliability: Array, silent: Flags, dependence: float) 
         return _among_the_heard(rows, reliability, silent, dependence)
     first = _first_equal([rows.origin], rows.starts)
     if first is None:
-        return _all_different(rows.starts, dependence)
+        return _all_different(rows, dependence)
     count = rows.count
     dropped = np.full(count, KEPT)
     repeated = np.bincount(first, minlength=count) > 1
@@ -125,13 +231,18 @@ def share_out(rows: Rows, reliability: Array, silent: Flags, dependence: float) 
     firsts = before[rows.starts]
     quantity = np.repeat(np.arange(len(rows.starts) - 1), np.diff(rows.starts))[kept]
     share, group = np.zeros(count), np.full(count, -1)
-    sizes = np.bincount(origin, minlength=count)
-    share[kept] = _share(sizes[origin], np.diff(firsts)[quantity], dependence)
+    if isinstance(dependence, NumberedPairs):
+        share[kept] = _share_by_pairs(number, rows.source[kept], firsts, dependence)
+    else:
+        sizes = np.bincount(origin, minlength=count)
+        share[kept] = _share(sizes[origin], np.diff(firsts)[quantity], dependence)
     group[kept] = number - firsts[quantity]
-    return Shares(share, group, dropped)
+    return Shares(share, group, dropped, rows.source, dependence)
 
 
-def _among_the_heard(rows: Rows, reliability: Array, silent: Flags, dependence: float) -> Shares:
+def _among_the_heard(
+    rows: Rows, reliability: Array, silent: Flags, dependence: float | NumberedPairs
+) -> Shares:
     """Shares where some rows say nothing: they take no part."""
     heard = np.flatnonzero(~silent)
     among = share_out(
@@ -143,15 +254,20 @@ def _among_the_heard(rows: Rows, reliability: Array, silent: Flags, dependence: 
     repeats = among.dropped >= 0
     dropped[heard] = KEPT
     dropped[heard[repeats]] = heard[among.dropped[repeats]]
-    return Shares(share, group, dropped)
+    return Shares(share, group, dropped, rows.source, dependence)
 
 
-def _all_different(starts: IntArray, dependence: float) -> Shares:
+def _all_different(rows: Rows, dependence: float | NumberedPairs) -> Shares:
     """Shares where no origin of a quantity has two rows."""
+    starts = rows.starts
     counts = np.diff(starts)
-    group = np.arange(starts[-1]) - np.repeat(starts[:-1], counts)
-    share = np.repeat(_share(1, counts, dependence), counts)
-    return Shares(share, group, np.full(starts[-1], KEPT))
+    every = np.arange(starts[-1])
+    group = every - np.repeat(starts[:-1], counts)
+    if isinstance(dependence, NumberedPairs):
+        share = _share_by_pairs(every, rows.source, starts, dependence)
+    else:
+        share = np.repeat(_share(1, counts, dependence), counts)
+    return Shares(share, group, np.full(starts[-1], KEPT), rows.source, dependence)
 
 
 def _collapse(rows: Rows, reliability: Array, among: IntArray, dropped: IntArray) -> None:

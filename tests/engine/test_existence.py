@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy import integrate
+from scipy import integrate, stats
 from scipy.special import log_ndtr, logsumexp
 
 from reliability import (
@@ -20,6 +20,7 @@ from reliability import (
     Combination,
     Estimate,
     Floor,
+    Heavy,
     Model,
     Quantiles,
     Range,
@@ -111,6 +112,39 @@ def test_total_share_decides(
     assert found.upper.effective_power == pytest.approx(2.0 * total, rel=1e-14)
 
 
+@pytest.mark.parametrize("df", [0.25, 1.0, 3.0])
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_degrees_of_freedom_decide(df: float, order: int) -> None:
+    """Tails |x|^-((nu + 1) A): the moment of an order exists iff that is beyond order + 1."""
+    limit = (order + 1.0) / (df + 1.0)
+    for total, expected in ((limit * (1.0 - ABOVE), False), (limit * (1.0 + ABOVE), True)):
+        found = exists([(DOUBTFUL, NORMAL)], unsound=Heavy(3, df), total=total)
+        assert (True, *moments(found))[order + 1] == expected
+        assert found.lower.effective_power == pytest.approx((df + 1.0) * total, rel=1e-14)
+    # On the log scale such tails leave no mean, however many the claims.
+    assert not exists([(DOUBTFUL, NORMAL)] * 9, unsound=Heavy(3, df), scale="log").moment(LOG, 1)
+
+
+def test_moments_under_heavy_tails() -> None:
+    two: list[tuple[Source, Statement]] = [(DOUBTFUL, NORMAL), (DOUBTFUL, Estimate(12, sd=1))]
+    # (nu + 1) A = 1.2 and 2.4: no mean, then a mean but no variance.
+    assert reported(one(two[:1], model=Model(unsound=Heavy(4, 0.2)))) == (False, False)
+    assert reported(one(two, model=Model(unsound=Heavy(4, 0.2)))) == (True, False)
+    assert reported(one(two, model=Model(unsound=Heavy(4, 0.6)))) == (True, True)
+
+
+def test_heavy_tails_and_verified_bounds() -> None:
+    """A bound's distribution function falls like |x|^-nu."""
+    claims: list[tuple[Source, Statement]] = [
+        (DOUBTFUL, AtLeast(1, excess=INF)),
+        (DOUBTFUL, AtMost(9, excess=INF)),
+    ]
+    assert not exists(claims, unsound=Heavy(3, 1.0)).proper
+    found = exists(claims, unsound=Heavy(3, 1.25))
+    assert moments(found) == (True, False, False)
+    assert found.upper.effective_power == found.lower.effective_power == 1.25
+
+
 @pytest.mark.parametrize(
     ("dependence", "expected"),
     # A = 2/(1 + rho): 1 at rho = 1, 3/2 at rho = 1/3.
@@ -175,7 +209,9 @@ def log_normal(z: Array) -> Array:
     return np.asarray(-0.5 * z * z - 0.5 * math.log(2.0 * math.pi))
 
 
-def log_claim(x: float, sd: Array, r: float, factor: float, kind: str, interest: int = 0) -> Array:
+def log_claim(
+    x: float, sd: Array, r: float, factor: float, kind: str, interest: int = 0, df: float = 1.0
+) -> Array:
     """Log likelihood of one normal claim of 0, sound or unsound, from the formulas."""
     residual = -x / sd
     parts = []
@@ -184,6 +220,8 @@ def log_claim(x: float, sd: Array, r: float, factor: float, kind: str, interest:
     if r < 1.0:
         if kind == "wide":
             u = log_normal(residual / factor) - math.log(factor)
+        elif kind == "heavy":
+            u = stats.t(df).logpdf(residual / factor) - math.log(factor)
         else:
             weight = 1.0 if math.isinf(factor) else factor / (factor - 1.0)
             # exp(-R^2/(2 K^2)) - exp(-R^2/2), by a factor that does not underflow.
@@ -252,10 +290,39 @@ def test_power_tails_under_scatter(count: int, kind: str, scatter: Any, log_prio
     assert found.lower == found.upper
 
 
+@pytest.mark.parametrize("df", [0.4, 1.0, 3.0])
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("scatter", [priors.HalfCauchy(2.0), priors.HalfStudentT(4.0, 1.0)])
+def test_heavy_tails_under_scatter(scatter: Any, count: int, df: float) -> None:
+    """|x|^-min((nu + 1) A, A + q - 1)."""
+    claims = [(DOUBTFUL, Estimate(0, sd=1))] * count
+    found = exists(claims, unsound=Heavy(3, df), scatter=scatter)
+    first, second = (df + 1.0) * count, count + scatter.power - 1.0
+    assert found.upper.effective_power == pytest.approx(min(first, second), abs=1e-13)
+
+    def log_claims(x: float, tau: Array) -> Array:
+        sd = np.sqrt(1.0 + tau * tau)
+        return count * log_claim(x, sd, 0.5, 3.0, "heavy", df=df)
+
+    def log_prior(tau: Array) -> Array:
+        power, scale = scatter.df if hasattr(scatter, "df") else 1.0, scatter.scale
+        return np.asarray(-0.5 * (power + 1.0) * np.log1p((tau / scale) ** 2 / power))
+
+    slope = power_of(lambda x: log_marginal(x, log_claims, log_prior))
+    near = abs(first - second)
+    # Near a tie both exponents still show.
+    assert slope == pytest.approx(min(first, second), abs=0.2 if near < 0.6 else 2e-3)
+
+
 @pytest.mark.parametrize("interest", [0, 1, -1])
 @pytest.mark.parametrize(
     ("kind", "factor", "unsound"),
-    [("wide", 3.0, Wide(3)), ("floor", 2.0, Floor(2)), ("floor", INF, Floor())],
+    [
+        ("wide", 3.0, Wide(3)),
+        ("floor", 2.0, Floor(2)),
+        ("floor", INF, Floor()),
+        ("heavy", 3.0, Heavy(3)),
+    ],
 )
 @pytest.mark.parametrize("r", [0.0, 0.5, 1.0])
 def test_exponential_tails_under_half_normal_scatter(
@@ -280,7 +347,7 @@ def test_exponential_tails_under_half_normal_scatter(
 
         if tail.rate == 0.0:
             assert tail.power == 6.0
-            assert math.isinf(factor)
+            assert math.isinf(factor) or kind == "heavy"
             assert power_of(on_side) == pytest.approx(6.0, abs=1e-3)
             continue
         # The power beside the exponential lies between 1.5 (normal) and 6 (floor).
@@ -472,7 +539,7 @@ BOUNDED: list[tuple[Source, Statement]] = [
 
 
 @pytest.mark.parametrize("source", [SURE, DOUBTFUL])
-@pytest.mark.parametrize("unsound", [Floor(), Wide(3)])
+@pytest.mark.parametrize("unsound", [Floor(), Wide(3), Heavy(3, 2)])
 def test_verified_bounds_on_one_side_have_no_posterior(source: Source, unsound: Any) -> None:
     for statement, end in ((AtLeast(10, excess=INF), "above"), (AtMost(10, excess=INF), "below")):
         for count in (1, 4):

@@ -163,9 +163,11 @@ def _information(
         sound[stated] = (slope * columns.sd_low[stated]) ** 2
     if law.kind is UnsoundKind.VOID:
         return sound
-    unsound = np.where(excluded, 1.0, 0.0) + 1.0 / law.factor**2
+    unsound = np.where(excluded, 1.0, 0.0)
+    if np.isinf(law.power):
+        unsound = unsound + 1.0 / law.factor**2
     r = columns.reliability
-    # Floor(inf) without the tilt has no normal tail; its claims' information is not used.
+    # Powers without the tilt have no normal tail; their claims' information is not used.
     return np.where(r == 1.0, sound, np.where(r == 0.0, unsound, np.minimum(sound, unsound)))
 
 
@@ -173,10 +175,10 @@ def _side(columns: Columns, law: UnsoundLaw, *, upper: bool) -> _Side:
     """Tails of all claims towards one end, multiplied.
 
     A sound claim falls like a normal, but for a bound towards its open side: exponentially, or
-    not at all if verified. An unsound one falls like R^-2 under Floor(inf) (R^-1 for the
-    distribution function that a verified bound has), unless its interest excludes that side;
-    a Void does not fall. What may be either falls as the slower of the two; which of a normal
-    and an exponential that is depends on the scatter.
+    not at all if verified. An unsound one falls like R^-2 under Floor(inf), R^-(nu + 1) under
+    Heavy(K, nu) (R^-1 and R^-nu for the distribution function that a verified bound has), unless
+    its interest excludes that side; a Void does not fall. What may be either falls as the slower
+    of the two; which of a normal and an exponential that is depends on the scatter.
     """
     r, form = columns.reliability, columns.form
     if columns.plain and np.all(r == 1.0):
@@ -194,10 +196,9 @@ def _side(columns: Columns, law: UnsoundLaw, *, upper: bool) -> _Side:
         unsound_fast = np.zeros(columns.count, dtype=bool)
         unsound_power = np.zeros(columns.count)
     else:
-        heavy = law.kind is UnsoundKind.FLOOR and bool(np.isinf(law.factor))
-        falls = ~verified & (excluded | (not heavy))
+        falls = ~verified & (excluded | bool(np.isinf(law.power)))
         unsound_fast = falls
-        unsound_power = np.where(form == Form.BOUND, 1.0, 2.0)
+        unsound_power = np.where(form == Form.BOUND, law.power - 1.0, law.power)
         unsound_power = np.where(verified | falls, 0.0, unsound_power)
     only_sound, only_unsound = r == 1.0, r == 0.0
     both = ~(only_sound | only_unsound)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns, Form
+from reliability.engine.likelihoods import UnsoundKind
 from reliability.engine.mixture import NO_SCATTER, Problem, Problems
 from reliability.engine.moving import stretch
 from reliability.engine.panels import Features
@@ -45,6 +46,9 @@ def features(problem: Problem | Problems) -> Features:
     # Beyond its kink a bound falls off over its excess, however small beside the sd.
     add(open_bound, location, columns.excess)
     add(columns.meeting_sd > 0.0, columns.meeting, columns.meeting_sd)
+    if many.law.kind is UnsoundKind.HEAVY:
+        bend = many.law.bend * np.maximum(np.maximum(sd_low, sd_high), columns.stated_sd)
+        add(_heavy(columns, bend, cusps=many.law.bend < 1.0), location, bend)
     through = np.flatnonzero(form == Form.QUANTILES)
     for upper in (False, True):
         edge, mean, slope = _tail_of_quantiles(columns, through, upper=upper)
@@ -70,6 +74,20 @@ def features(problem: Problem | Problems) -> Features:
         many.lower_power,
         many.upper_power,
     )
+
+
+def _heavy(columns: Columns, bend: Array, *, cusps: bool) -> NDArray[np.bool_]:
+    """Claims whose unsound densities bend where no panel would be otherwise.
+
+    Beyond the widest bend all tails are powers; the others' panels grow with the distance until
+    there. Where there are few degrees of freedom every claim has a cusp narrower than itself.
+    """
+    doubtful = columns.reliability != 1.0
+    if cusps:
+        return np.asarray(doubtful)
+    widest = np.zeros(columns.quantities)
+    np.maximum.at(widest, columns.quantity, np.where(doubtful, bend, 0.0))
+    return np.asarray(doubtful & (bend == widest[columns.quantity]))
 
 
 def _half_width(columns: Columns) -> Array:

@@ -80,25 +80,26 @@ class LeftOut:
     tail: dict[int, float]
 
 
-def leave_origins_out(inference: Inference, group: IntArray, dependence: float) -> list[LeftOut]:
+def leave_origins_out(
+    inference: Inference, group: IntArray, dependence: float | Array
+) -> list[LeftOut]:
     """Leave every origin out in turn.
 
     Parameters
     ----------
     inference : posterior of all claims
     group : origin of each claim, 0..G-1
-    dependence : rho between origins
+    dependence : rho between origins: a number, or (G, G) with 0 on the diagonal
     """
     origins = int(group.max()) + 1
     found: dict[int, LeftOut] = {}
-    factor = 1.0
+    growth = _growth(origins, dependence)
     if origins > 1:
-        factor = (1.0 + (origins - 1) * dependence) / (1.0 + (origins - 2) * dependence)
         try:
             if inference.normal is not None and inference.setup.correlation is None:
-                found = _normals(inference, group, factor)
+                found = _normals(inference, group, growth)
             elif inference.mixture is not None and not _moves(inference):
-                found = _mixtures(inference, inference.mixture, group, factor)
+                found = _mixtures(inference, inference.mixture, group, growth)
         except ReliabilityError:
             # Some prior cannot be made from what one of the origins leaves.
             found = {}
@@ -108,11 +109,28 @@ def leave_origins_out(inference: Inference, group: IntArray, dependence: float) 
         if left is None:
             members = np.flatnonzero(group == origin)
             try:
-                left = _anew(inference, members, factor)
+                left = _anew(inference, members, growth[origin, group])
             except ReliabilityError:
                 left = LeftOut(NAN, NAN, dict.fromkeys(map(int, members), NAN))
         out.append(left)
     return out
+
+
+def _growth(origins: int, dependence: float | Array) -> Array:
+    """By what an origin's shares grow when another is left out: (G, G), that one first.
+
+    ``(1 + sum of rho_gk over k != g) / (1 + sum of rho_gk over k != g, h)``: what is left is
+    summed anew, for a difference would cancel.
+    """
+    if not isinstance(dependence, np.ndarray):
+        others = 1.0 + max(origins - 2, 0) * dependence
+        factor = (1.0 + (origins - 1) * dependence) / others
+        return np.broadcast_to(factor, (origins, origins))
+    before = np.zeros((origins, origins))
+    after = np.zeros_like(before)
+    before[:, 1:] = np.cumsum(dependence[:, :-1], axis=1)
+    after[:, :-1] = np.cumsum(dependence[:, :0:-1], axis=1)[:, ::-1]
+    return np.asarray(((1.0 + dependence.sum(axis=1))[:, None] / (1.0 + before + after)).T)
 
 
 def _moves(inference: Inference) -> bool:
@@ -131,7 +149,7 @@ def _two_sided(below: float, above: float, form: int) -> float:
     return below if form == Form.BOUND else min(2.0 * min(below, above), 1.0)
 
 
-def _existences(inference: Inference, group: IntArray, factor: float) -> list[Existence]:
+def _existences(inference: Inference, group: IntArray, growth: Array) -> list[Existence]:
     """Tails of the posterior without each origin: the same for origins whose claims are alike."""
     columns = inference.columns
     r = columns.reliability
@@ -147,14 +165,18 @@ def _existences(inference: Inference, group: IntArray, factor: float) -> list[Ex
             r == 0.0,
         ]
     )
+    alike = bool(np.all(growth == growth[:1]))
     known: dict[tuple[bytes, ...], Existence] = {}
     out = []
     for origin in range(int(group.max()) + 1):
         key = tuple(sorted(row.tobytes() for row in tails[group == origin]))
+        if not alike:
+            key = (growth[origin].tobytes(), *key)
         if key not in known:
-            rest = columns.take(np.flatnonzero(group != origin))
+            left = np.flatnonzero(group != origin)
+            rest = columns.take(left)
             known[key] = existence(
-                rest.with_fields(share=rest.share * factor),
+                rest.with_fields(share=rest.share * growth[origin, group[left]]),
                 inference.setup.law,
                 inference.prior,
                 inference.setup.scatter,
@@ -171,8 +193,8 @@ def _beyond(mass: Array, power: Array) -> Array:
 # ------------------------------------------------------------------ solved anew
 
 
-def _anew(inference: Inference, members: IntArray, factor: float) -> LeftOut:
-    """The others' posterior on nodes of their own."""
+def _anew(inference: Inference, members: IntArray, growth: Array | float) -> LeftOut:
+    """The others' posterior on nodes of their own; ``growth`` of their shares, (claims,) or one."""
     setup, columns = inference.setup, inference.columns
     rest = np.setdiff1d(np.arange(columns.count), members)
     if not len(rest):
@@ -182,7 +204,7 @@ def _anew(inference: Inference, members: IntArray, factor: float) -> LeftOut:
     others = columns.take(rest)
     symmetric = (columns.form == Form.NORMAL) & (columns.sd_low == columns.sd_high)
     other = infer(
-        others.with_fields(share=others.share * factor),
+        others.with_fields(share=others.share * np.broadcast_to(growth, columns.count)[rest]),
         setup,
         closed_form=bool(symmetric[members].all()),
     )
@@ -249,9 +271,9 @@ def _median(distribution: Distribution) -> float:
 # ------------------------------------------------------------------ all normal, all at once
 
 
-def _normals(inference: Inference, group: IntArray, factor: float) -> dict[int, LeftOut]:
+def _normals(inference: Inference, group: IntArray, growth: Array) -> dict[int, LeftOut]:
     """The closed form without every origin in turn."""
-    without = normals_without(inference, group, factor)
+    without = normals_without(inference, group, growth)
     if without is None:
         return {}
     tails: dict[int, dict[int, float]] = {}
@@ -276,18 +298,18 @@ def _moves_hull(inference: Inference, rest: IntArray) -> bool:
 
 
 def _mixtures(
-    inference: Inference, solution: Solution, group: IntArray, factor: float
+    inference: Inference, solution: Solution, group: IntArray, growth: Array
 ) -> dict[int, LeftOut]:
     """The general model without every origin in turn, on common nodes of x and scatter."""
     columns = inference.columns
     possible: dict[int, Existence] = {}
-    for origin, exists in enumerate(_existences(inference, group, factor)):
+    for origin, exists in enumerate(_existences(inference, group, growth)):
         rest = np.flatnonzero(group != origin)
         if exists.proper and not _moves_hull(inference, rest):
             possible[origin] = exists
     if not possible:
         return {}
-    without = _Without(solution, group, np.array(list(possible)), factor)
+    without = _Without(solution, group, np.array(list(possible)), growth)
     count = len(without.origins) + 1
     start = Panels.join([solution.mesh.panels, uncovered(without.first, solution.mesh.panels)])
     noise = rounding(solution.problem, peak_of(solution.mesh))
@@ -336,7 +358,7 @@ class _Without:
     solution: Solution
     group: IntArray
     origins: IntArray
-    factor: float
+    growth: Array
 
     @property
     def first(self) -> Panels:
@@ -466,10 +488,16 @@ class _Without:
     def _sums(self, by_group: list[Array]) -> Array:
         """Sum over all groups but each origin's, at last over all; nothing is subtracted."""
         every = np.stack(by_group)
+        if np.any(self.growth != self.growth[0, 0]):
+            # Other claims grow by other factors.
+            factors = self.growth[self.origins]
+            factors[np.arange(len(self.origins)), self.origins] = 0.0
+            left = np.tensordot(factors, np.maximum(every, -1e290), 1)
+            return np.concatenate([left, every.sum(axis=0)[None]])
         others = np.zeros_like(every)
         others[1:] = np.cumsum(every[:-1], axis=0)
         others[:-1] += np.cumsum(every[:0:-1], axis=0)[::-1]
-        return np.concatenate([self.factor * others[self.origins], every.sum(axis=0)[None]])
+        return np.concatenate([self.growth[0, 0] * others[self.origins], every.sum(axis=0)[None]])
 
     def _unknown_of_others(self, some: Terms) -> Array:
         """Log of the integral over p of the unknown claims' likelihoods, without each origin."""

@@ -60,19 +60,23 @@ class NormalsWithout:
     tail: Array
 
 
-def normals_without(inference: Inference, group: IntArray, factor: float) -> NormalsWithout | None:
+def normals_without(
+    inference: Inference, group: IntArray, growth: Array | float
+) -> NormalsWithout | None:
     """Leave every origin out of a posterior in closed form; None where it cannot be done.
 
     Parameters
     ----------
     inference : posterior of all claims, in closed form and without correlations
     group : origin of each claim, 0..G-1
-    factor : by which the other claims' shares grow when an origin is left out
+    growth : by which the other claims' shares grow when an origin is left out: (G, G), the origin
+        left out first, or one number
     """
     full, columns = inference.normal, inference.columns
     assert full is not None  # noqa: S101 - only called with a closed form
     count = int(group.max()) + 1
-    share = np.where(group != np.arange(count)[:, None], columns.share * factor, 0.0)
+    grown = columns.share * np.broadcast_to(growth, (count, count))[:, group]
+    share = np.where(group != np.arange(count)[:, None], grown, 0.0)
     # A tail in the scatter, and so whether there is a posterior, is a matter of the shares' sum.
     every = inference.existence.scatter_power
     power = every + (share.sum(axis=1) - columns.share.sum())

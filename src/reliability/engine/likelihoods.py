@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erfcx, exp1, log_ndtr, ndtr, owens_t
 
+from reliability import student_t
 from reliability.claims.columns import Columns, Form, Knots
 
 __all__ = [
@@ -52,6 +53,8 @@ LARGEST_RESIDUAL = 1e150
 #: Exponentials of less than minus this are 0 beside anything that they are added to.
 LARGEST_EXPONENT = 700.0
 _TINY = np.finfo(np.float64).tiny
+#: Degrees of freedom of a Student t that is normal as far as floats reach.
+_NORMAL_DF = 1e4
 
 
 class UnsoundKind(IntEnum):
@@ -60,14 +63,36 @@ class UnsoundKind(IntEnum):
     FLOOR = 0
     WIDE = 1
     VOID = 2
+    HEAVY = 3
 
 
 @attrs.frozen
 class UnsoundLaw:
-    """The unsound density's kind and its factor K (greater than 1, infinite allowed for FLOOR)."""
+    """The unsound density's kind, its factor K and, for HEAVY, its degrees of freedom.
+
+    K is greater than 1; infinite is allowed for FLOOR.
+    """
 
     kind: UnsoundKind
     factor: float = np.inf
+    df: float = np.inf
+
+    @property
+    def power(self) -> float:
+        """Exponent q of the density's tails |R|^-q: infinite if normal, 0 if it does not fall."""
+        if self.kind is UnsoundKind.VOID:
+            return 0.0
+        if self.kind is UnsoundKind.HEAVY:
+            return self.df + 1.0
+        return 2.0 if np.isinf(self.factor) else np.inf
+
+    @property
+    def bend(self) -> float:
+        """Scale in R at which a HEAVY density bends: its tails are |R|^-q well beyond.
+
+        With very many degrees of freedom it is normal until it has fallen to nothing.
+        """
+        return float(self.factor * np.sqrt(min(self.df, _NORMAL_DF)))
 
 
 def _squared(residual: Array) -> Array:
@@ -204,6 +229,7 @@ def unsound_standard(residual: Array, law: UnsoundLaw) -> Array:
     with density proportional to its inverse square,
     ``K/(K-1) [exp(-R^2/(2 K^2)) - exp(-R^2/2)] / (sqrt(2 pi) R^2)``.
     Wide(K) (Press 1996; Box & Tiao 1968): ``phi(R/K)/K``.
+    Heavy(K, nu): Student's t, ``t_nu(R/K)/K`` (Lange, Little & Taylor 1989).
 
     >>> floor = UnsoundLaw(UnsoundKind.FLOOR, 10.0)
     >>> round(float(unsound_standard(np.array(0.0), floor)), 6)
@@ -212,6 +238,8 @@ def unsound_standard(residual: Array, law: UnsoundLaw) -> Array:
     k = law.factor
     if law.kind is UnsoundKind.WIDE:
         return np.asarray(-0.5 * _squared(residual / k) - HALF_LOG_2PI - np.log(k))
+    if law.kind is UnsoundKind.HEAVY:
+        return np.asarray(student_t.log_density(residual / k, law.df) - np.log(k))
     spread = 1.0 - 1.0 / (k * k)
     square = _squared(residual)
     # [exp(-R^2/(2K^2)) - exp(-R^2/2)]/R^2 = exp(-R^2/(2K^2)) (spread/2) (1 - exp(-w))/w
@@ -257,6 +285,11 @@ def sound_and_unsound(residual: Array, law: UnsoundLaw) -> tuple[Array, Array | 
         unsound = _fall(half, sound)
         unsound *= _floor_height(law.factor)
         return sound, unsound
+    if law.kind is UnsoundKind.HEAVY and law.df == 1.0:
+        # Cauchy's density needs neither a logarithm nor a power.
+        unsound = half * (2.0 / law.factor**2)
+        unsound += 1.0
+        return sound, np.divide(np.sqrt(2.0 / np.pi) / law.factor, unsound, out=unsound)
     return sound, np.exp(
         np.maximum(unsound_standard(residual, law) + HALF_LOG_2PI, -LARGEST_EXPONENT)
     )
@@ -267,6 +300,8 @@ def _upper_half(law: UnsoundLaw) -> float:
     k = law.factor
     if law.kind is UnsoundKind.WIDE:
         return float(0.5 + np.arctan(k) / np.pi)
+    if law.kind is UnsoundKind.HEAVY:
+        return float(-np.expm1(_log_excluded_mass(np.zeros(1), law))[0])
 
     # The average of 1/2 + arctan(s)/pi over s in [1, K] with density K/(K-1) / s^2.
     def antiderivative(s: float) -> float:
@@ -283,7 +318,8 @@ def unsound_distribution(residual: Array, law: UnsoundLaw, interest: Array) -> A
 
     Without interest, Floor(K): ``K/(K-1) [Phi(R) - Phi(R/K)/K + (phi(R) - phi(R/K))/R]``.
     With it, Owen's T function and the exponential integral E1 (Azzalini 1985 for the
-    skew-normal; integrated over the floor's range of sds by parts).
+    skew-normal; integrated over the floor's range of sds by parts). Heavy: quadrature of the
+    side that the interest excludes.
 
     >>> law = UnsoundLaw(UnsoundKind.FLOOR, np.inf)
     >>> round(float(np.exp(unsound_distribution(np.array(0.0), law, np.array(0.0)))), 6)
@@ -297,6 +333,10 @@ def unsound_distribution(residual: Array, law: UnsoundLaw, interest: Array) -> A
     k = law.factor
     tilted = interest != 0.0
     r, d = residual[tilted], interest[tilted]
+    if law.kind is UnsoundKind.HEAVY:
+        log_below = log_below.copy()
+        log_below[tilted] = _tilted_by_quadrature(r, law, d)
+        return log_below
     if law.kind is UnsoundKind.WIDE:
         owen = owens_t(r / k, d * k)
     else:
@@ -331,20 +371,71 @@ def _excluded_tail(r: Array, law: UnsoundLaw, interest: Array) -> Array:
     For a residual on the excluded side d r < 0; the distribution function there is the mass
     below r for d = +1 and one minus the mass above r for d = -1.
     """
-    q = np.abs(r)
+    log_mass = _log_far_excluded_mass(np.abs(r), law)
+    return np.asarray(np.where(interest > 0.0, log_mass, np.log1p(-np.exp(log_mass))))
+
+
+def _log_far_excluded_mass(q: Array, law: UnsoundLaw) -> Array:
+    """Log of the unsound mass beyond q, well above 0, on the side that an interest excludes."""
     reach = 40.0 / q
     t = 0.5 * reach[:, None] * (_TAIL_NODES + 1.0)
     beyond = -(q[:, None] + t)
     logs = unsound_standard(beyond, law) + LOG_2 + log_ndtr(beyond)
     top = logs.max(axis=1, keepdims=True)
-    log_mass = np.log(0.5 * reach * (np.exp(logs - top) @ _TAIL_WEIGHTS)) + top[:, 0]
-    return np.asarray(np.where(interest > 0.0, log_mass, np.log1p(-np.exp(log_mass))))
+    return np.asarray(np.log(0.5 * reach * (np.exp(logs - top) @ _TAIL_WEIGHTS)) + top[:, 0])
+
+
+#: Length in asinh(R/bend) of a panel on which the excluded mass of a HEAVY density is integrated.
+_PANEL_OF_MASS = 3.0
+
+
+def _log_excluded_mass(q: Array, law: UnsoundLaw) -> Array:
+    """Log of the mass of a HEAVY density beyond q >= 0 on the side that an interest excludes.
+
+    ``int_q^inf 2 Phi(-s) t_nu(s/K)/K ds``, s = K sqrt(nu) sinh(v): the tilt ends it at
+    s^2 = q^2 + 80, and in v the density is as smooth whatever its degrees of freedom.
+    """
+    out = np.empty_like(q)
+    far = q > 3.0
+    out[far] = _log_far_excluded_mass(q[far], law)
+    near = q[~far, None]
+    if not near.size:
+        return out
+    low = np.arcsinh(near / law.bend)
+    length = np.arcsinh(np.sqrt(near * near + 80.0) / law.bend) - low
+    panels = int(np.ceil(length.max() / _PANEL_OF_MASS))
+    t = (0.5 * (_TAIL_NODES + 1.0) + np.arange(panels)[:, None]).ravel() / panels
+    v = low + length * t
+    s = law.bend * np.sinh(v)
+    logs = unsound_standard(s, law) + LOG_2 + log_ndtr(-s) + np.log(law.bend * np.cosh(v))
+    mass = np.exp(logs) @ np.tile(0.5 * _TAIL_WEIGHTS / panels, panels)
+    out[~far] = np.log(length[:, 0] * mass)
+    return out
+
+
+def _tilted_by_quadrature(r: Array, law: UnsoundLaw, interest: Array) -> Array:
+    """Log of the distribution function of a HEAVY density with an interest's tilt.
+
+    Beyond q on the side that it favours there is twice the symmetric mass but for what the tilt
+    takes from the excluded side beyond q.
+    """
+    q = np.abs(r)
+    log_outside = _log_excluded_mass(q, law)
+    favoured = r * interest > 0.0
+    twice = LOG_2 + student_t.log_tail(q[favoured] / law.factor, law.df)
+    log_outside[favoured] = twice + np.log1p(-np.exp(log_outside[favoured] - twice))
+    # At 0 the excluded side is meant.
+    below = (r < 0.0) | ((r == 0.0) & (interest > 0.0))
+    return np.where(below, log_outside, np.log1p(-np.exp(log_outside)))
 
 
 def _log_symmetric_distribution(residual: Array, law: UnsoundLaw) -> Array:
     k = law.factor
     if law.kind is UnsoundKind.WIDE:
         return np.asarray(log_ndtr(residual / k))
+    if law.kind is UnsoundKind.HEAVY:
+        log_tail = student_t.log_tail(np.abs(residual) / k, law.df)
+        return np.where(residual > 0.0, np.log1p(-np.exp(log_tail)), log_tail)
     # Written for R <= 0, where nothing cancels, and reflected.
     q = np.abs(residual)
     weight = 1.0 if np.isinf(k) else k / (k - 1.0)
@@ -397,7 +488,9 @@ def unsound_precision(residual: Array, law: UnsoundLaw) -> Array:
     """Posterior mean of sigma^2 / (true variance) of an unsound claim with residual R.
 
     For Floor(K), with w = 1/s: ``int w^3 exp(-R^2 w^2/2) dw / int w exp(-R^2 w^2/2) dw``
-    over [1/K, 1]; for Wide(K) it is 1/K^2; a Void carries no information.
+    over [1/K, 1]; for Wide(K) it is 1/K^2; for Heavy(K, nu), a mixture of normals whose
+    precision is a Gamma variable, ``(nu + 1)/((nu + R^2/K^2) K^2)``; a Void carries no
+    information.
 
     >>> round(float(unsound_precision(np.array(0.0), UnsoundLaw(UnsoundKind.FLOOR, np.inf))), 6)
     0.5
@@ -407,6 +500,8 @@ def unsound_precision(residual: Array, law: UnsoundLaw) -> Array:
     k = law.factor
     if law.kind is UnsoundKind.WIDE:
         return np.full_like(residual, 1.0 / (k * k))
+    if law.kind is UnsoundKind.HEAVY:
+        return np.asarray((law.df + 1.0) / (law.df + _squared(residual / k)) / (k * k))
     # With g = w^2 uniform-weighted on [a, 1] and c = R^2/2: E[g] = int g e^{-cg} / int e^{-cg}
     # = a + (1 - a) m(y), m(y) = 1/y - 1/(e^y - 1), y = c (1 - a), m(0) = 1/2.
     a = 1.0 / (k * k)

@@ -27,11 +27,10 @@ from enum import StrEnum
 import attrs
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
 from reliability.learning.observations import Observations
 
-__all__ = ["DEGREES_OF_FREEDOM", "ErrorLaw", "Kind", "Parameters", "student_constant"]
+__all__ = ["DEGREES_OF_FREEDOM", "ErrorLaw", "Kind", "Parameters"]
 
 Array = NDArray[np.float64]
 
@@ -98,8 +97,3 @@ class Parameters:
     def own(self, seen: Observations) -> Array:
         """Squared scale (k s)^2 of each claim."""
         return np.asarray((self.scale[seen.group] * seen.sd) ** 2 * self.difficulty[seen.quantity])
-
-
-def student_constant(df: float) -> float:
-    """Log of the density of Student's t at 0."""
-    return float(gammaln(0.5 * (df + 1)) - gammaln(0.5 * df) - 0.5 * np.log(df * np.pi))

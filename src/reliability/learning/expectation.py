@@ -17,15 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from reliability.learning.error_law import ErrorLaw, Parameters, student_constant
+from reliability.engine.likelihoods import HALF_LOG_2PI
+from reliability.learning.error_law import ErrorLaw, Parameters
 from reliability.learning.observations import Observations
+from reliability.student_t import log_peak
 
 __all__ = ["Expectations", "Summary", "expect", "log_densities", "summarise_quantities"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-
-HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
 
 #: Offsets of nodes from a claim, in units of its sound sd.
 _INNER = np.array([0.6, 1.3, 2.3])
@@ -365,7 +365,7 @@ def _log_product(
     shape = (claims, *nodes.shape) if keep else (1, *nodes.shape)
     sound, shrink = np.empty(shape), np.empty(shape)
     df = law.df
-    constant = np.exp(student_constant(df))
+    constant = np.exp(log_peak(df))
     sound_size = block.reliability / np.sqrt(2.0 * np.pi * block.variance)
     unsound_size = (1.0 - block.reliability) * constant / np.sqrt(block.square)
     for j in range(claims):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from reliability.engine.quadrature import segment_sum
 from reliability.learning.error_law import DEGREES_OF_FREEDOM, ErrorLaw, Kind, Parameters
@@ -22,10 +23,14 @@ __all__ = ["Fit", "fit", "starts"]
 
 Array = NDArray[np.float64]
 
-#: Iterations between tries of other degrees of freedom.
+#: Iterations between tries of other degrees of freedom, and of other spreads of the biases.
 _TRY_EVERY = 5
-#: Relative change of parameters at which they have converged.
+#: Root mean square change of log k, logit r and b in a step at which they have converged.
 _TOLERANCE = 1e-3
+#: Longest extrapolation, in steps.
+_LONGEST = 16.0
+#: Reliabilities stay inside, for their logits.
+_EDGE = 1e-6
 
 
 @attrs.frozen(eq=False)
@@ -38,7 +43,7 @@ class Fit:
     priors : what was assumed of each source
     expectations : of the claims and quantities, given these
     weight : (claims,) how much each counted for its source
-    objective : log evidence of the claims after each iteration
+    objective : log evidence of the claims and log prior of the parameters after each iteration
     converged : whether the parameters stopped changing
     """
 
@@ -114,7 +119,8 @@ def fit(
         priors = Priors.common(hyper, np.zeros(seen.sources, dtype=bool))
     counts = seen.informative * (np.ones(seen.count) if weight is None else weight)
     found = expect(seen, parameters, last=last)
-    path = [objective(seen, found)]
+    path = [objective(seen, found) + priors.log_density(parameters)]
+    trail = [parameters]
     converged = False
     for step in range(iterations):
         new, hyper, priors = maximise(
@@ -127,7 +133,7 @@ def fit(
             biases=biases and step > 0,
             difficulty=difficulty,
         )
-        if biases and step > 0 and priors.learned:
+        if biases and priors.learned and step % _TRY_EVERY == 1:
             hyper = attrs.evolve(
                 hyper, bias_variance=_bias_variance(seen, found, new, priors, counts)
             )
@@ -136,11 +142,51 @@ def fit(
         if parameters.law.doubtful and priors.learned and step % _TRY_EVERY == _TRY_EVERY - 1:
             parameters = _best_tails(seen, parameters, found)
         found = expect(seen, parameters, last=found)
-        path.append(objective(seen, found))
+        path.append(objective(seen, found) + priors.log_density(parameters))
         if change < _TOLERANCE:
             converged = True
             break
+        trail.append(parameters)
+        if len(trail) > 2:
+            further = _extrapolated(trail, seen)
+            there = expect(seen, further, last=found)
+            gained = objective(seen, there) + priors.log_density(further)
+            if gained > path[-1]:
+                parameters, found, path[-1] = further, there, gained
+            trail = [parameters]
     return Fit(parameters, hyper, priors, found, counts, tuple(path), converged)
+
+
+def _vector(parameters: Parameters, seen: Observations) -> Array:
+    """Parameters of sources without bounds, in units that matter."""
+    return np.concatenate(
+        [
+            logit(np.clip(parameters.reliability, _EDGE, 1.0 - _EDGE)),
+            np.log(parameters.scale),
+            parameters.bias / seen.spread,
+        ]
+    )
+
+
+def _extrapolated(trail: list[Parameters], seen: Observations) -> Parameters:
+    """Where the steps lead if they go on to shrink as the last two did.
+
+    The squared extrapolation of Varadhan & Roland (2008, doi:10.1111/j.1467-9469.2007.00585.x).
+    """
+    first, second, third = (_vector(each, seen) for each in trail)
+    step, bend = second - first, third - 2.0 * second + first
+    size = float(np.linalg.norm(bend))
+    length = max(float(np.linalg.norm(step)) / size, 1.0) if size > 0.0 else 1.0
+    length = min(length, _LONGEST)
+    to = first + 2.0 * length * step + length**2 * bend
+    sources = seen.sources
+    last = trail[-1]
+    return attrs.evolve(
+        last,
+        reliability=expit(to[:sources]) if last.law.doubtful else last.reliability,
+        scale=np.exp(to[sources : 3 * sources]),
+        bias=to[3 * sources :] * seen.spread,
+    )
 
 
 def _bias_variance(
@@ -162,12 +208,9 @@ def objective(seen: Observations, found: Expectations) -> float:
 
 
 def _change(new: Parameters, old: Parameters, seen: Observations) -> float:
-    """Largest change of a parameter, in units that matter."""
-    return max(
-        float(np.max(np.abs(new.reliability - old.reliability))),
-        float(np.max(np.abs(np.log(new.scale / old.scale)))),
-        float(np.max(np.abs(new.bias - old.bias))) / seen.spread,
-    )
+    """Root mean square change of the sources' parameters."""
+    step = _vector(new, seen) - _vector(old, seen)
+    return float(np.sqrt(np.mean(step**2)))
 
 
 def _best_tails(seen: Observations, parameters: Parameters, last: Expectations) -> Parameters:

@@ -93,6 +93,27 @@ class Priors:
             unbiased,
         )
 
+    def log_density(self, parameters: Parameters) -> float:
+        """Log prior density of sources' parameters: of logit r, log k^2 and b.
+
+        In these its mode is where `maximise` goes without claims.
+        """
+        c, square = 0.5 * self.scale_count, self.scale_count * self.scale**2
+        out = np.sum(
+            c * np.log(0.5 * square)
+            - gammaln(c)
+            - 2.0 * c * np.log(parameters.scale)
+            - 0.5 * square / parameters.scale**2
+        )
+        b = parameters.bias - self.bias
+        out -= 0.5 * np.sum(b**2 / self.bias_variance + np.log(2.0 * np.pi * self.bias_variance))
+        if parameters.law.doubtful:
+            r = parameters.reliability
+            sound = self.reliability_count * self.reliability
+            unsound = self.reliability_count - sound
+            out += np.sum(sound * np.log(r) + unsound * np.log1p(-r) - betaln(sound, unsound))
+        return float(out)
+
 
 #: Variance of the bias of a source that is declared to have none, relative to others'.
 _UNBIASED = 1e-9
@@ -142,7 +163,7 @@ def maximise(
         hard = _difficulty(seen, parameters, found, hyper.difficulty_count)
     bias = parameters.bias
     if biases:
-        bias = solve_biases(seen, found, bias, priors, weight).bias
+        bias = solve_biases(seen, found, bias, priors, weight, variances=False).bias
     new = Parameters(
         attrs.evolve(law, factor=factor), reliability, scale, bias, parameters.bias_variance, hard
     )
@@ -277,14 +298,20 @@ def _difficulty(
 
 @attrs.frozen(eq=False)
 class Biases:
-    """Biases of all sources, with variances."""
+    """Biases of all sources, with variances (nan where these were not asked for)."""
 
     bias: Array
     variance: Array
 
 
 def solve_biases(
-    seen: Observations, found: Expectations, bias: Array, priors: Priors, weight: Array
+    seen: Observations,
+    found: Expectations,
+    bias: Array,
+    priors: Priors,
+    weight: Array,
+    *,
+    variances: bool = True,
 ) -> Biases:
     """Biases and locations solved together: one Newton step.
 
@@ -310,8 +337,10 @@ def solve_biases(
         weighted: Any = csr_matrix(by_pair.multiply(variance[:, None]))
         matrix = np.diag(diagonal) - np.asarray((by_pair.T @ weighted).todense())
         factor = cho_factor(matrix)
-        covariance = cho_solve(factor, np.eye(seen.sources))
-        return Biases(bias + covariance @ score, np.diag(covariance).copy())
+        own = np.full(seen.sources, np.nan)
+        if variances:
+            own = np.diag(cho_solve(factor, np.eye(seen.sources))).copy()
+        return Biases(bias + cho_solve(factor, score), own)
     step = _conjugate_gradients(by_pair, variance, diagonal, score)
     own = np.asarray(by_pair.multiply(by_pair).multiply(variance[:, None]).sum(axis=0)).ravel()
     return Biases(bias + step, 1.0 / (diagonal - own))
