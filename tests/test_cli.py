@@ -303,7 +303,6 @@ def test_by_quantity(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         (["--by", "quantity"], "--by quantity: also say where the results go: -o OUT.csv"),
         (["-o", "out.csv"], "-o goes with --by quantity"),
         (["--by", "quantity", "-o", "out.csv", "--json"], "--json does not go with --by"),
-        (["--sources", "a.csv"], "--sources goes with --by quantity"),
         (["--bad-rows", "a.csv"], "--bad-rows goes with --by quantity"),
         (["--on-error", "collect"], "--on-error goes with --by quantity"),
         (

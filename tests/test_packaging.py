@@ -31,9 +31,9 @@ LAYERS = (
     "batch learning learning.* scores scores.* comparators comparators.*",
     "pieces",
     "many",
-    "io frames report",
+    "io frames report source_report",
     "plots dask strategies",
-    "demo",
+    "demo commands",
     "__main__",
 )
 

@@ -1,4 +1,4 @@
-"""The command line: ``python -m reliability combine FILE`` and ``python -m reliability demo``."""
+"""The command line: ``python -m reliability combine|learn|score FILE``, and ``demo``."""
 
 from __future__ import annotations
 
@@ -7,24 +7,31 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from reliability import __version__
-from reliability.claims._checks import percent_hint
 from reliability.combination import Combination, combine
+from reliability.commands import (
+    UsageError,
+    add_learn,
+    add_score,
+    level,
+    read_small,
+    run_learn,
+    run_score,
+)
 from reliability.errors import InvalidValueError, ReliabilityError
-from reliability.io import read_claims
+from reliability.io import claims_with_sources, read_claims
 from reliability.many import combine_many
 from reliability.models import Model
 from reliability.report import as_text
-from reliability.tables.files import read_table
 from reliability.tables.prior_text import parse_prior
 from reliability.tables.quantities import QUANTITY_COLUMNS, read_quantities
 from reliability.tables.sources import SOURCE_COLUMNS, read_sources
 from reliability.tables.streams import Block, Results, combine_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["main", "parse_prior"]
 
@@ -47,27 +54,11 @@ bad row stops the work, unless --on-error collect --bad-rows BAD lists such rows
 """
 
 
-class _UsageError(Exception):
-    """A wrong call; becomes one line."""
-
-
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are exceptions."""
 
     def error(self, message: str) -> NoReturn:
-        raise _UsageError(f"{message} (try {self.prog} --help)")
-
-
-def _level(text: str) -> float:
-    try:
-        level = float(text)
-    except ValueError:
-        level = float("nan")
-    if not 0.0 < level < 1.0:
-        raise argparse.ArgumentTypeError(
-            f"must lie in (0, 1), got {text!r}{percent_hint(level) if level < 100.0 else ''}"
-        )
-    return level
+        raise UsageError(f"{message} (try {self.prog} --help)")
 
 
 def _picture(text: str) -> str:
@@ -110,7 +101,7 @@ def _parser() -> _Parser:
     )
     combine_.add_argument(
         "--level",
-        type=_level,
+        type=level,
         default=0.95,
         metavar="P",
         help="probability of the interval (default: 0.95)",
@@ -135,7 +126,7 @@ def _parser() -> _Parser:
     combine_.add_argument(
         "--sources",
         metavar="FILE",
-        help="with --by: what is known of the sources: source, reliability, bias, ...",
+        help="what is known of the sources: source, reliability, bias, ...; as learn -o writes it",
     )
     combine_.add_argument(
         "--quantities",
@@ -149,6 +140,8 @@ def _parser() -> _Parser:
         metavar="PICTURE",
         help="also draw the claims into a file (png, svg, pdf)",
     )
+    add_learn(commands)
+    add_score(commands)
     commands.add_parser(
         "demo", help="how many North Korean soldiers are in Russia?", allow_abbrev=False
     )
@@ -158,17 +151,15 @@ def _parser() -> _Parser:
 def _combine_by_quantity(options: argparse.Namespace) -> str:
     """Write a line of results per quantity; what is printed says how many."""
     if options.output is None:
-        raise _UsageError("--by quantity: also say where the results go: -o OUT.csv")
+        raise UsageError("--by quantity: also say where the results go: -o OUT.csv")
     for name in ("json", "plot"):
         if getattr(options, name):
-            raise _UsageError(
-                f"--{name} does not go with --by; the results are in {options.output}"
-            )
+            raise UsageError(f"--{name} does not go with --by; the results are in {options.output}")
     collect = options.on_error == "collect"
     if collect and options.bad_rows is None:
-        raise _UsageError("--on-error collect: also say where bad rows go: --bad-rows BAD.csv")
+        raise UsageError("--on-error collect: also say where bad rows go: --bad-rows BAD.csv")
     if options.bad_rows is not None and not collect:
-        raise _UsageError("--bad-rows goes with --on-error collect")
+        raise UsageError("--bad-rows goes with --on-error collect")
     prior = None if options.prior is None else parse_prior(options.prior)
     model = _MODELS[options.model]()
 
@@ -190,8 +181,8 @@ def _combine_by_quantity(options: argparse.Namespace) -> str:
         options.output,
         results,
         bad_rows=options.bad_rows,
-        sources=_read(options.sources, SOURCE_COLUMNS, read_sources),
-        quantities=_read(options.quantities, QUANTITY_COLUMNS, read_quantities),
+        sources=read_small(options.sources, SOURCE_COLUMNS, read_sources),
+        quantities=read_small(options.quantities, QUANTITY_COLUMNS, read_quantities),
     )
     used = done.rows - done.bad_rows
     said = f"{options.output}: {_count(done.quantities, 'quantity', 'quantities')}"
@@ -205,23 +196,19 @@ def _count(number: int, one: str, many: str) -> str:
     return f"{number:,} {one if number == 1 else many}"
 
 
-def _read(path: str | None, columns: Sequence[str], read: Callable[..., Any]) -> Any:
-    """Small table of sources or quantities; errors name the file."""
-    return None if path is None else read(read_table(path, columns), name=path)
-
-
 def _combine(options: argparse.Namespace) -> str:
     """Results of the file's claims, as they are printed."""
     if options.by is not None:
         return _combine_by_quantity(options)
-    for name in ("output", "bad_rows", "sources", "quantities"):
+    for name in ("output", "bad_rows", "quantities"):
         if getattr(options, name) is not None:
             option = "-o" if name == "output" else f"--{name.replace('_', '-')}"
-            raise _UsageError(f"{option} goes with --by quantity")
+            raise UsageError(f"{option} goes with --by quantity")
     if options.on_error != "raise":
-        raise _UsageError("--on-error goes with --by quantity")
+        raise UsageError("--on-error goes with --by quantity")
     prior = None if options.prior is None else parse_prior(options.prior)
-    claims = read_claims(options.file)
+    known = read_small(options.sources, SOURCE_COLUMNS, read_sources)
+    claims = claims_with_sources(read_claims(options.file), known)
     model = _MODELS[options.model]()
     try:
         found = combine(claims, scale=options.scale, prior=prior, model=model)
@@ -245,10 +232,13 @@ def _combine(options: argparse.Namespace) -> str:
     return "\n\n\n".join(as_text(result, level=options.level) for result in results)
 
 
-def _demo() -> str:
+def _demo(_: argparse.Namespace) -> str:
     from reliability.demo import tell  # noqa: PLC0415  # only here
 
     return tell()
+
+
+_COMMANDS = {"combine": _combine, "learn": run_learn, "score": run_score, "demo": _demo}
 
 
 def _print(text: str) -> None:
@@ -276,7 +266,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         options = _parser().parse_args(argv)
-        _print(_demo() if options.command == "demo" else _combine(options))
+        _print(_COMMANDS[options.command](options))
     except BrokenPipeError:
         # The reader has seen enough; spare Python's own complaint when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -284,7 +274,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         message = f"{name}{error.strerror or error}"
-    except (_UsageError, ReliabilityError) as error:
+    except (UsageError, ReliabilityError) as error:
         message = str(error)
     else:
         return 0

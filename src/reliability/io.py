@@ -22,7 +22,9 @@ import attrs
 from reliability.claims._checks import short
 from reliability.claims.claim import Claim, claims_from_json, disagreement
 from reliability.errors import InvalidValueError, ReliabilityError
+from reliability.tables.cells import Cells
 from reliability.tables.delimited import Delimited
+from reliability.tables.files import open_reader, pieces_joined
 from reliability.tables.records import (
     COLUMNS,
     SOURCE_NUMBERS,
@@ -33,11 +35,19 @@ from reliability.tables.records import (
     claim_from_record,
     column_name,
 )
+from reliability.tables.sources import read_sources
 
 if TYPE_CHECKING:
     import os
 
-__all__ = ["COLUMNS", "claims_from_rows", "claims_from_text", "read_claims"]
+__all__ = [
+    "COLUMNS",
+    "claims_from_rows",
+    "claims_from_text",
+    "claims_with_sources",
+    "read_claims",
+    "read_claims_table",
+]
 
 
 def claims_from_rows(rows: Sequence[Mapping[str, Any]], *, name: str = "rows") -> list[Claim]:
@@ -154,9 +164,10 @@ def _refuse_constant(text: str) -> float:
     raise InvalidValueError(f"the JSON holds {text}, which is not a number; leave the claim out")
 
 
-def _claims_from_json(text: str, name: str) -> list[Claim]:
+def _document(text: str, name: str) -> Any:
+    """What a JSON text holds; nothing twice, and no nan."""
     try:
-        document = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except ReliabilityError as error:
         raise error.located(name) from None
     except json.JSONDecodeError as error:
@@ -165,6 +176,10 @@ def _claims_from_json(text: str, name: str) -> list[Claim]:
         ) from None
     except (ValueError, RecursionError) as error:  # digits or nesting beyond Python's limits
         raise InvalidValueError(f"{name}: cannot be read as JSON: {error}") from None
+
+
+def _claims_from_json(text: str, name: str) -> list[Claim]:
+    document = _document(text, name)
     if isinstance(document, list):
         return claims_from_rows(document, name=name)
     if not isinstance(document, dict):
@@ -260,3 +275,69 @@ def read_claims(path: str | os.PathLike[str]) -> list[Claim]:
     if str(path) == "-":
         return claims_from_text(_decode(sys.stdin.buffer.read(), "input"), name="input")
     return claims_from_text(_decode(Path(path).read_bytes(), str(path)), name=str(path))
+
+
+def claims_with_sources(claims: Sequence[Claim], sources: object) -> list[Claim]:
+    r"""Claims by sources of which more is known from elsewhere, which comes first.
+
+    Parameters
+    ----------
+    claims : the claims
+    sources : what is known of sources, as for :func:`reliability.combine_many`
+
+    Examples
+    --------
+    >>> claims = claims_from_text("source,value,bias\nA,5,1\nB,7,\n")
+    >>> claims_with_sources(claims, {"source": ["A"], "reliability": [0.8]})[0].source
+    Source('A', reliability=0.8, bias=1)
+    """
+    known = read_sources(sources)
+
+    def informed(claim: Claim) -> Claim:
+        numbers: dict[str, Any] = known.get(claim.source.name, {})
+        return attrs.evolve(claim, source=attrs.evolve(claim.source, **numbers))
+
+    return [informed(claim) for claim in claims]
+
+
+#: Rows of a file that are read at a time.
+_ROWS = 1 << 20
+
+
+def read_claims_table(path: str | os.PathLike[str]) -> Cells:
+    """Table of claims in a CSV, Parquet or JSON file, by its ending; whole, in memory.
+
+    JSON is a list of objects with the same names as the columns, one per claim.
+
+    Raises
+    ------
+    ReliabilityError
+        Naming the file, and the row and the column where it is one of these.
+    OSError
+        If the file cannot be read.
+    """
+    name = str(path)
+    if name.lower().endswith(".json"):
+        return Cells(_table_from_json(_decode(Path(path).read_bytes(), name), name), name=name)
+    reader = open_reader(path)
+    pieces = list(reader.pieces(_ROWS))
+    if not pieces:
+        raise InvalidValueError(f"{name}: has a header and no claims")
+    return Cells(pieces_joined(pieces), name=name, dots_group=reader.dots_group)
+
+
+def _table_from_json(text: str, name: str) -> dict[str, list[Any]]:
+    document = _document(text, name)
+    if not isinstance(document, list) or not document:
+        raise InvalidValueError(
+            f"{name}: must be a list of objects, one per claim, got {short(document)}"
+        )
+    columns: dict[str, list[Any]] = {}
+    for index, row in enumerate(document):
+        if not isinstance(row, dict):
+            raise InvalidValueError(
+                f"{name}, row {index + 1}: must be an object of columns, got {short(row)}"
+            )
+        for column, cell in row.items():
+            columns.setdefault(column, [None] * len(document))[index] = cell
+    return columns

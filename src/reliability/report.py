@@ -38,11 +38,14 @@ __all__ = [
     "Group",
     "as_html",
     "as_text",
+    "clean",
     "compare_text",
     "digits_of",
     "groups",
     "one_line",
+    "paragraph",
     "statement_text",
+    "text_table",
 ]
 
 #: Columns of text that a report may fill.
@@ -203,7 +206,7 @@ def _most_surprising(result: Combination) -> str:
     if tail >= _TENSION:
         return "No claim is surprising, given the others."
     return (
-        f"The most surprising claim is that of {_clean(claim.source.name)}: given the others, a "
+        f"The most surprising claim is that of {clean(claim.source.name)}: given the others, a "
         f"sound claim would lie as far out with probability {_chance(tail)}."
     )
 
@@ -261,8 +264,8 @@ def _dropped(result: Combination) -> Iterable[str]:
     by_reason: dict[str, list[str]] = {}
     for number, entry in enumerate(result.claims, start=1):
         if entry.dropped is not None:
-            by_reason.setdefault(_clean(entry.dropped), []).append(
-                f"{number} ({_clean(entry.claim.source.name)})"
+            by_reason.setdefault(clean(entry.dropped), []).append(
+                f"{number} ({clean(entry.claim.source.name)})"
             )
     for reason, names in by_reason.items():
         if len(names) == 1:
@@ -290,7 +293,7 @@ class _Page:
     notes: list[str]
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """One line without control characters or changes of direction."""
     kept = (
         character if unicodedata.category(character) not in {"Cc", "Cs"} else " "
@@ -360,9 +363,9 @@ def _shares_text(statement: Statement) -> str:
 
 def _row(entry: ClaimResult, digits: Digits, estimate: float, shared: set[str]) -> list[str]:
     text = statement_text(entry.claim.statement, shares=digits.scale.name == "logit")
-    cells = [_clean(str(entry.claim.source)), _clean(text)]
+    cells = [clean(str(entry.claim.source)), clean(text)]
     if shared:
-        cells.append(_clean(entry.origin) if entry.origin in shared else "")
+        cells.append(clean(entry.origin) if entry.origin in shared else "")
     return [
         *cells,
         "-" if entry.dropped is not None else percent(entry.weight),
@@ -392,7 +395,7 @@ def _page(result: Combination, level: float) -> _Page:
     if not result.error <= _ERROR_SHOWN:
         notes.append(f"Numerical error: up to {result.error:.0e} of these results.")
     return _Page(
-        _clean(result.quantity or ""),
+        clean(result.quantity or ""),
         [sentence for sentence in sentences if sentence],
         [*names, *_LEGEND],
         [_row(entry, digits, result.estimate, shared) for entry in result.claims],
@@ -448,7 +451,7 @@ def _widths(natural: Sequence[int], available: int) -> list[int]:
     return widths
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> list[str]:
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> list[str]:
     """Lines of a table; the first columns are texts and wrap, the others are numbers."""
     every = [header, *rows]
     natural = [max(_cells(row[column]) for row in every) for column in range(len(header))]
@@ -473,7 +476,8 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> 
     return lines
 
 
-def _paragraph(text: str) -> list[str]:
+def paragraph(text: str) -> list[str]:
+    """Lines of a text."""
     return _wrap(text, WIDTH)
 
 
@@ -488,12 +492,12 @@ def as_text(result: Combination, *, level: float = 0.95) -> str:
     page = _page(result, level)
     lines = [page.title, "=" * _cells(page.title)] if page.title else []
     for sentence in page.sentences:
-        lines += _paragraph(sentence)
-    lines += ["", *_table(page.header, page.rows, page.texts), ""]
+        lines += paragraph(sentence)
+    lines += ["", *text_table(page.header, page.rows, page.texts), ""]
     for note in page.notes:
-        lines += _paragraph(note)
+        lines += paragraph(note)
     legend = "; ".join(f"{name}: {meaning}" for name, meaning in _LEGEND.items())
-    lines += ["", *_paragraph(f"{legend}.")]
+    lines += ["", *paragraph(f"{legend}.")]
     return "\n".join(lines)
 
 
@@ -502,7 +506,7 @@ def one_line(result: Combination) -> str:
     digits = digits_of(result)
     low, high = result.posterior.interval(0.95)
     count = len(result.claims)
-    about = f" on {_clean(result.quantity)!r}" if result.quantity else ""
+    about = f" on {clean(result.quantity)!r}" if result.quantity else ""
     return (
         f"Combination({count} claim{'s'[: count != 1]}{about}: {digits.text(result.estimate)}, "
         f"95% {digits.text(low)} to {digits.text(high)})"
@@ -585,7 +589,7 @@ def compare_text(results: Mapping[str, Combination], *, level: float = 0.95) -> 
         )
         rows.append(
             [
-                _clean(name),
+                clean(name),
                 peaks if len(found) > 1 else "",
                 digits.text(result.estimate),
                 f"{digits.text(low)} to {digits.text(high)}",
@@ -595,4 +599,4 @@ def compare_text(results: Mapping[str, Combination], *, level: float = 0.95) -> 
             ]
         )
     header = ["assumption", "groups", "best estimate", f"{100.0 * level:g}% interval", "change"]
-    return "\n".join(_table(header, rows, 2))
+    return "\n".join(text_table(header, rows, 2))

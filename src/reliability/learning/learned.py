@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, Literal
@@ -14,19 +15,24 @@ from reliability.claims._checks import did_you_mean
 from reliability.claims.claim import Claim
 from reliability.claims.sources import Source
 from reliability.combination import combine
-from reliability.errors import InvalidValueError, WrongTypeError, short
+from reliability.errors import InvalidValueError, ReliabilityError, WrongTypeError, short
 from reliability.learning.dependence import Pairs, find_pairs
 from reliability.learning.error_law import ErrorLaw, Kind, Parameters
 from reliability.learning.expectation import Summary, log_densities, summarise_quantities
 from reliability.learning.fit import Fit, fit, starts
+from reliability.learning.knowledge import Settings, SourceKnowledge, later_pairs
 from reliability.learning.maximisation import Hyperparameters, Priors
 from reliability.learning.observations import Observations, observe
+from reliability.learning.saving import Saved, read_document, write_document
 from reliability.learning.selection import choose_law
-from reliability.learning.uncertainty import SourceUncertainty, uncertainty
-from reliability.models import Model
+from reliability.learning.uncertainty import uncertainty
+from reliability.models import Floor, Heavy, Model
+from reliability.pairs import PairDependence
 from reliability.preparation import as_claims, checked_dependence, checked_model
+from reliability.priors import Beta
 from reliability.scales import Scale, ScaleName, get_scale
 from reliability.tables.cells import Cells
+from reliability.tables.frames import as_table
 from reliability.tables.records import source_name
 from reliability.tables.rows import TableRows, rows_from_table
 from reliability.tables.truths import read_truths
@@ -49,12 +55,35 @@ _AT_ONCE = 200_000
 _FIRST, _MOST, _WHOLE = 8, 40, 2
 
 
-@attrs.frozen(eq=False, slots=False)
+@attrs.frozen(eq=False)
+class _Claims:
+    """The claims that were learned from last, which are not saved.
+
+    ``place`` is the number of each of their sources among all that are known.
+    """
+
+    cells: Cells
+    found: TableRows
+    seen: Observations
+    fit: Fit
+    place: IntArray
+
+    def pairs(self) -> Pairs:
+        """Pairs of sources, by their numbers among all that are known."""
+        found = find_pairs(self.seen, self.fit)
+        first, second = self.place[found.first], self.place[found.second]
+        return attrs.evolve(
+            found, first=np.minimum(first, second), second=np.maximum(first, second)
+        )
+
+
+@attrs.frozen(eq=False, slots=False, repr=False)
 class Learned:
     """What was learned; made by :func:`learn`.
 
     Attributes
     ----------
+    scale, level : scale of the quantities; probability of all intervals
     law : name of the law of errors: "normal", "mixture" or "exact"
     law_scores : mean log predictive density of left-out claims under each law that was tried
     objective : log evidence of the claims after each iteration
@@ -68,7 +97,6 @@ class Learned:
 
     scale: Scale
     level: float
-    law: str
     law_scores: dict[str, float]
     objective: tuple[float, ...]
     converged: bool
@@ -76,15 +104,22 @@ class Learned:
     dependence_between: float
     unused: int
     bad_rows: Any
-    _cells: Cells = attrs.field(repr=False)
-    _found: TableRows = attrs.field(repr=False)
-    _seen: Observations = attrs.field(repr=False)
-    _fit: Fit = attrs.field(repr=False)
-    _settings: dict[str, Any] = attrs.field(repr=False)
+    _knowledge: SourceKnowledge
+    _error_law: ErrorLaw
+    _hyperparameters: Hyperparameters
+    _settings: Settings
+    _claims: _Claims | None = None
+    _former_pairs: Pairs | None = None
 
-    @cached_property
-    def _uncertainty(self) -> SourceUncertainty:
-        return uncertainty(self._seen, self._fit, self.level, biases=self._settings["biases"])
+    @property
+    def biases(self) -> bool:
+        """Whether sources may have biases."""
+        return self._settings.biases
+
+    @property
+    def law(self) -> str:
+        """Name of the law of errors."""
+        return str(self._error_law.kind)
 
     @cached_property
     def sources(self) -> dict[str, Source]:
@@ -93,27 +128,7 @@ class Learned:
         ``evidence`` is how many claims the reliability rests on, the others' example included.
         ``overconfidence`` is that of stated uncertainties; 1 where a source states none.
         """
-        known, parameters = self._uncertainty, self._fit.parameters
-        states = np.bincount(self._seen.source, self._seen.stated, self._seen.sources) > 0
-        out = {}
-        for i, name in enumerate(self._seen.names):
-            k = float(parameters.scale[2 * i + 1]) if states[i] else 1.0
-            count = float(known.reliability_count[i])
-            out[name] = Source(
-                name,
-                reliability=float(parameters.reliability[i]),
-                evidence=count if np.isfinite(count) else None,
-                bias=float(parameters.bias[i]) + float(self._known_bias[i]),
-                bias_sd=float(known.bias_sd[i]),
-                overconfidence=k,
-            )
-        return out
-
-    @cached_property
-    def _known_bias(self) -> Array:
-        """Biases that the table or ``sources=`` stated."""
-        bias = self._found.sources.numbers["bias"]
-        return np.where(np.isnan(bias), 0.0, bias)
+        return self._knowledge.objects()
 
     @cached_property
     def source_table(self) -> Any:
@@ -123,41 +138,30 @@ class Learned:
         truth), ``reliability``, ``evidence``, ``bias``, ``bias_sd``, ``overconfidence``,
         ``error_sd`` (typical error on x of values that state none), and ``_low`` and ``_high`` of
         reliability, bias, overconfidence and error_sd at the level; nan where a source makes no
-        such claims; ``identified``.
+        such claims, and evidence where claims cannot be unsound; ``identified``. Functions that
+        take ``sources=`` take it as it is.
         """
-        seen, known, parameters = self._seen, self._uncertainty, self._fit.parameters
-        claims = np.bincount(seen.source, minlength=seen.sources)
-        stated = np.bincount(seen.source, seen.stated, seen.sources) > 0
-        bare = np.bincount(seen.source, ~seen.stated, seen.sources) > 0
+        return self._like(self.source_columns())
 
-        def of_scale(values: Array, offset: int, there: NDArray[np.bool_], unit: float) -> Array:
-            return np.where(there, values[offset::2] * unit, np.nan)
+    def source_columns(self) -> dict[str, Any]:
+        """Columns of ``source_table``, as arrays."""
+        known = self._knowledge
+        identified = np.full(len(known.names), self.identified)
+        return known.columns() | {"identified": identified}
 
-        columns: dict[str, Any] = {
-            "source": np.array(seen.names),
-            "n": claims,
-            "compared": known.claims.astype(np.int64),
-            "reliability": parameters.reliability,
-            "reliability_low": known.reliability.low,
-            "reliability_high": known.reliability.high,
-            "evidence": known.reliability_count,
-            "bias": parameters.bias + self._known_bias,
-            "bias_low": known.bias.low + self._known_bias,
-            "bias_high": known.bias.high + self._known_bias,
-            "bias_sd": known.bias_sd,
-            "overconfidence": of_scale(parameters.scale, 1, stated, 1.0),
-            "overconfidence_low": of_scale(known.scale.low, 1, stated, 1.0),
-            "overconfidence_high": of_scale(known.scale.high, 1, stated, 1.0),
-            "error_sd": of_scale(parameters.scale, 0, bare, seen.spread),
-            "error_sd_low": of_scale(known.scale.low, 0, bare, seen.spread),
-            "error_sd_high": of_scale(known.scale.high, 0, bare, seen.spread),
-            "identified": np.full(seen.sources, self.identified),
-        }
-        return self._cells.table.like(columns)
+    def _like(self, columns: dict[str, Any]) -> Any:
+        """Table of the kind that was given; a dict of arrays where none was."""
+        table = as_table({}) if self._claims is None else self._claims.cells.table
+        return table.like(columns)
 
     @cached_property
     def _pairs(self) -> Pairs:
-        return find_pairs(self._seen, self._fit)
+        former = self._former_pairs
+        if self._claims is None:
+            assert former is not None  # noqa: S101  # saved beside the sources
+            return former
+        found = self._claims.pairs()
+        return found if former is None else later_pairs(former, found)
 
     @cached_property
     def dependence(self) -> dict[tuple[str, str], float]:
@@ -165,7 +169,7 @@ class Learned:
 
         Pairs that may be independent are not there; ``dependence_table`` has them all.
         """
-        pairs, names = self._pairs, self._seen.names
+        pairs, names = self._pairs, self._knowledge.names
         return {
             (names[i], names[j]): float(value)
             for i, j, value in zip(
@@ -177,8 +181,8 @@ class Learned:
     @cached_property
     def dependence_table(self) -> Any:
         """All pairs of sources that share enough quantities, one row each."""
-        pairs, names = self._pairs, np.array(self._seen.names)
-        return self._cells.table.like(
+        pairs, names = self._pairs, np.array(self._knowledge.names)
+        return self._like(
             {
                 "source_1": names[pairs.first],
                 "source_2": names[pairs.second],
@@ -199,12 +203,26 @@ class Learned:
         the level, and ``truth`` where it was given. The sources' parameters are taken at their
         estimates, their biases as uncertain; claims count for shares
         ``1/(1 + (n - 1) rho)``, rho being ``dependence_between``. A mean or sd that does not
-        exist, because doubtful claims leave heavy tails, is nan or inf.
+        exist, because doubtful claims leave heavy tails, is nan or inf. After ``update`` they are
+        those of the last table.
+
+        Raises
+        ------
+        ReliabilityError
+            If this was loaded: claims are not saved.
         """
-        seen, tail = self._seen, 0.5 * (1.0 - self.level)
-        parameters = self._fit.parameters
-        if self._settings["biases"]:
-            parameters = attrs.evolve(parameters, bias_variance=self._uncertainty.bias_sd**2)
+        if self._claims is None:
+            raise InvalidValueError(
+                "quantities: the claims are not saved with what was learned of their sources; "
+                "update(table) learns from further claims and has their quantities, combine(claims)"
+                " takes the sources as they are"
+            )
+        seen, fitted = self._claims.seen, self._claims.fit
+        cells, tail = self._claims.cells, 0.5 * (1.0 - self.level)
+        parameters = fitted.parameters
+        if self._settings.biases:
+            sd = self._knowledge.bias_sd[self._claims.place]
+            parameters = attrs.evolve(parameters, bias_variance=sd**2)
         levels = np.array([tail, 0.5, 1.0 - tail])
         found = summarise_quantities(
             seen,
@@ -212,13 +230,13 @@ class Learned:
             levels,
             self.scale.to_theta,
             _shares(seen, self.dependence_between),
-            self._fit.expectations,
+            fitted.expectations,
         )
         theta = self.scale.to_theta(found.quantiles)
-        mean, sd = self._moments(found, parameters.law)
+        mean, sd = self._moments(found, seen, parameters.law)
         some = np.flatnonzero(seen.sizes > 0)
         columns: dict[str, Any] = {
-            "quantity": self._cells.table.pick("quantity", self._found.first[some]),
+            "quantity": cells.table.pick("quantity", self._claims.found.first[some]),
             "n": seen.sizes[some],
             "estimate": theta[some, 1],
             "mean": mean[some],
@@ -228,11 +246,10 @@ class Learned:
         }
         if seen.known.any():
             columns["truth"] = np.where(seen.known, self.scale.to_theta(seen.truth), np.nan)[some]
-        return self._cells.table.like(columns)
+        return cells.table.like(columns)
 
-    def _moments(self, found: Summary, law: ErrorLaw) -> tuple[Array, Array]:
+    def _moments(self, found: Summary, seen: Observations, law: ErrorLaw) -> tuple[Array, Array]:
         """Means and sds where they exist: tails of t fall off with the sum of their powers."""
-        seen = self._seen
         if not law.doubtful or self.scale.name == "logit":
             return found.mean, found.sd
         mean, sd = found.mean.copy(), found.sd.copy()
@@ -247,8 +264,23 @@ class Learned:
 
     @cached_property
     def model(self) -> Model:
-        """Model for ``combine`` that comes nearest to the law that was learned."""
-        return _model(self._fit, self._settings["model"], self.dependence_between)
+        """Model for ``combine`` that comes nearest to the law that was learned.
+
+        The mixture's is the same law, ``Heavy``; the exact law's unsound claims err on a scale of
+        their own, which ``combine`` has no room for: they are those of ``Floor``.
+        """
+        if self._settings.model is not None:
+            return self._settings.model
+        if not self._error_law.doubtful:
+            return Model(unsound=None, dependence=self.dependence_between)
+        law, hyper = self._error_law, self._hyperparameters
+        common, count = hyper.reliability, hyper.reliability_count
+        unsound = Floor() if law.kind is Kind.EXACT else Heavy(law.factor, law.df)
+        return Model(
+            unsound=unsound,
+            unknown_reliability=Beta(common * count, (1.0 - common) * count),
+            dependence=self.dependence_between,
+        )
 
     def combine(self, claims: Iterable[Claim | tuple[Any, Any]], **settings: Any) -> Any:
         """Combine claims with what was learned of their sources.
@@ -256,13 +288,16 @@ class Learned:
         Parameters
         ----------
         claims : as for :func:`reliability.combine`; a claim whose source has a name that was
-            learned is taken as by that source, others as they are
+            learned is taken as by that source (with its own interest, if it states one), others
+            as they are
         settings : passed on to ``combine``; ``scale`` and ``model`` are the learned ones
         """
-        records = [
-            attrs.evolve(claim, source=self.sources.get(claim.source.name, claim.source))
-            for claim in as_claims(claims)
-        ]
+
+        def learned(source: Source) -> Source:
+            known = self.sources.get(source.name, source)
+            return attrs.evolve(known, interest=source.interest or known.interest)
+
+        records = [attrs.evolve(claim, source=learned(claim.source)) for claim in as_claims(claims)]
         given: dict[str, Any] = {"scale": self.scale, "model": self.model}
         return combine(records, **(given | settings))
 
@@ -270,14 +305,152 @@ class Learned:
         """Learn from further claims, without the former ones.
 
         What was learned of each source is its prior now, worth as many claims as it rested on;
-        sources that are new start from what all have in common.
+        sources that are new start from what all have in common, and those that say nothing in the
+        table stay as they were. Counts of claims add up. What all sources have in common, the
+        law and ``dependence_between`` stay.
 
         Parameters
         ----------
         table, truths : as for :func:`learn`
-        half_life : claims after which former evidence counts half, for sources that change
+        half_life : claims of a source after which former evidence on it counts half, for sources
+            that change
+
+        Raises
+        ------
+        ReliabilityError
+            Naming the row, the column, the value and the remedy.
         """
-        return _updated(self, table, truths, half_life)
+        _check_half_life(half_life)
+        cells = table if isinstance(table, Cells) else Cells(table, zeros=True)
+        found = rows_from_table(cells)
+        true, unused = _truths(truths, found, self.scale)
+        seen, problems = observe(found, self.scale, true)
+        for problem in problems:
+            raise cells.place(int(found.row[problem.row])).about("value", problem.exception)
+        former, settings = self._knowledge, self._settings
+        # One unit of scale for both.
+        ratio = seen.spread / former.spread
+        seen = attrs.evolve(
+            seen, spread=former.spread, sd=np.where(seen.stated, seen.sd, seen.sd / ratio)
+        )
+        law, hyper = self._error_law, self._hyperparameters
+        priors = former.priors(
+            seen,
+            found.sources,
+            hyper,
+            doubtful=law.doubtful,
+            biases=settings.biases,
+            half_life=half_life,
+        )
+        start = Parameters(
+            law,
+            priors.reliability.copy(),
+            priors.scale.copy(),
+            priors.bias.copy(),
+            np.zeros(seen.sources),
+            np.ones(seen.quantities),
+        )
+        fitted = fit(
+            seen,
+            (start, hyper),
+            priors=priors,
+            iterations=_MOST,
+            biases=settings.biases,
+            difficulty=settings.difficulty,
+        )
+        latter = _knowledge(seen, fitted, found, self.level, biases=settings.biases)
+        knowledge = former.then(latter)
+        return attrs.evolve(
+            self,
+            objective=fitted.objective,
+            converged=fitted.converged,
+            identified=bool(self.identified or np.any(seen.known & (seen.sizes > 0))),
+            unused=unused,
+            bad_rows=None,
+            knowledge=knowledge,
+            claims=_Claims(cells, found, seen, fitted, knowledge.places(seen.names)),
+            former_pairs=self._pairs,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is known of the sources, ready for JSON; neither the claims nor the quantities.
+
+        Examples
+        --------
+        >>> from reliability import learn
+        >>> table = {"quantity": [1, 1, 2, 2], "source": ["A", "B"] * 2, "value": [5, 6, 3, 3]}
+        >>> found = learn(table, law="normal")
+        >>> data = found.to_dict()
+        >>> data["format"], data["version"], data["sources"]["source"]
+        ('reliability.learned', 1, ['A', 'B'])
+        >>> Learned.from_dict(data).sources == found.sources
+        True
+        """
+        fields = {field.alias: getattr(self, field.name) for field in attrs.fields(Learned)}
+        kept = {field.name: fields[field.name] for field in attrs.fields(Saved)}
+        return Saved(**(kept | {"former_pairs": self._pairs})).to_dict()
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Learned:
+        """What `to_dict` wrote.
+
+        Its tables are dicts of arrays; ``quantities`` and ``bad_rows`` are not kept.
+
+        Raises
+        ------
+        ReliabilityError
+            If the format or its version is not known, or naming the field that is wrong.
+        """
+        saved = Saved.from_dict(data)
+        return cls(**attrs.asdict(saved, recurse=False), bad_rows=None)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write what is known of the sources into a file, whole or not at all.
+
+        Parameters
+        ----------
+        path : ends in .json; or in .parquet, with a row per source and all else in the metadata
+            of its schema (needs the extra ``frames``)
+
+        Raises
+        ------
+        ReliabilityError
+            If the ending is not known, or an extra is missing.
+        OSError
+            If it cannot be written.
+        """
+        write_document(self.to_dict(), path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Learned:
+        """What `save` wrote; see :meth:`from_dict`.
+
+        Raises
+        ------
+        ReliabilityError
+            Naming the file, and the field that is wrong.
+        OSError
+            If it cannot be read.
+        """
+        data = read_document(path)
+        try:
+            return cls.from_dict(data)
+        except ReliabilityError as error:
+            raise error.located(str(path)) from None
+
+    def __repr__(self) -> str:
+        """One line."""
+        number = len(self._knowledge.names)
+        return (
+            f"Learned({number} source{'s'[: number != 1]} from "
+            f"{int(self._knowledge.claims.sum()):,} claims, law={self.law!r})"
+        )
+
+    def __str__(self) -> str:
+        """Table of the sources for readers."""
+        from reliability.source_report import learned_text  # noqa: PLC0415 - text is above results
+
+        return learned_text(self)
 
 
 def learn(
@@ -348,10 +521,15 @@ def learn(
     >>> found.law, [round(s.overconfidence, 1) for s in found.sources.values()]
     ('normal', [1.0, 1.0, 4.8, 4.8])
     """
-    _check(level, law, model, on_error)
+    _check(level, law, model, on_error, {"biases": biases, "difficulty": difficulty})
     on_scale = get_scale(scale)
     rho = None if dependence is None else checked_dependence(dependence)
-    cells = Cells(table)
+    if isinstance(rho, PairDependence):
+        raise WrongTypeError(
+            "dependence must be a number in [0, 1], between any two sources; which pairs of "
+            "sources depend on each other is learned"
+        )
+    cells = table if isinstance(table, Cells) else Cells(table, zeros=True)
     found = rows_from_table(cells, sources=sources, on_error=on_error)
     true, unused = _truths(truths, found, on_scale)
     seen, problems = observe(found, on_scale, true)
@@ -362,7 +540,6 @@ def learn(
             raise error
         found.bad.add(cells, at, error)
     anchors = _anchors(unbiased, seen.names)
-    settings = {"biases": biases, "difficulty": difficulty, "model": model, "law": law}
     scores: dict[str, float] = {}
     if law == "auto":
         chosen, scores = choose_law(seen, biases=biases)
@@ -372,7 +549,6 @@ def learn(
     return Learned(
         scale=on_scale,
         level=float(level),
-        law=str(chosen.kind),
         law_scores=scores,
         objective=fitted.objective,
         converged=fitted.converged,
@@ -380,25 +556,41 @@ def learn(
         dependence_between=_dependence(seen, fitted) if rho is None else rho,
         unused=unused,
         bad_rows=cells.table.like(found.bad.columns()) if on_error == "collect" else None,
-        cells=cells,
-        found=found,
-        seen=seen,
-        fit=fitted,
-        settings=settings,
+        knowledge=_knowledge(seen, fitted, found, level, biases=biases),
+        error_law=fitted.parameters.law,
+        hyperparameters=fitted.hyperparameters,
+        settings=Settings(biases, difficulty, model),
+        claims=_Claims(cells, found, seen, fitted, np.arange(seen.sources)),
     )
 
 
-def _check(level: object, law: object, model: Model | None, on_error: object) -> None:
+def _knowledge(
+    seen: Observations, fitted: Fit, found: TableRows, level: float, *, biases: bool
+) -> SourceKnowledge:
+    known = uncertainty(seen, fitted, level, biases=biases)
+    return SourceKnowledge.of(seen, fitted, known, found.sources)
+
+
+def _check(
+    level: object,
+    law: object,
+    model: Model | None,
+    on_error: object,
+    flags: Mapping[str, object],
+) -> None:
     if isinstance(level, bool) or not isinstance(level, (int, float, np.floating)):
         raise WrongTypeError(f"level must be a number in (0, 1) (got {short(level)})")
     if not 0.0 < level < 1.0:
         hint = f"; did you mean {level / 100:g}?" if 1.0 < level < 100.0 else ""
         raise InvalidValueError(f"level must lie in (0, 1), got {level:g}{hint}")
     known = ["auto", *map(str, Kind)]
-    if law not in known:
+    if not isinstance(law, str) or law not in known:
         raise InvalidValueError(f"law must be one of {', '.join(known)} (got {short(law)})")
     if on_error not in ("raise", "collect"):
         raise InvalidValueError(f"on_error must be 'raise' or 'collect' (got {short(on_error)})")
+    for name, flag in flags.items():
+        if not isinstance(flag, bool):
+            raise WrongTypeError(f"{name} must be True or False (got {short(flag)})")
     if model is not None:
         checked_model(model)
 
@@ -430,10 +622,11 @@ def _anchors(unbiased: Iterable[str], names: Any) -> NDArray[np.bool_]:
         raise WrongTypeError(f"unbiased must be a list of sources' names (got {short(given)})")
     place = {name: i for i, name in enumerate(names)}
     out = np.zeros(len(place), dtype=bool)
-    for name in given:
+    for each in given:
+        name = source_name(each)
         if name not in place:
-            hint = did_you_mean(str(name), place)
-            raise InvalidValueError(f"unbiased: the table has no source {short(name)}{hint}")
+            hint = did_you_mean(name, place)
+            raise InvalidValueError(f"unbiased: the table has no source {short(each)}{hint}")
         out[place[name]] = True
     return out
 
@@ -494,103 +687,12 @@ def _dependence(seen: Observations, fitted: Fit) -> float:
     return float(_DEPENDENCES[int(np.argmax(scores))])
 
 
-def _model(fitted: Fit, model: Model | None, rho: float) -> Model:
-    if model is not None:
-        return model
-    if not fitted.parameters.law.doubtful:
-        return Model(unsound=None, dependence=rho)
-    return Model(dependence=rho)
-
-
-def _updated(before: Learned, table: Any, truths: Any, half_life: float | None) -> Learned:
-    if half_life is not None and not half_life > 0.0:
-        raise InvalidValueError(f"half_life must be above 0 (got {short(half_life)})")
-    cells = Cells(table)
-    found = rows_from_table(cells)
-    true, unused = _truths(truths, found, before.scale)
-    seen, problems = observe(found, before.scale, true)
-    for problem in problems:
-        raise cells.place(int(found.row[problem.row])).about("value", problem.exception)
-    # One unit of scale for both.
-    ratio = seen.spread / before._seen.spread
-    seen = attrs.evolve(
-        seen, spread=before._seen.spread, sd=np.where(seen.stated, seen.sd, seen.sd / ratio)
-    )
-    priors = _priors_from(before, seen, half_life)
-    law = before._fit.parameters.law
-    start = Parameters(
-        law,
-        priors.reliability.copy(),
-        priors.scale.copy(),
-        priors.bias.copy(),
-        np.zeros(seen.sources),
-        np.ones(seen.quantities),
-    )
-    settings = before._settings
-    fitted = fit(
-        seen,
-        (start, before._fit.hyperparameters),
-        priors=priors,
-        iterations=_MOST,
-        biases=settings["biases"],
-        difficulty=settings["difficulty"],
-    )
-    return attrs.evolve(
-        before,
-        objective=fitted.objective,
-        converged=fitted.converged,
-        identified=bool(before.identified or np.any(seen.known & (seen.sizes > 0))),
-        unused=unused,
-        bad_rows=None,
-        cells=cells,
-        found=found,
-        seen=seen,
-        fit=fitted,
-        settings=settings,
-    )
-
-
-def _priors_from(before: Learned, seen: Observations, half_life: float | None) -> Priors:
-    """What was learned of each source as its prior; what all have in common for new ones."""
-    hyper: Hyperparameters = before._fit.hyperparameters
-    priors = Priors.common(hyper, np.zeros(seen.sources, dtype=bool))
-    place = {name: i for i, name in enumerate(before._seen.names)}
-    pairs = [(i, place[name]) for i, name in enumerate(seen.names) if name in place]
-    new, old = (
-        (np.array(each, dtype=np.int64) for each in zip(*pairs, strict=True))
-        if pairs
-        else (
-            np.zeros(0, dtype=np.int64),
-            np.zeros(0, dtype=np.int64),
+def _check_half_life(value: object) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise WrongTypeError(f"half_life must be a number of claims (got {short(value)})")
+    if not value > 0.0:
+        raise InvalidValueError(
+            f"half_life must be above 0 (got {short(value)}); leave it out to keep all evidence"
         )
-    )
-    known, parameters = before._uncertainty, before._fit.parameters
-    fresh = np.bincount(seen.source, minlength=seen.sources)[new]
-    keep = np.ones(len(new)) if half_life is None else 0.5 ** (fresh / half_life)
-    reliability, count = priors.reliability.copy(), priors.reliability_count.copy()
-    if parameters.law.doubtful:
-        reliability[new] = parameters.reliability[old]
-        count[new] = hyper.reliability_count + keep * np.maximum(
-            known.reliability_count[old] - hyper.reliability_count, 0.0
-        )
-    scale, scale_count = priors.scale.copy(), priors.scale_count.copy()
-    for stated in (0, 1):
-        of_new, of_old = 2 * new + stated, 2 * old + stated
-        scale[of_new] = parameters.scale[of_old]
-        usual = hyper.scale_count[stated]
-        scale_count[of_new] = usual + keep * np.maximum(known.scale_count[of_old] - usual, 0.0)
-    bias, variance = priors.bias.copy(), priors.bias_variance.copy()
-    if before._settings["biases"]:
-        bias[new] = parameters.bias[old]
-        own = known.bias_sd[old] ** 2
-        variance[new] = np.minimum(own / keep, hyper.bias_variance)
-    return Priors(
-        reliability,
-        count,
-        scale,
-        scale_count,
-        bias,
-        np.maximum(variance, 1e-300),
-        False,
-        priors.unbiased,
-    )

@@ -50,6 +50,7 @@ class Cells:
     numbers : number of each row, from 0, where the table is a part of a larger one
     dots_group : whether the text "12.000" may mean 12000
     claims : whether the table must have the columns that make a claim
+    zeros : whether a bare 0 is taken, though its digits tell no uncertainty
     """
 
     def __init__(
@@ -60,7 +61,9 @@ class Cells:
         numbers: IntArray | range | None = None,
         dots_group: bool = False,
         claims: bool = True,
+        zeros: bool = False,
     ) -> None:
+        self.zeros = zeros
         self.table: Table = as_table(table, what=name)
         self.name = name
         self._row_numbers = numbers
@@ -89,6 +92,7 @@ class Cells:
             numbers=own,
             dots_group=self._dots_group,
             claims=False,
+            zeros=self.zeros,
         )
 
     def has(self, column: str) -> bool:

@@ -24,11 +24,14 @@ __all__ = [
     "Piece",
     "Reader",
     "Writer",
+    "drafted",
     "open_reader",
+    "parquet_modules",
     "piece_cut",
     "piece_rows",
     "piece_taken",
     "pieces_joined",
+    "plain_columns",
     "read_table",
     "writing",
 ]
@@ -43,7 +46,8 @@ _TABLE_ROWS = 1 << 20
 _CSV = {".csv", ".tsv", ".txt"}
 
 
-def _pyarrow() -> Any:  # two modules
+def parquet_modules() -> Any:  # two modules
+    """The modules pyarrow and pyarrow.parquet."""
     try:
         import pyarrow as pa  # noqa: PLC0415  # an extra
         import pyarrow.parquet as pq  # noqa: PLC0415
@@ -79,7 +83,7 @@ def pieces_joined(pieces: Sequence[Piece]) -> Piece:
         return pieces[0]
     if isinstance(pieces[0], dict):
         return {name: np.concatenate([one[name] for one in pieces]) for name in pieces[0]}
-    return _pyarrow()[0].concat_tables(pieces)
+    return parquet_modules()[0].concat_tables(pieces)
 
 
 class Reader(ABC):
@@ -167,7 +171,7 @@ class _ParquetReader(Reader):
         super().__init__(path)
         with path.open("rb"):  # a missing file is named before a missing extra
             pass
-        pa, pq = _pyarrow()
+        pa, pq = parquet_modules()
         try:
             self._file = pq.ParquetFile(path)
         except pa.ArrowInvalid as error:
@@ -180,7 +184,7 @@ class _ParquetReader(Reader):
             check_names(str(path), self.names, columns)
 
     def pieces(self, rows: int, columns: Sequence[str] | None = None) -> Iterator[Piece]:
-        pa, _ = _pyarrow()
+        pa, _ = parquet_modules()
         total = max(self._file.metadata.num_rows, 1)
         wanted = [
             given
@@ -246,6 +250,16 @@ def read_table(path: str | os.PathLike[str], columns: Sequence[str]) -> Piece:
 # --- writing ------------------------------------------------------------------------------------
 
 
+def plain_columns(table: Any) -> Any:
+    """Columns of results to write; those of a pyarrow table as arrays or lists."""
+    if table is None or isinstance(table, Mapping):
+        return table
+    return {
+        name: column.to_numpy() if str(column.type) in {"double", "int64"} else column.to_pylist()
+        for name, column in zip(table.column_names, table.columns, strict=True)
+    }
+
+
 class Writer(ABC):
     """A file that grows by blocks of columns."""
 
@@ -283,7 +297,7 @@ def _written(values: Any) -> list[Any]:
 
 class _ParquetWriter(Writer):
     def __init__(self, path: Path) -> None:
-        self._pa, self._pq = _pyarrow()
+        self._pa, self._pq = parquet_modules()
         self._path = path
         self._writer: Any = None
 
@@ -326,32 +340,39 @@ def writing(path: str | os.PathLike[str]) -> Iterator[Callable[[], Writer]]:
     if suffix not in _CSV | _PARQUET:
         raise InvalidValueError(f"{path}: must end in .csv, .tsv or .parquet to be written")
     if suffix in _PARQUET:
-        _pyarrow()
+        parquet_modules()
+    with drafted(path) as draft:
+        begun: list[Writer] = []
+
+        def begin() -> Writer:
+            for writer in begun:
+                writer.close()
+            if suffix in _PARQUET:
+                begun[:] = [_ParquetWriter(draft)]
+            else:
+                begun[:] = [_CsvWriter(draft, "\t" if suffix == ".tsv" else ",")]
+            return begun[0]
+
+        try:
+            yield begin
+        finally:
+            for writer in begun:
+                writer.close()
+
+
+@contextmanager
+def drafted(path: Path) -> Iterator[Path]:
+    """A draft to write, which takes the place of a file at the end, if nothing goes wrong."""
     if not path.parent.is_dir():
         raise InvalidValueError(f"{path}: there is no folder {str(path.parent)!r}; make it first")
-    handle, name = tempfile.mkstemp(suffix=suffix, prefix=f".{path.stem}-", dir=path.parent)
+    handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=f".{path.stem}-", dir=path.parent)
     os.close(handle)
     draft = Path(name)
-    begun: list[Writer] = []
-
-    def begin() -> Writer:
-        for writer in begun:
-            writer.close()
-        if suffix in _PARQUET:
-            begun[:] = [_ParquetWriter(draft)]
-        else:
-            begun[:] = [_CsvWriter(draft, "\t" if suffix == ".tsv" else ",")]
-        return begun[0]
-
     try:
-        yield begin
-        for writer in begun:
-            writer.close()
+        yield draft
         mask = os.umask(0)
         os.umask(mask)
         draft.chmod(0o666 & ~mask)  # as any new file; a draft is private
         draft.replace(path)
     finally:
-        for writer in begun:
-            writer.close()
         draft.unlink(missing_ok=True)

@@ -640,7 +640,9 @@ class _Statements:
                     "level",
                 )
             if _VALUE in kinds:
-                fine = (filled == _VALUE) & (value != 0.0) & np.isfinite(value) & free
+                fine = (filled == _VALUE) & np.isfinite(value) & free
+                if not self._cells.zeros:
+                    fine &= value != 0.0
                 self._bare(fine)
             if (_LOW | _HIGH) in kinds:
                 fine = (filled == (_LOW | _HIGH)) & (low < high)

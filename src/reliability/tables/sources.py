@@ -23,6 +23,7 @@ from reliability.tables.records import (
 )
 
 __all__ = [
+    "LEARNED_COLUMNS",
     "SOURCE_COLUMNS",
     "FirstStated",
     "Known",
@@ -36,8 +37,20 @@ Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
+#: Columns of ``Learned.source_table`` that say how well its numbers are known; not read.
+LEARNED_COLUMNS = (
+    "n",
+    "compared",
+    *(
+        f"{name}_{end}"
+        for name in ("reliability", "bias", "overconfidence", "error_sd")
+        for end in ("low", "high")
+    ),
+    "error_sd",
+    "identified",
+)
 #: Columns that a table of sources may have.
-SOURCE_COLUMNS = ("source", *SOURCE_NUMBERS)
+SOURCE_COLUMNS = ("source", *SOURCE_NUMBERS, *LEARNED_COLUMNS)
 
 
 class Known(dict[str, dict[str, float]]):
@@ -74,7 +87,7 @@ def read_sources(sources: object, *, name: str = "sources") -> Known:
     ----------
     sources : None; `Source` objects, in a list or as the values of a dict; or a table with the
         column ``source`` and any of reliability, evidence, bias, bias_sd, overconfidence,
-        interest
+        interest; the other columns of ``Learned.source_table`` are passed over
     name : what to call it in error messages
 
     Raises
@@ -115,7 +128,9 @@ def _from_table(table: Table, name: str) -> Known:
         raise InvalidValueError(
             f"{name}: the column 'source' is missing; say whose numbers they are"
         )
-    columns = {column: table.coded(column) for column in table.names}
+    columns = {
+        column: table.coded(column) for column in table.names if column not in LEARNED_COLUMNS
+    }
     found = Known()
     for row in range(table.rows):
         place = Place(name, f"row {row + 1}")

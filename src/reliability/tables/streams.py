@@ -35,6 +35,7 @@ from reliability.tables.files import (
     piece_rows,
     piece_taken,
     pieces_joined,
+    plain_columns,
     writing,
 )
 from reliability.tables.frames import plain_cell
@@ -173,7 +174,7 @@ def combine_file(
             cells = _cells(reader, piece, numbers)
             own = settings.within(cells.names("quantity")) if settings.said else settings
             found = combine_block(Block(cells, known, own))
-            return cells, Results(_columns(found.quantities), _columns(found.bad_rows))
+            return cells, Results(plain_columns(found.quantities), plain_columns(found.bad_rows))
 
         try:
             done = _in_order(reader, combined, _Output(begins), block_rows, show)
@@ -182,16 +183,6 @@ def combine_file(
         if done.rows == 0:
             raise InvalidValueError(f"{name}: has a header and no claims")
     return done
-
-
-def _columns(table: Any) -> Any:
-    """Columns of results; those of a pyarrow table as arrays or lists."""
-    if table is None or isinstance(table, Mapping):
-        return table
-    return {
-        name: column.to_numpy() if str(column.type) in {"double", "int64"} else column.to_pylist()
-        for name, column in zip(table.column_names, table.columns, strict=True)
-    }
 
 
 class _Output:

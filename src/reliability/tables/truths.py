@@ -8,19 +8,23 @@ from reliability.errors import InvalidValueError
 from reliability.tables.frames import as_table, plain_cell
 from reliability.tables.records import Place, cell_of, check_names, number_of, source_name
 
-__all__ = ["TRUTH_COLUMNS", "read_truths"]
+__all__ = ["TRUTH_COLUMNS", "Truths", "read_truths"]
 
 #: Columns that a table of truths has.
 TRUTH_COLUMNS = ("quantity", "truth")
 
 
-def read_truths(table: object, *, name: str = "truths") -> dict[str, float]:
+class Truths(dict[str, float]):
+    """Truths by the name of the quantity; read and checked."""
+
+
+def read_truths(table: object, *, name: str = "truths") -> Truths:
     """Truths by the name of the quantity.
 
     Parameters
     ----------
     table : a table with the columns ``quantity`` and ``truth``; a quantity whose truth is an
-        empty cell has none
+        empty cell has none; or what this function gave
     name : what to call it in error messages
 
     Raises
@@ -33,6 +37,8 @@ def read_truths(table: object, *, name: str = "truths") -> dict[str, float]:
     >>> read_truths({"quantity": ["a", 5, "c"], "truth": [1.0, 2.0, None]})
     {'a': 1.0, '5': 2.0}
     """
+    if isinstance(table, Truths):
+        return table
     given = as_table(table, what=name)
     check_names(name, given.names, TRUTH_COLUMNS)
     for column, remedy in zip(
@@ -41,7 +47,7 @@ def read_truths(table: object, *, name: str = "truths") -> dict[str, float]:
         if column not in given.names:
             raise InvalidValueError(f"{name}: the column {column!r} is missing; {remedy}")
     keys, numbers = given.coded("quantity"), given.coded("truth")
-    found: dict[str, float] = {}
+    found = Truths()
     known: set[str] = set()
     for row in range(given.rows):
         place = Place(name, f"row {row + 1}")
