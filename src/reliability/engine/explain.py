@@ -29,6 +29,7 @@ from reliability.engine.mixture import (
     unknown_log_products,
     unknown_polynomials,
 )
+from reliability.engine.moving import Moving
 from reliability.engine.panels import ORDER, Panels, initial_panels
 from reliability.engine.quadrature import refine
 from reliability.engine.scattered import Density
@@ -190,6 +191,10 @@ def claim_distribution(columns: Columns, claim: int, others: Solution) -> float:
     claim : row of the claim
     others : posterior of the other claims, over which the probability is averaged
     """
+    if others.grid is not None:
+        # The distribution of the claim itself bends where its knots and shoulders pass.
+        moving = Moving.of(columns, inflation=others.grid.inflation)
+        others = attrs.evolve(others, grid=attrs.evolve(others.grid, moving=moving))
     density = Density(others.problem, others.rule, others.grid)
 
     def log_density(panels: Panels) -> Array:

@@ -16,6 +16,7 @@ from reliability.engine.likelihoods import UnsoundKind
 from reliability.engine.mixture import NO_SCATTER, Problem, Problems
 from reliability.engine.moving import stretch
 from reliability.engine.panels import Features
+from reliability.priors import ScatterPrior
 
 __all__ = ["features"]
 
@@ -23,8 +24,11 @@ Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
-def features(problem: Problem | Problems) -> Features:
-    """Locations with scales, and kinks, of all claims and the priors."""
+def features(problem: Problem | Problems, scatter: ScatterPrior | None = None) -> Features:
+    """Locations with scales, and kinks, of all claims and the priors.
+
+    ``scatter`` is a prior on an inflation that is integrated out.
+    """
     many = problem.as_many if isinstance(problem, Problem) else problem
     columns, prior = many.columns, many.prior
     quantity, form = columns.quantity, columns.form
@@ -33,7 +37,14 @@ def features(problem: Problem | Problems) -> Features:
     sd_high = np.sqrt((columns.overconfidence * columns.sd_high) ** 2 + columns.bias_variance)
     sd = np.minimum(sd_low, sd_high)
     half = _half_width(columns)
-    found: list[tuple[IntArray, Array, Array]] = [(quantity, location - half, sd)]
+    end = sd
+    if scatter is not None and scatter.low > 0.0:
+        # Integrated over the inflation the density falls off over part of a range's width, as
+        # k^-(power + claims) does. What its narrow shoulders leave of their own are bends that
+        # halving finds with fewer panels than would have to be laid around every one of them.
+        slope = scatter.power + columns.sizes[quantity]
+        end = np.maximum(sd, np.where(columns.width_scales > 0.0, half / slope, 0.0))
+    found: list[tuple[IntArray, Array, Array]] = [(quantity, location - half, end)]
 
     def add(chosen: NDArray[np.bool_], at: Array, scale: Array) -> None:
         if chosen.any():
@@ -41,7 +52,7 @@ def features(problem: Problem | Problems) -> Features:
 
     box, open_bound = form == Form.BOX, form == Form.BOUND_WITH_EXCESS
     add(sd_low != sd_high, location, np.maximum(sd_low, sd_high))
-    add(box, location + half, sd)
+    add(box, location + half, end)
     add(box | open_bound, location, columns.stated_sd)
     # Beyond its kink a bound falls off over its excess, however small beside the sd.
     add(open_bound, location, columns.excess)
@@ -53,10 +64,10 @@ def features(problem: Problem | Problems) -> Features:
     for upper in (False, True):
         edge, mean, slope = _tail_of_quantiles(columns, through, upper=upper)
         found.append((quantity[through], edge, 1.0 / slope))
-        end = (prior.low if upper else prior.high)[quantity]
-        if np.isfinite(end).any():
-            rows, layer = _layers_at_end(columns, end, through, mean, slope, upper=upper)
-            found.append((quantity[rows], end[rows], layer))
+        limit = (prior.low if upper else prior.high)[quantity]
+        if np.isfinite(limit).any():
+            rows, layer = _layers_at_end(columns, limit, through, mean, slope, upper=upper)
+            found.append((quantity[rows], limit[rows], layer))
     quantities, bends = prior.location.shape
     every = np.repeat(np.arange(quantities), bends)
     found.append((every, prior.location.ravel(), prior.scale.ravel()))

@@ -52,6 +52,8 @@ BEYOND_ROUNDING = 40.0
 LARGEST_RESIDUAL = 1e150
 #: Exponentials of less than minus this are 0 beside anything that they are added to.
 LARGEST_EXPONENT = 700.0
+#: Normal probabilities beyond this many sds are 1 to the last digit.
+_CERTAIN = 9.0
 _TINY = np.finfo(np.float64).tiny
 #: Degrees of freedom of a Student t that is normal as far as floats reach.
 _NORMAL_DF = 1e4
@@ -128,10 +130,16 @@ def box(distance: Array, half_width: Array, sd: Array) -> Array:
     """
     z = np.abs(distance) / sd
     h = half_width / sd
-    upper = log_ndtr(h - z)
-    lower = log_ndtr(-h - z)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        difference = upper + np.log1p(-np.exp(lower - upper)) - np.log(2.0 * h)
+    inside = np.asarray(h - z)
+    # Most nodes lie far inside: there the probability is 1 to the last digit.
+    out = np.zeros(inside.shape)
+    uncertain = inside < _CERTAIN
+    out[uncertain] = log_ndtr(inside[uncertain])
+    if np.min(h) < _CERTAIN:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # Of a wide one the other end's probability is nothing beside this one's.
+            out += np.log1p(-np.exp(log_ndtr(-h - z) - out))
+    out -= np.log(2.0 * half_width)
     # A difference of two nearly equal probabilities loses digits: for a box that is narrow
     # beside the sd, integrate the normal density over it by its Taylor series instead.
     narrow = h * np.maximum(1.0, z) < 1e-3
@@ -140,8 +148,8 @@ def box(distance: Array, half_width: Array, sd: Array) -> Array:
         series = h2 * (z2 - 1.0) / 6.0 + h2 * h2 * (z2 * z2 - 6.0 * z2 + 3.0) / 120.0
         with np.errstate(over="ignore", invalid="ignore"):
             taylor = -0.5 * z2 - HALF_LOG_2PI + np.log1p(np.where(narrow, series, 0.0))
-        difference = np.where(narrow, taylor, difference)
-    return difference - np.log(sd)
+        return np.where(narrow, taylor - np.log(sd), out)
+    return out
 
 
 def bound_with_excess(beyond: Array, excess: Array, sd: Array) -> Array:
@@ -569,10 +577,16 @@ class Claims:
         half = column(columns.half_width)
         excess = column(columns.excess)
         point_sd = sd_low
-        if form == Form.BOX:
-            scales = column(columns.width_scales)
-            half = half * np.where(scales > 0.0, factor, 1.0)
-            shoulder = np.where(scales > 0.0, extra, sd_low * sd_low)
+        stretch = np.ones((1, 1))
+        if form == Form.QUANTILES:
+            stretch = column(columns.sd_low) / sd_low
+        elif form == Form.BOX:
+            scales = column(columns.width_scales) > 0.0
+            if scales.all():
+                half, shoulder = half * factor, extra
+            else:
+                half = half * np.where(scales, factor, 1.0)
+                shoulder = np.where(scales, extra, sd_low * sd_low)
             point_sd = np.sqrt(shoulder + half * half / 3.0)
         elif form == Form.BOUND_WITH_EXCESS:
             point_sd = np.hypot(sd_low, excess)
@@ -587,7 +601,7 @@ class Claims:
             direction=column(columns.direction),
             interest=column(columns.interest),
             point_sd=point_sd,
-            stretch=column(columns.sd_low) / sd_low,
+            stretch=stretch,
             knot_row=columns.knot_row[rows],
             void=column(columns.void),
             asymmetric=asymmetric and location.size > 0,

@@ -185,7 +185,7 @@ def _on_panels(grid: ScatterGrid, nodes: ScatterNodes, mass: Array) -> Array:
     Where panels are cut at knots it is a polynomial with the same moments.
     """
     shape = (len(nodes.starts), grid.panels.count, ORDER, mass.shape[1])
-    if grid.knots is None:
+    if grid.moving is None:
         return np.asarray((mass.reshape(shape) / WEIGHTS[:, None]).reshape(shape[0], -1, shape[3]))
     panel = nodes.panel
     first = np.searchsorted(

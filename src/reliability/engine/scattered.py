@@ -23,7 +23,7 @@ from reliability.engine.mixture import (
     log_likelihood,
     log_sum,
 )
-from reliability.engine.moving import MovingKnots, cut, rooted
+from reliability.engine.moving import Moving, MovingKnots, cut, rooted
 from reliability.engine.normal import first_scatter_panels, log_prior_mass
 from reliability.engine.panels import ORDER, WEIGHTS, Panels, gauss_legendre, initial_panels
 from reliability.engine.quadrature import Mesh, refine, segment_sum
@@ -54,6 +54,7 @@ __all__ = [
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 #: Accepted size of a scatter panel's last Legendre coefficients, relative to the total.
 SCATTER_TOLERANCE = 1e-10
@@ -76,6 +77,7 @@ class ScatterNodes:
     part_starts, part_panel : first row, and panel of the scatter, of each part of a panel that
         has nodes of its own
     last : (R, 3) factors of the last Legendre coefficients on each part
+    is_cut : (parts,) whether a part is only part of its panel
     """
 
     row: IntArray
@@ -86,13 +88,22 @@ class ScatterNodes:
     part_starts: IntArray
     part_panel: IntArray
     last: Array
+    is_cut: BoolArray
 
     @staticmethod
     def none(rows: int) -> ScatterNodes:
         """The only node where nothing scatters."""
         every, zero = np.arange(rows), np.zeros((1, 1))
         return ScatterNodes(
-            every, every, NO_SCATTER, zero, zero, every[:0], every[:0], np.zeros((0, 3))
+            every,
+            every,
+            NO_SCATTER,
+            zero,
+            zero,
+            every[:0],
+            every[:0],
+            np.zeros((0, 3)),
+            np.zeros(0, dtype=bool),
         )
 
     def log_sum(self, logs: Array) -> Array:
@@ -123,13 +134,21 @@ class ScatterNodes:
     def unresolved(self, values: Array) -> Array:
         """Size of the last Legendre coefficients: (..., R, points) -> (..., parts, points).
 
-        The values are those of a density times the weights of the nodes.
+        The values are those of a density times the weights of the nodes. A panel is cut wherever
+        the density is not analytic, or nearly so. On a part the coefficients then fall
+        geometrically, at the least, and Gauss's rule of n nodes misses only those of degree 2n and
+        more: relative to the integral these are the squares of the last ones.
         """
         out = np.zeros(())
         for factor in self.last.T:
             parts = np.add.reduceat(values * factor[:, None], self.part_starts, axis=-2)
             out = out + np.abs(parts)
-        return 2.0 * out
+        out = 2.0 * out
+        if self.is_cut.any():
+            whole = np.add.reduceat(values, self.part_starts, axis=-2)
+            share = np.divide(out, whole, out=np.ones_like(out), where=whole > 0.0)
+            out *= np.where(self.is_cut[:, None], np.minimum(share, 1.0), 1.0)
+        return np.asarray(out)
 
     @property
     def part_row(self) -> IntArray:
@@ -156,7 +175,7 @@ class ScatterGrid:
     values: Array
     log_step: Array
     log_prior: Array
-    knots: MovingKnots | None
+    moving: Moving | None
 
     @staticmethod
     def on(columns: Columns, prior: ScatterPrior, panels: Panels) -> ScatterGrid:
@@ -170,7 +189,7 @@ class ScatterGrid:
             values.ravel(),
             (slope + np.log(WEIGHTS)).ravel(),
             log_prior(prior, columns, values).ravel(),
-            MovingKnots.of(columns, inflation=prior.low > 0.0),
+            Moving.of(columns, inflation=prior.low > 0.0),
         )
 
     @property
@@ -189,14 +208,14 @@ class ScatterGrid:
             values=some(self.values),
             log_step=some(self.log_step),
             log_prior=some(self.log_prior),
-            knots=None,
+            moving=None,
         )
 
     def log_prior_at(self, nodes: ScatterNodes, columns: Columns) -> Array:
         """Log prior density at nodes, where it is made from other claims: (R, 1) or (R, points)."""
         if not self.prior.needs_claims:
             return nodes.log_prior
-        if self.knots is None:
+        if self.moving is None:
             own = log_prior(self.prior, columns, self.values)
             return np.tile(own, len(nodes.starts))[:, None]
         scatter = nodes.scatter.inflation if self.inflation else nodes.scatter.tau
@@ -204,8 +223,8 @@ class ScatterGrid:
 
     def at(self, anchor: Array, d: Array) -> ScatterNodes:
         """Nodes at every x = anchor + d: (rows, 1), (rows, points)."""
-        if self.knots is not None:
-            return self._cut(self.knots, anchor, d)
+        if self.moving is not None:
+            return self._cut(self.moving, anchor, d)
         rows, count, panels = len(d), len(self.values), self.panels.count
         order = count // panels
         return ScatterNodes(
@@ -217,21 +236,23 @@ class ScatterGrid:
             order * np.arange(rows * panels),
             np.tile(np.arange(panels), rows),
             np.tile(_last(order), (rows * panels, 1)),
+            np.zeros(rows * panels, dtype=bool),
         )
 
-    def _cut(self, knots: MovingKnots, anchor: Array, d: Array) -> ScatterNodes:
-        passing = knots.passing(anchor, d)
+    def _cut(self, moving: Moving, anchor: Array, d: Array) -> ScatterNodes:
+        passing = moving.passing(anchor, d)
         low, high = self.panels.edges()
         inside = passing.max(axis=1)[:, None, :] > low[:, None]
         inside &= passing.min(axis=1)[:, None, :] < high[:, None]
         is_cut = inside.any(axis=2)
         row, panel = np.nonzero(is_cut)
-        cuts = list(cut(self.panels.take(panel), passing[row]))
+        cuts = list(cut(self.panels.take(panel), passing[row], moving.ranges))
         whole_row, whole_panel = np.nonzero(~is_cut)
         # All parts, those of one row of x together.
         owner = np.concatenate([whole_row, *(row[some.index] for some in cuts)])
         of_panel = np.concatenate([whole_panel, *(panel[some.index] for some in cuts)])
         order = np.repeat([ORDER, *(c.order for c in cuts)], [len(whole_row), *map(len, cuts)])
+        part_is_cut = np.arange(len(owner)) >= len(whole_row)
         sort = np.lexsort((of_panel, owner))
         ends = np.cumsum(order[sort])
         begin = np.empty_like(ends)
@@ -264,6 +285,7 @@ class ScatterGrid:
             begin[sort],
             of_panel[sort],
             last,
+            part_is_cut[sort],
         )
 
 
@@ -364,14 +386,14 @@ class ScatterMarginal:
         """Log integral over x at each of the scatter's values."""
         whole = np.ones((len(values), self.panels.count), dtype=bool)
         sums = []
-        knots = MovingKnots.of(self.problem.columns, inflation=self.prior.low > 0.0)
-        if knots is not None:
-            at = knots.distances(values, self.panels.anchor)
+        moving = Moving.of(self.problem.columns, inflation=self.prior.low > 0.0)
+        if moving is not None:
+            at = moving.distances(values, self.panels.anchor)
             low, high = self.panels.edges()
             whole = ~np.any((at > low[:, None]) & (at < high[:, None]), axis=2)
             row, panel = np.nonzero(~whole)
-            for some in cut(self.panels.take(panel), at[row, panel][:, None, :]):
-                nodes, weights, _ = gauss_legendre(min(some.order, self.order))
+            for some in cut(self.panels.take(panel), at[row, panel][:, None, :], 2 * moving.ranges):
+                nodes, weights, _ = gauss_legendre(some.order)
                 x, slope = some.panels.at(nodes)
                 weight = self._log_prior_weight(some.panels.anchor, x, slope, weights)
                 every = np.arange(len(x))
@@ -532,15 +554,12 @@ def _solve_scattered(
     first: Panels,
 ) -> Solution:
     columns = problem.columns
-    moving = MovingKnots.of(columns, inflation=prior.low > 0.0) is not None
+    moving = Moving.of(columns, inflation=prior.low > 0.0) is not None
     presolve = _presolve_moving if moving else _presolve
     panels = presolve(problem, rule, prior, first, scatter_start(columns, prior, power))
-    d, _ = first.nodes()
-    start = Density(problem, rule, None)(first.anchor[:, None], d)
-    row, column = np.unravel_index(int(np.argmax(start)), start.shape)
-    noise = rounding(problem, (float(first.anchor[row]), float(d[row, column])))
     grid = ScatterGrid.on(columns, prior, panels)
     density = Density(problem, rule, grid)
+    noise = _rounding_at_peak(density, first)
     mesh = refine(first, _on_panels(density), 1, noise=noise)
     each = _scatter_errors(density, mesh)
     for _ in range(_MAX_ROUNDS):
@@ -576,7 +595,7 @@ EXCLUDED = (
 
 def first_panels(problem: Problem, prior: ScatterPrior | None) -> Panels:
     """First panels of x."""
-    panels = initial_panels(features(problem))
+    panels = initial_panels(features(problem, prior))
     if prior is None or prior.low > 0.0:
         return panels
     knots = MovingKnots.of(problem.columns, inflation=False)
@@ -604,12 +623,35 @@ def peak_of(mesh: Mesh) -> tuple[float, float]:
     return float(mesh.panels.anchor[row]), float(mesh.panels.nodes()[0][row, column])
 
 
-def rounding(problem: Problem, peak: tuple[float, float]) -> float:
+def rounding(problem: Problem, peak: tuple[float, float], scatter: Scatter = NO_SCATTER) -> float:
     """Relative rounding error of the density: that of the sum of log likelihoods at its peak.
 
     Where sound claims conflict by many sds these are large, and so is their rounding.
     """
-    return float(rounding_at(problem.as_many, *np.array(peak)[:, None])[0])
+    anchor, d = np.array(peak)[:, None]
+    return float(rounding_at(problem.as_many, anchor, d, scatter)[0])
+
+
+def _rounding_at_peak(density: Density, panels: Panels) -> float:
+    """Rounding error at the peak of the joint density of x and the scatter.
+
+    Without scatter, claims that conflict may be thousands of sds apart.
+    """
+    assert density.grid is not None  # noqa: S101 - only called with a scatter
+    few = attrs.evolve(density, grid=density.grid.thinned())
+    d = panels.nodes()[0][:, ORDER // 2, None]
+    prior = density.problem.prior.log_density(panels.anchor[:, None], d)
+    largest, peak, scatter = -np.inf, (float(panels.anchor[0]), float(d[0, 0])), NO_SCATTER
+    for part in few.blocks(len(d)):
+        nodes, logs = few.jointly(panels.anchor[part, None], d[part])
+        logs += prior[part][nodes.row]
+        row = int(np.argmax(logs))
+        if logs[row, 0] > largest:
+            largest, x = float(logs[row, 0]), int(nodes.row[row]) + part.start
+            peak = float(panels.anchor[x]), float(d[x, 0])
+            tau, inflation = nodes.scatter.tau, nodes.scatter.inflation
+            scatter = Scatter(tau[row % len(tau), None], inflation[row % len(inflation), None])
+    return rounding(density.problem, peak, scatter)
 
 
 def _replaced(density: Density, mesh: Mesh, old: Panels, new: Panels) -> Mesh:

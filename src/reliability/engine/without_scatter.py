@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reliability.engine.features import features
+from reliability.engine.likelihoods import Scatter
 from reliability.engine.mixture import (
     NO_SCATTER,
     Problems,
@@ -131,7 +132,7 @@ def solve_without_scatter(
     return Found(alive, mesh, np.where(mesh.total > 0.0, error, np.inf), noise)
 
 
-def rounding_at(problem: Problems, anchor: Array, d: Array) -> Array:
+def rounding_at(problem: Problems, anchor: Array, d: Array, scatter: Scatter = NO_SCATTER) -> Array:
     """Relative rounding error of densities: that of the sums of log likelihoods at their peaks.
 
     Where sound claims conflict by many sds, with each other or with the prior, these are large,
@@ -141,10 +142,11 @@ def rounding_at(problem: Problems, anchor: Array, d: Array) -> Array:
     ----------
     problem : the claims
     anchor, d : (quantities,) where each density is largest
+    scatter : and at which tau and inflation, (quantities, 1) or (1, 1) each
     """
     columns = problem.columns
     at = rows_at(np.arange(len(anchor)), anchor)
-    some = terms(columns, problem.law, at, d[:, None], NO_SCATTER)
+    some = terms(columns, problem.law, at, d[:, None], scatter)
     reliability = columns.reliability[some.row][:, None]
     logs = log_mixture(some.sound, some.unsound, np.where(np.isnan(reliability), 0.5, reliability))
     size = np.add.reduceat(np.abs(logs[:, 0]) * columns.share[some.row], some.starts)
