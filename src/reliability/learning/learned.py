@@ -510,7 +510,7 @@ def learn(
     """
     _check(level, law, model, on_error, {"biases": biases, "difficulty": difficulty})
     on_scale = get_scale(scale)
-    rho = None if dependence is None else checked_dependence(dependence)
+    rho = None if dependence is None else _checked_rho(dependence)
     cells = table if isinstance(table, Cells) else Cells(table)
     found = rows_from_table(cells, sources=sources, on_error=on_error)
     true, unused = _truths(truths, found, on_scale)
@@ -551,6 +551,16 @@ def _knowledge(
 ) -> SourceKnowledge:
     known = uncertainty(seen, fitted, level, biases=biases)
     return SourceKnowledge.of(seen, fitted, known, found.sources)
+
+
+def _checked_rho(value: float) -> float:
+    rho = checked_dependence(value)
+    if not isinstance(rho, float):
+        raise WrongTypeError(
+            f"dependence must be one number for any two sources here (got {short(value)}); "
+            "combine takes pairs of sources"
+        )
+    return rho
 
 
 def _check(
