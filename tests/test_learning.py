@@ -525,3 +525,46 @@ def test_truths_without_claims_are_counted() -> None:
     at = found.quantities["quantity"].tolist().index("q0")
     assert found.quantities["estimate"][at] == found.quantities["truth"][at] == 1.0
     assert found.quantities["low"][at] == found.quantities["high"][at] == 1.0
+
+
+def test_zeros_are_values_like_others() -> None:
+    rng = np.random.default_rng(1)
+    truth = np.repeat(np.arange(-60.0, 60.0), 3)
+    value = truth + np.where(rng.random(360) < 0.3, np.round(rng.normal(0.0, 9.0, 360)), 0.0)
+    table = {
+        "quantity": np.repeat(np.arange(120), 3),
+        "source": np.tile(list("ABC"), 120),
+        "value": value,
+    }
+    found = learn(table, law="exact")
+    assert found.quantities["estimate"][60] == pytest.approx(0.0, abs=0.5)
+    assert found.source_table["n"].tolist() == [120, 120, 120]
+
+
+def test_the_mixture_learned_is_a_model_of_combine(plain: Learned) -> None:
+    model = plain.model
+    assert isinstance(model.unsound, reliability.Heavy)
+    assert model.dependence == 0.25
+    claims = [("s0", reliability.Estimate(1.0, sd=1.0)), ("s1", reliability.Estimate(2.0, sd=1.0))]
+    result = plain.combine(claims)
+    assert isinstance(result, reliability.Combination)
+    seen = observations(
+        np.array([1.0, 2.0]) - np.array([plain.sources[s].bias for s in ("s0", "s1")]),
+        [0, 1],
+        [0, 2],
+        rounding=np.full(2, 1e-12),
+    )
+    own = [plain.sources[s] for s in ("s0", "s1")]
+    law = ErrorLaw(Kind.MIXTURE, model.unsound.factor, int(model.unsound.df))
+    given = Parameters(
+        law,
+        np.array([source.reliability for source in own], dtype=np.float64),
+        np.repeat([source.overconfidence for source in own], 2),
+        np.zeros(2),
+        np.array([source.bias_sd**2 for source in own]),
+        np.ones(1),
+    )
+    share = np.full(2, 1.0 / 1.25)
+    p = np.array([0.16, 0.5, 0.84])
+    here = summarise_quantities(seen, given, p, lambda x: x, share).quantiles[0]
+    assert here == pytest.approx(np.asarray(result.posterior.ppf(p)), abs=0.06)

@@ -29,6 +29,7 @@ LAYERS = (
     "settings preparation prepared",
     "combination",
     "batch learning learning.* scores scores.* comparators comparators.*",
+    "pieces",
     "many",
     "io frames report source_report",
     "plots dask strategies",

@@ -7,7 +7,7 @@ import numpy as np
 
 from reliability.claims.columns import Columns, columns_from_rows
 from reliability.claims.problems import Problem
-from reliability.claims.rows import Rows
+from reliability.claims.rows import Rows, constant
 from reliability.models import Model, Void
 from reliability.pairs import NumberedPairs
 from reliability.preparation import effective_reliability
@@ -58,22 +58,29 @@ def prepare(rows: Rows, scale: Scale, model: Model, dependence: float | Numbered
     columns, problems = columns_from_rows(rows, scale, model.unstated_error)
     unknown = model.unknown_reliability
     if model.unsound is None:
-        reliability = np.ones(rows.count)
+        reliability = constant(1.0, rows.count)
     else:
         reliability, contradictions = effective_reliability(rows)
         known = {problem.row for problem in problems}
         problems += [problem for problem in contradictions if problem.row not in known]
+    rank = reliability
+    unsaid = np.isnan(reliability)
     if isinstance(unknown, Beta):
-        rank = np.where(np.isnan(reliability), unknown.mean, reliability)
+        if unsaid.any():
+            rank = np.where(unsaid, unknown.mean, reliability)
     else:
-        rank = reliability = np.where(np.isnan(reliability), float(unknown), reliability)
+        rank = reliability = np.where(unsaid, float(unknown), reliability)
         unknown = Beta(1.0, 1.0)
-    silent = (reliability == 0.0) & isinstance(model.unsound, Void)
+    silent = np.zeros(rows.count, dtype=bool)
+    if isinstance(model.unsound, Void):
+        silent |= reliability == 0.0
     silent[[problem.row for problem in problems]] = True
     shares = share_out(rows, rank, silent, dependence)
     columns = columns.with_fields(
         reliability=reliability,
-        overconfidence=columns.overconfidence * model.overconfidence,
+        overconfidence=columns.overconfidence
+        if model.overconfidence == 1.0
+        else columns.overconfidence * model.overconfidence,
         share=shares.share,
     )
     return Prepared(columns, shares, _active(columns, shares), unknown, problems)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reliability.claims.claim import Claim
-from reliability.claims.rows import Rows, Statements
+from reliability.claims.rows import Rows, Statements, constant
 from reliability.pairs import NumberedPairs, PairDependence
 
 __all__ = [
@@ -261,13 +261,15 @@ def _all_different(rows: Rows, dependence: float | NumberedPairs) -> Shares:
     """Shares where no origin of a quantity has two rows."""
     starts = rows.starts
     counts = np.diff(starts)
-    every = np.arange(starts[-1])
+    count = int(starts[-1])
+    every = np.arange(count)
     group = every - np.repeat(starts[:-1], counts)
+    share = constant(1.0, count)
     if isinstance(dependence, NumberedPairs):
         share = _share_by_pairs(every, rows.source, starts, dependence)
-    else:
+    elif dependence > 0.0:
         share = np.repeat(_share(1, counts, dependence), counts)
-    return Shares(share, group, np.full(starts[-1], KEPT), rows.source, dependence)
+    return Shares(share, group, constant(KEPT, count), rows.source, dependence)
 
 
 def _collapse(rows: Rows, reliability: Array, among: IntArray, dropped: IntArray) -> None:
@@ -332,6 +334,8 @@ def _first_equal(keys: Sequence[IntArray], starts: IntArray) -> IntArray | None:
     keys : (rows,) whole numbers each
     starts : (quantities + 1,) where each quantity's rows start
     """
+    if _increasing(keys[0], starts):
+        return None
     first = np.arange(int(starts[-1]))
     if len(starts) <= _MANY_QUANTITIES:
         return first if _first_equal_sorted(keys, first, starts, first) else None
@@ -348,6 +352,16 @@ def _first_equal(keys: Sequence[IntArray], starts: IntArray) -> IntArray | None:
         rows = np.flatnonzero(np.repeat(~dense[counts], counts))
         found |= _first_equal_sorted(keys, rows, starts, first)
     return first if found else None
+
+
+def _increasing(key: IntArray, starts: IntArray) -> bool:
+    """Whether the rows of every quantity stand in the order of a key: no two of them are equal."""
+    if not len(key):
+        return True
+    rising = key[1:] > key[:-1]
+    inner = starts[(starts > 0) & (starts < len(key))]
+    rising[inner - 1] = True
+    return bool(rising.all())
 
 
 def _first_equal_dense(

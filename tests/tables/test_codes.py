@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reliability.tables.codes import Coded, encode, group
+from reliability.tables.codes import Coded, encode, group, in_use, runs_of_names
 
 whole = st.lists(st.integers(-5, 5) | st.integers(-(2**62), 2**62), max_size=30)
 texts = st.lists(st.text("ab\u00e9", max_size=2), max_size=30)
@@ -59,6 +59,47 @@ def test_unused_categories_go() -> None:
     coded = Coded(np.array([2, -1, 0]), ["a", "b", "c"]).used()
     assert decoded(coded) == ["c", None, "a"]
     assert list(coded.categories) == ["a", "c"]
+
+
+@given(st.lists(st.integers(-1, 60), min_size=1, max_size=9), st.integers(61, 90))
+def test_categories_in_use(codes: list[int], size: int) -> None:
+    """Few cells and many categories, and the other way round."""
+    for cells in (codes, codes * 20):
+        kept, found = in_use(np.array(cells), size)
+        assert kept.tolist() == sorted(set(cells) - {-1})
+        assert [-1 if code < 0 else kept[code] for code in found.tolist()] == cells
+        part = Coded(np.array([-1, *cells]), list(range(size))).part(slice(1, None))
+        assert decoded(part) == [None if code < 0 else code for code in cells]
+        assert len(part.categories) <= max(len(cells), size * (size <= len(cells)))
+
+
+NAMES: dict[str, Any] = {
+    "integers": lambda codes: np.array([7, -3, 2**62, 5, 0, 1])[codes],
+    "texts": lambda codes: np.array(["ab", "ba", "a", "b", "aab", "quantity 10"])[codes],
+    "objects": lambda codes: np.array(["ab", "ba", "a", "b", "aab", "\u00e9"], dtype=object)[codes],
+}
+
+
+@pytest.mark.parametrize("kind", NAMES)
+@given(runs=st.lists(st.tuples(st.integers(0, 5), st.integers(2, 4)), min_size=1, max_size=8))
+def test_runs_of_names(kind: str, runs: list[tuple[int, int]]) -> None:
+    codes = [code for code, length in runs for _ in range(length)]
+    values = NAMES[kind](codes)
+    heads = [k for k in range(len(codes)) if k == 0 or codes[k] != codes[k - 1]]
+    again = len({codes[k] for k in heads}) < len(heads)
+    found = runs_of_names(values)
+    assert (found is None) == again
+    assert found is None or found.tolist() == heads
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [["a", "a", " ", " "], ["", "", "b", "b"], [1, 1, "1", "1"], [None, None], [True, True]],
+)
+def test_runs_of_what_may_be_no_name(cells: list[Any]) -> None:
+    assert runs_of_names(np.array(cells, dtype=object)) is None
+    if set(map(type, cells)) == {str}:
+        assert runs_of_names(np.array(cells)) is None
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=40), st.booleans())

@@ -6,7 +6,7 @@ each kind of statement is converted stands in :mod:`reliability.claims.forms`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +19,7 @@ from reliability.claims.forms import CONVERTERS, Batch, Form, Part
 from reliability.claims.limits import Extremes, check_ratios, check_sizes
 from reliability.claims.problems import Finder, Problem
 from reliability.claims.quantile_curve import Knots, stacked
-from reliability.claims.rows import Rows, Stated, rows_from_claims
+from reliability.claims.rows import Rows, Stated, constant, different, rows_from_claims
 from reliability.scales import Scale
 
 __all__ = ["Columns", "Form", "Knots", "columns_from_claims", "columns_from_rows"]
@@ -106,15 +106,16 @@ class Columns:
     @cached_property
     def forms(self) -> list[int]:
         """The forms that there are."""
-        return [int(form) for form in Form if np.any(self.form == form)]
+        found: list[int] = np.flatnonzero(np.bincount(different(self.form))).tolist()
+        return found
 
     @cached_property
     def plain(self) -> bool:
         """Whether all are symmetric normal estimates of sources without an interest."""
         return bool(
             self.forms == [Form.NORMAL]
-            and np.array_equal(self.sd_low, self.sd_high)
-            and not np.any(self.interest)
+            and (self.sd_low is self.sd_high or np.array_equal(self.sd_low, self.sd_high))
+            and not np.any(different(self.interest))
         )
 
     def take(self, rows: NDArray[Any]) -> Columns:
@@ -143,7 +144,10 @@ class Columns:
     def between(self, first: int, last: int) -> Columns:
         """The quantities first..last - 1 with all their rows, as views."""
         begin, end = self.starts[first], self.starts[last]
-        fields = {name: getattr(self, name)[begin:end] for name in _ROW_FIELDS}
+        columns = {name: getattr(self, name) for name in _ROW_FIELDS}
+        # Columns that are one stay one.
+        views = {id(column): column[begin:end] for column in columns.values()}
+        fields = {name: views[id(column)] for name, column in columns.items()}
         return Columns(**fields, starts=self.starts[first : last + 1] - begin, knots=self.knots)
 
     def with_fields(self, **changes: Any) -> Columns:
@@ -162,7 +166,6 @@ _CONVERTED = tuple(
     field.name for field in attrs.fields(Part) if field.name not in {"form", "knots"}
 )
 _NO_KNOTS = stacked([])
-_WHOLE = {value: np.float64(value).tobytes() for value in (-1.0, 0.0, 1.0, np.nan)}
 
 
 def columns_from_rows(
@@ -188,7 +191,7 @@ def columns_from_rows(
     with np.errstate(all="ignore"):
         fields, knots = _converted(rows, scale, unstated_error, found)
         fields["bias"], fields["overconfidence"] = rows.bias, rows.overconfidence
-        fields["bias_variance"] = rows.bias_sd**2
+        fields["bias_variance"] = _each(np.square, rows.bias_sd)
         sized = fields | {"bias_sd": rows.bias_sd}
         extremes = Extremes(sized)
         check_sizes(sized, extremes, scale, found)
@@ -197,17 +200,16 @@ def columns_from_rows(
     problems += [Problem(row, error) for row, error in too_narrow.items()]
     if problems:
         bad = [problem.row for problem in problems]
-        for name in _CONVERTED:
+        for name in (*_CONVERTED, "knot_row"):
             fields[name] = np.array(fields[name])
-            fields[name][bad] = np.nan
-        fields["knot_row"][bad] = -1
-    one, nan = _constant(1.0, count), _constant(np.nan, count)
+            fields[name][bad] = -1 if name == "knot_row" else np.nan
+    one, nan = constant(1.0, count), constant(np.nan, count)
     columns = Columns(
         **fields,
         reliability=rows.reliability,
         interest=rows.interest,
         share=one,
-        void=_constant(0.0, count),
+        void=constant(0.0, count),
         meeting=nan,
         meeting_sd=nan,
         starts=rows.starts,
@@ -221,14 +223,16 @@ def _converted(
 ) -> tuple[dict[str, Any], Knots]:
     """Columns that depend on the statements alone, and the table of quantiles."""
     statements, count = rows.statements, rows.count
-    kinds = np.flatnonzero(np.bincount(statements.stated)).tolist()
+    kinds = np.flatnonzero(np.bincount(different(statements.stated))).tolist()
     if len(kinds) == 1:
         part = CONVERTERS[Stated(kinds[0])](Batch(statements, scale, unstated_error, found))
         alone = {name: _column(getattr(part, name), count) for name in _CONVERTED}
         no_row = part.knots is None
         return alone | {
-            "form": np.full(count, part.form),
-            "knot_row": np.full(count, -1) if no_row else np.arange(count),
+            "form": part.form
+            if isinstance(part.form, np.ndarray)
+            else constant(int(part.form), count),
+            "knot_row": constant(-1, count) if no_row else np.arange(count),
         }, _NO_KNOTS if part.knots is None else part.knots
     fields: dict[str, Any] = {name: np.zeros(count) for name in _CONVERTED}
     form, knot_row = np.zeros(count, dtype=np.int64), np.full(count, -1)
@@ -248,13 +252,15 @@ def _converted(
     return fields | {"form": form, "knot_row": knot_row}, knots
 
 
+def _each(function: Callable[[Any], Any], column: Array) -> Array:
+    """A function of each number of a column, of which the result takes no more memory."""
+    if column.strides == (0,) and len(column):
+        return constant(float(function(column[0])), len(column))
+    return np.asarray(function(column))
+
+
 def _column(value: Array | float, count: int) -> Array:
-    return _constant(value, count) if isinstance(value, float) else value
-
-
-def _constant(value: float, count: int) -> Array:
-    """A column that is one number throughout and takes no memory; it cannot be written to."""
-    return np.ndarray((count,), np.float64, _WHOLE[value], strides=(0,))
+    return constant(value, count) if isinstance(value, float) else value
 
 
 def columns_from_claims(

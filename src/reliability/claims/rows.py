@@ -30,6 +30,8 @@ __all__ = [
     "Rows",
     "Stated",
     "Statements",
+    "constant",
+    "different",
     "origin_of",
     "rows_from_claims",
     "statement_at",
@@ -51,6 +53,21 @@ class Stated(IntEnum):
     AT_LEAST = 4
     AT_MOST = 5
     QUANTILES = 6
+
+
+def constant(value: float, count: int) -> NDArray[Any]:
+    """A column that is one number throughout and takes no memory; it cannot be written to.
+
+    >>> constant(1, 3), constant(0.5, 2)
+    (array([1, 1, 1]), array([0.5, 0.5]))
+    """
+    one = np.asarray(value)
+    return np.ndarray((count,), one.dtype, one.tobytes(), strides=(0,))
+
+
+def different(column: NDArray[Any]) -> NDArray[Any]:
+    """A column, or its one number if it is a constant."""
+    return column[:1] if column.strides == (0,) else column
 
 
 @attrs.frozen(eq=False)
@@ -120,26 +137,6 @@ class Rows:
 
     def take_rows(self, rows: IntArray) -> Rows:
         """Some rows, by increasing index; a quantity that loses all of them stays, empty."""
-        return self._taken(rows, np.searchsorted(rows, self.starts))
-
-    def rows_of(self, quantities: IntArray) -> IntArray:
-        """Indices of all rows of some quantities, one quantity after the other."""
-        firsts, counts = self.starts[:-1][quantities], np.diff(self.starts)[quantities]
-        before = np.cumsum(counts) - counts
-        every: IntArray = np.arange(int(counts.sum())) + np.repeat(firsts - before, counts)
-        return every
-
-    def take_quantities(self, quantities: IntArray) -> Rows:
-        """Some quantities with all their rows, in the order given."""
-        counts = np.diff(self.starts)[quantities]
-        return self._taken(self.rows_of(quantities), np.concatenate([[0], np.cumsum(counts)]))
-
-    def between(self, first: int, last: int) -> Rows:
-        """The quantities first..last - 1 with all their rows, as views."""
-        begin, end = self.starts[first], self.starts[last]
-        return self._taken(slice(begin, end), self.starts[first : last + 1] - begin)
-
-    def _taken(self, rows: IntArray | slice, starts: IntArray) -> Rows:
         return Rows(
             self.statements.take(rows),
             self.source[rows],
@@ -150,7 +147,7 @@ class Rows:
             self.bias_sd[rows],
             self.overconfidence[rows],
             self.interest[rows],
-            starts=starts,
+            starts=np.searchsorted(rows, self.starts),
         )
 
 

@@ -26,8 +26,10 @@ from reliability.learning.observations import Observations, observe
 from reliability.learning.saving import Saved, read_document, write_document
 from reliability.learning.selection import choose_law
 from reliability.learning.uncertainty import uncertainty
-from reliability.models import Model
+from reliability.models import Floor, Heavy, Model
+from reliability.pairs import PairDependence
 from reliability.preparation import as_claims, checked_dependence, checked_model
+from reliability.priors import Beta
 from reliability.scales import Scale, ScaleName, get_scale
 from reliability.tables.cells import Cells
 from reliability.tables.frames import as_table
@@ -262,12 +264,23 @@ class Learned:
 
     @cached_property
     def model(self) -> Model:
-        """Model for ``combine`` that comes nearest to the law that was learned."""
+        """Model for ``combine`` that comes nearest to the law that was learned.
+
+        The mixture's is the same law, ``Heavy``; the exact law's unsound claims err on a scale of
+        their own, which ``combine`` has no room for: they are those of ``Floor``.
+        """
         if self._settings.model is not None:
             return self._settings.model
         if not self._error_law.doubtful:
             return Model(unsound=None, dependence=self.dependence_between)
-        return Model(dependence=self.dependence_between)
+        law, hyper = self._error_law, self._hyperparameters
+        common, count = hyper.reliability, hyper.reliability_count
+        unsound = Floor() if law.kind is Kind.EXACT else Heavy(law.factor, law.df)
+        return Model(
+            unsound=unsound,
+            unknown_reliability=Beta(common * count, (1.0 - common) * count),
+            dependence=self.dependence_between,
+        )
 
     def combine(self, claims: Iterable[Claim | tuple[Any, Any]], **settings: Any) -> Any:
         """Combine claims with what was learned of their sources.
@@ -308,7 +321,7 @@ class Learned:
             Naming the row, the column, the value and the remedy.
         """
         _check_half_life(half_life)
-        cells = table if isinstance(table, Cells) else Cells(table)
+        cells = table if isinstance(table, Cells) else Cells(table, zeros=True)
         found = rows_from_table(cells)
         true, unused = _truths(truths, found, self.scale)
         seen, problems = observe(found, self.scale, true)
@@ -510,8 +523,13 @@ def learn(
     """
     _check(level, law, model, on_error, {"biases": biases, "difficulty": difficulty})
     on_scale = get_scale(scale)
-    rho = None if dependence is None else _checked_rho(dependence)
-    cells = table if isinstance(table, Cells) else Cells(table)
+    rho = None if dependence is None else checked_dependence(dependence)
+    if isinstance(rho, PairDependence):
+        raise WrongTypeError(
+            "dependence must be a number in [0, 1], between any two sources; which pairs of "
+            "sources depend on each other is learned"
+        )
+    cells = table if isinstance(table, Cells) else Cells(table, zeros=True)
     found = rows_from_table(cells, sources=sources, on_error=on_error)
     true, unused = _truths(truths, found, on_scale)
     seen, problems = observe(found, on_scale, true)
@@ -551,16 +569,6 @@ def _knowledge(
 ) -> SourceKnowledge:
     known = uncertainty(seen, fitted, level, biases=biases)
     return SourceKnowledge.of(seen, fitted, known, found.sources)
-
-
-def _checked_rho(value: float) -> float:
-    rho = checked_dependence(value)
-    if not isinstance(rho, float):
-        raise WrongTypeError(
-            f"dependence must be one number for any two sources here (got {short(value)}); "
-            "combine takes pairs of sources"
-        )
-    return rho
 
 
 def _check(

@@ -154,6 +154,8 @@ def observe(found: TableRows, scale: Scale, truth: Array) -> tuple[Observations,
         columns = columns.with_fields(
             form=np.where(zero, Form.BOX, columns.form),
             location=np.where(zero, scale.to_x(0.0), columns.location),
+            half_width=np.where(zero, 0.0, columns.half_width),
+            width_scales=np.where(zero, 0.0, columns.width_scales),
         )
         problems = [problem for problem in problems if not zero[problem.row]]
     point = (columns.form != Form.BOUND) & (columns.form != Form.BOUND_WITH_EXCESS)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from reliability.claims.claim import Claim
 from reliability.errors import InvalidValueError, ReliabilityError
-from reliability.tables.codes import Coded
+from reliability.tables.codes import Coded, runs_of_names
 from reliability.tables.frames import Numbers, Table, as_table, plain_cell
 from reliability.tables.records import (
     Cell,
@@ -50,6 +50,7 @@ class Cells:
     numbers : number of each row, from 0, where the table is a part of a larger one
     dots_group : whether the text "12.000" may mean 12000
     claims : whether the table must have the columns that make a claim
+    zeros : whether a bare 0 is taken, though its digits tell no uncertainty
     """
 
     def __init__(
@@ -57,13 +58,15 @@ class Cells:
         table: object,
         *,
         name: str = "table",
-        numbers: IntArray | None = None,
+        numbers: IntArray | range | None = None,
         dots_group: bool = False,
         claims: bool = True,
+        zeros: bool = False,
     ) -> None:
+        self.zeros = zeros
         self.table: Table = as_table(table, what=name)
         self.name = name
-        self.row_numbers = numbers
+        self._row_numbers = numbers
         self._dots_group = dots_group
         if claims:
             check_columns(name, self.table.names)
@@ -74,6 +77,23 @@ class Cells:
 
     def __len__(self) -> int:
         return self.table.rows
+
+    def part(self, rows: IntArray | slice) -> Cells:
+        """Some rows, by index or slice, which keep their numbers."""
+        numbers = self._row_numbers
+        own: IntArray | range
+        if numbers is None:
+            own = range(rows.start, rows.stop) if isinstance(rows, slice) else rows
+        else:
+            own = np.asarray(numbers)[rows]
+        return Cells(
+            self.table.part(rows),
+            name=self.name,
+            numbers=own,
+            dots_group=self._dots_group,
+            claims=False,
+            zeros=self.zeros,
+        )
 
     def has(self, column: str) -> bool:
         """Whether the table has a column."""
@@ -90,6 +110,14 @@ class Cells:
         if column not in self._coded:
             self._coded[column] = self.table.coded(column)
         return self._coded[column]
+
+    def runs(self, column: str) -> IntArray | None:
+        """Where runs of one name begin, if that is easy to say and none comes back; else None."""
+        found = self.table.column(column)
+        if isinstance(found, Coded):
+            self._coded[column] = found
+            return None
+        return runs_of_names(found)
 
     def texts(self, column: str) -> Texts:
         """Column as texts (numbers are left as they are), blank cells empty."""
@@ -116,6 +144,14 @@ class Cells:
             cells.append(cell)
         return Texts(_without(coded.codes, empty), cells, refused)
 
+    def values(self, column: str, rows: IntArray) -> list[object]:
+        """Some cells as they came, none of them empty."""
+        coded = self.coded(column)
+        codes, given = coded.codes[rows], coded.categories
+        if isinstance(given, np.ndarray):
+            return list(given[codes])
+        return [given[code] for code in codes.tolist()]
+
     def names(self, column: str) -> list[str]:
         """Names in a column, each once; numbers that serve as names are written out."""
         texts = self.texts(column)
@@ -128,7 +164,7 @@ class Cells:
 
     def number(self, row: int) -> int:
         """Number of a row, from 0, in the table as a whole."""
-        return row if self.row_numbers is None else int(self.row_numbers[row])
+        return row if self._row_numbers is None else int(self._row_numbers[row])
 
     def given(self, row: int, column: str) -> object:
         """Cell as it came, as plain Python."""

@@ -15,7 +15,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Coded", "Groups", "encode", "group"]
+__all__ = ["Coded", "Groups", "encode", "group", "in_use", "runs_of_names"]
 
 IntArray = NDArray[np.int64]
 
@@ -23,6 +23,8 @@ IntArray = NDArray[np.int64]
 _SPARSEST = 4
 #: Values looked at to see whether equal ones stand together.
 _SAMPLE = 4096
+#: An odd number without a pattern: 2^64 over the golden ratio (Knuth 1998, section 6.4).
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
 @attrs.frozen(eq=False)
@@ -37,18 +39,38 @@ class Coded:
 
     def used(self) -> Coded:
         """Return the same column without categories that no cell has."""
-        size = len(self.categories)
-        present = np.bincount(self.codes + 1, minlength=size + 1)[1:] > 0
-        if present.all():
+        kept, codes = in_use(self.codes, len(self.categories))
+        if len(kept) == len(self.categories):
             return self
-        kept = np.flatnonzero(present)
-        table = np.full(size + 1, -1, dtype=np.int64)  # its last entry answers for -1
-        table[kept] = np.arange(len(kept))
         given = self.categories
         categories: Sequence[Any] | NDArray[Any] = (
             given[kept] if isinstance(given, np.ndarray) else [given[i] for i in kept.tolist()]
         )
-        return Coded(table[self.codes], categories)
+        return Coded(codes, categories)
+
+    def part(self, rows: IntArray | slice) -> Coded:
+        """Return some cells of the column, with no more categories than cells."""
+        found = Coded(self.codes[rows], self.categories)
+        return found if len(self.categories) <= len(found) else found.used()
+
+
+def in_use(codes: IntArray, size: int) -> tuple[IntArray, IntArray]:
+    """Which of so many categories some cell has, and the cells' codes into these.
+
+    >>> [found.tolist() for found in in_use(np.array([7, -1, 2]), 9)]
+    [[2, 7], [1, -1, 0]]
+    """
+    if size > _SPARSEST * len(codes):
+        # A part of a column: not as much work as the whole of it.
+        kept, inverse = np.unique(codes, return_inverse=True)
+        empty = int(np.searchsorted(kept, 0))
+        return kept[empty:], inverse.astype(np.int64, copy=False) - empty
+    kept = np.flatnonzero(np.bincount(codes + 1, minlength=size + 1)[1:])
+    if len(kept) == size:
+        return kept, codes
+    table = np.full(size + 1, -1, dtype=np.int64)  # its last entry answers for -1
+    table[kept] = np.arange(len(kept))
+    return kept, table[codes]
 
 
 def encode(values: NDArray[Any]) -> Coded:
@@ -126,7 +148,8 @@ def _without(coded: Coded, empty: NDArray[np.bool_]) -> Coded:
 def _encode_integers(values: NDArray[Any]) -> Coded:
     if len(values) == 0:
         return Coded(np.zeros(0, dtype=np.int64), values)
-    if bool(np.all(values[1:] >= values[:-1])):
+    few = values[:_SAMPLE]
+    if bool(np.all(few[1:] >= few[:-1])) and bool(np.all(values[1:] >= values[:-1])):
         step = values[1:] != values[:-1]
         codes = np.zeros(len(values), dtype=np.int64)
         np.cumsum(step, out=codes[1:])
@@ -214,27 +237,112 @@ def group(codes: IntArray, size: int) -> Groups:
     >>> found.order.tolist(), found.starts.tolist(), found.keys.tolist()
     ([0, 2, 1], [0, 2, 3], [1, 0])
     """
-    rows = len(codes)
-    heads = np.append(0, np.flatnonzero(codes[1:] != codes[:-1]) + 1)
-    keys = codes[heads]
-    increasing = bool(np.all(keys[1:] > keys[:-1]))
-    if increasing or np.bincount(keys, minlength=size).max() == 1:
-        return Groups(None, np.append(heads, rows), keys)
+    heads = _changes(codes)
+    ends = np.append(heads, len(codes))
+    runs = codes[heads]
+    increasing = bool(np.all(runs[1:] > runs[:-1]))
+    if increasing or np.bincount(runs, minlength=size).max() == 1:
+        return Groups(None, ends, runs)
+    if 2 * len(runs) > len(codes):  # hardly any runs
+        runs = codes
+    many = len(runs)
     # The last assignment to an entry stays: from the end, that is the first appearance.
-    first = np.full(size, rows, dtype=np.int64)
-    first[keys[::-1]] = heads[::-1]
+    first = np.full(size, many, dtype=np.int64)
+    first[runs[::-1]] = np.arange(many)[::-1]
     by_appearance = np.argsort(first, kind="stable")
-    keys = by_appearance[: np.count_nonzero(first < rows)]
+    keys = by_appearance[: np.count_nonzero(first < many)]
     rank = np.empty(size, dtype=np.int64)
     rank[by_appearance] = np.arange(size)
     # One entry per column: turning the matrix into rows is a stable counting sort.
-    whole = np.int32 if rows < np.iinfo(np.int32).max else np.int64
+    whole = np.int32 if len(codes) < np.iinfo(np.int32).max else np.int64
     entries: Any = (
-        np.arange(rows, dtype=whole),
-        rank[codes].astype(whole),
-        np.arange(rows + 1, dtype=whole),
+        np.arange(many, dtype=whole),
+        rank[runs].astype(whole),
+        np.arange(many + 1, dtype=whole),
     )
     from scipy.sparse import csc_array  # noqa: PLC0415  # slow to load, seldom needed
 
-    matrix = csc_array(entries, shape=(len(keys), rows)).tocsr()
-    return Groups(matrix.data.astype(np.int64), matrix.indptr.astype(np.int64), keys)
+    matrix = csc_array(entries, shape=(len(keys), many)).tocsr()
+    order, starts = matrix.data, matrix.indptr.astype(np.int64)
+    if many == len(codes):
+        return Groups(order, starts, keys)
+    lengths = np.diff(ends)[order]
+    before = np.append(0, np.cumsum(lengths))
+    shift = (heads[order] - before[:-1]).astype(whole)
+    return Groups(
+        np.arange(len(codes), dtype=whole) + np.repeat(shift, lengths), before[starts], keys
+    )
+
+
+def runs_of_names(values: NDArray[Any]) -> IntArray | None:
+    """Where runs of equal names begin, if every value is a name and none comes back after its run.
+
+    None if one may come back, or may be blank, or it takes more than a look to say.
+
+    Parameters
+    ----------
+    values : one dimension, not empty
+
+    Examples
+    --------
+    >>> runs_of_names(np.array(["b", "b", "a"])).tolist()
+    [0, 2]
+    >>> runs_of_names(np.array(["b", "a", "b"]))
+    """
+    kind = values.dtype.kind
+    if kind not in "iuUO":
+        return None
+    heads = _changes(values) if kind in "iu" else _heads(values)
+    if heads is None:
+        return None
+    names = values[heads]
+    if kind in "iu" and bool(np.all(names[1:] > names[:-1])):
+        return heads
+    numbers = names if kind in "iu" else _hashes(names)
+    few = numbers[:_SAMPLE] if numbers is not None else ()
+    if numbers is None or len(np.unique(few)) < len(few):
+        return None
+    numbers = np.sort(numbers)
+    # Names whose hashes differ do; others are for `encode` to compare.
+    return None if np.any(numbers[1:] == numbers[:-1]) else heads
+
+
+def _hashes(names: NDArray[Any]) -> NDArray[Any] | None:
+    """A number for each text, equal where the texts are; None if one may be blank or is no text."""
+    if names.dtype.kind == "U":
+        return None if _may_be_blank(names) else _polynomials(names)
+    texts = names.tolist()
+    if set(map(type, texts)) != {str} or any(not text or text.isspace() for text in texts):
+        return None
+    return np.fromiter(map(hash, texts), dtype=np.int64, count=len(texts))
+
+
+def _may_be_blank(texts: NDArray[np.str_]) -> bool:
+    """Whether a text is empty, or begins with a sign that may be a space."""
+    width = texts.dtype.itemsize // 4
+    if not width:
+        return True
+    first = _code_points(texts)[:, 0]
+    return bool(np.any((first <= ord(" ")) | (first >= 0x7F)))  # not ASCII
+
+
+def _code_points(texts: NDArray[np.str_]) -> NDArray[np.uint32]:
+    native = np.ascontiguousarray(texts, dtype=texts.dtype.newbyteorder("="))
+    return native.view(np.uint32).reshape(len(texts), -1)
+
+
+def _polynomials(texts: NDArray[np.str_]) -> NDArray[np.uint64]:
+    """Polynomials of the texts' code points modulo 2^64."""
+    points = _code_points(texts)
+    out = np.zeros(len(texts), dtype=np.uint64)
+    for begin in range(0, len(texts), _SAMPLE):  # as many as fit the cache
+        part = out[begin : begin + _SAMPLE]
+        for column in points[begin : begin + _SAMPLE].T:
+            part *= _FACTOR
+            part += column
+    return out
+
+
+def _changes(values: NDArray[Any]) -> IntArray:
+    """Where runs of equal values begin."""
+    return np.append(0, np.flatnonzero(values[1:] != values[:-1]) + 1)

@@ -23,7 +23,7 @@ from reliability.errors import (
     ReliabilityError,
     WrongTypeError,
 )
-from reliability.tables.codes import Coded, encode
+from reliability.tables.codes import Coded, encode, in_use
 from reliability.tables.records import Place, cell_of, column_name, number_of
 
 __all__ = ["Numbers", "Table", "as_table", "plain_cell"]
@@ -56,8 +56,12 @@ class Table(ABC):
         self.rows = rows
 
     @abstractmethod
-    def _raw(self, name: str) -> NDArray[Any] | Coded:
+    def column(self, name: str) -> NDArray[Any] | Coded:
         """Column as an array of any type, or coded."""
+
+    @abstractmethod
+    def part(self, rows: IntArray | slice) -> Table:
+        """Some rows as a table; a column is taken when it is asked for, a slice of it as a view."""
 
     @abstractmethod
     def pick(self, name: str, rows: IntArray) -> Any:
@@ -69,7 +73,7 @@ class Table(ABC):
 
     def numbers(self, name: str, *, dots_group: bool = False) -> Numbers:
         """Column as numbers."""
-        raw = self._raw(name)
+        raw = self.column(name)
         if isinstance(raw, np.ndarray):
             if raw.dtype.kind in "iuf":
                 return Numbers(raw.astype(np.float64, copy=False))
@@ -93,7 +97,7 @@ class Table(ABC):
 
     def coded(self, name: str) -> Coded:
         """Column as codes."""
-        raw = self._raw(name)
+        raw = self.column(name)
         return raw if isinstance(raw, Coded) else encode(raw)
 
 
@@ -156,11 +160,14 @@ class _Columns(Table):
             self._columns[column_name(str(key))] = column
         super().__init__([column_name(str(key)) for key in given], max(rows, 0))
 
-    def _raw(self, name: str) -> NDArray[Any] | Coded:
+    def column(self, name: str) -> NDArray[Any] | Coded:
         return self._columns[name]
 
+    def part(self, rows: IntArray | slice) -> Table:
+        return _ColumnsPart(self, rows)
+
     def pick(self, name: str, rows: IntArray) -> Any:
-        column = self._columns[name]
+        column = self.column(name)
         if isinstance(column, Coded):
             return np.array([column.categories[code] for code in column.codes[rows]])
         picked = column[rows]
@@ -173,6 +180,24 @@ class _Columns(Table):
             name: values if isinstance(values, np.ndarray) else np.array(values)
             for name, values in columns.items()
         }
+
+
+class _ColumnsPart(_Columns):
+    """Some rows of a dict of columns."""
+
+    def __init__(self, whole: _Columns, rows: IntArray | slice) -> None:
+        Table.__init__(self, whole.names, _count(rows))
+        self._whole = whole
+        self._rows = rows
+
+    def column(self, name: str) -> NDArray[Any] | Coded:
+        column = self._whole.column(name)
+        return column.part(self._rows) if isinstance(column, Coded) else column[self._rows]
+
+
+def _count(rows: IntArray | slice) -> int:
+    """Number of rows of a part."""
+    return rows.stop - rows.start if isinstance(rows, slice) else len(rows)
 
 
 def _one_column(where: str, values: Any) -> NDArray[Any] | Coded:
@@ -214,15 +239,24 @@ def _narwhals() -> Any:  # a module
 class _Frame(Table):
     """A data frame of pandas, polars or pyarrow, through narwhals."""
 
-    def __init__(self, frame: Any, nw: Any) -> None:
+    def __init__(self, frame: Any, nw: Any, rows: IntArray | slice | None = None) -> None:
         self._frame = frame
         self._nw = nw
+        self._rows = rows
         names = [column_name(str(name)) for name in frame.columns]
-        self._series = dict(zip(names, frame.columns, strict=True))
-        super().__init__(names, len(frame))
+        self._names = dict(zip(names, frame.columns, strict=True))
+        super().__init__(names, len(frame) if rows is None else _count(rows))
 
-    def _raw(self, name: str) -> NDArray[Any] | Coded:
-        series = self._frame[self._series[name]]
+    def _series(self, name: str) -> Any:
+        series = self._frame[self._names[name]]
+        return series if self._rows is None else series[self._rows]
+
+    def part(self, rows: IntArray | slice) -> Table:
+        assert self._rows is None  # noqa: S101 - parts are made of the whole
+        return _Frame(self._frame, self._nw, rows)
+
+    def column(self, name: str) -> NDArray[Any] | Coded:
+        series = self._series(name)
         kind = series.dtype
         if kind.is_integer() and series.null_count() == 0:
             return np.asarray(series.to_numpy())
@@ -237,14 +271,14 @@ class _Frame(Table):
             return np.asarray(series.to_numpy(), dtype=object)
 
     def numbers(self, name: str, *, dots_group: bool = False) -> Numbers:
-        series = self._frame[self._series[name]]
+        series = self._series(name)
         if series.dtype.is_numeric():
             floats = series.cast(self._nw.Float64).to_numpy()
             return Numbers(np.asarray(floats, dtype=np.float64))
         return super().numbers(name, dots_group=dots_group)
 
     def pick(self, name: str, rows: IntArray) -> Any:
-        return self._nw.maybe_reset_index(self._frame[self._series[name]][rows])
+        return self._nw.maybe_reset_index(self._series(name)[rows])
 
     def like(self, columns: Mapping[str, Any]) -> Any:
         plain = {
@@ -272,10 +306,13 @@ def _from_arrow(column: Any) -> Coded:
         column = column.chunk(0) if column.num_chunks else pa.array([], pa.string())
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
-    codes = column.indices.fill_null(-1) if column.null_count else column.indices
-    return Coded(
-        codes.to_numpy(zero_copy_only=False).astype(np.int64), column.dictionary.to_pylist()
-    )
+    indices = column.indices.fill_null(-1) if column.null_count else column.indices
+    codes = indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    categories = column.dictionary
+    if len(categories) > len(codes):  # a few rows of a column that has many categories
+        kept, codes = in_use(codes, len(categories))
+        categories = categories.take(pa.array(kept))
+    return Coded(codes, categories.to_pylist())
 
 
 def as_table(table: object, *, what: str = "table") -> Table:

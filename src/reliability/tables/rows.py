@@ -8,6 +8,7 @@ nothing is, what it states: no row is judged by two sets of rules, and none is l
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 import attrs
@@ -18,11 +19,11 @@ from reliability.claims._checks import short
 from reliability.claims.claim import Claim
 from reliability.claims.digits import rounding_units
 from reliability.claims.phrases import read
-from reliability.claims.rows import Rows, Stated, Statements, statements_from_objects
+from reliability.claims.rows import Rows, Stated, Statements, constant, statements_from_objects
 from reliability.claims.statements import About, Estimate, Statement
 from reliability.errors import InvalidValueError, ReliabilityError
 from reliability.tables.cells import Cells, Texts
-from reliability.tables.codes import Groups, group
+from reliability.tables.codes import group
 from reliability.tables.records import (
     SOURCE_NUMBERS,
     form_name,
@@ -30,10 +31,26 @@ from reliability.tables.records import (
     quantile_probability,
     source_name,
 )
-from reliability.tables.sources import SourceColumns, known_numbers, read_sources, resolve
+from reliability.tables.sources import (
+    FirstStated,
+    Known,
+    SourceColumns,
+    first_rows,
+    known_numbers,
+    read_sources,
+)
 from reliability.tables.stated import NUMBER_FIELDS, padded
 
-__all__ = ["BadRows", "TableRows", "rows_from_table", "sources_of_cells"]
+__all__ = [
+    "BadRows",
+    "PartRows",
+    "TableRows",
+    "first_stated",
+    "names_of_rows",
+    "rows_from_table",
+    "rows_of_part",
+    "sources_of_cells",
+]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -45,7 +62,10 @@ _UNSTATED = {"bias": 0.0, "bias_sd": 0.0, "overconfidence": 1.0, "interest": 0.0
 
 @attrs.frozen(eq=False)
 class BadRows:
-    """Rows that were left out, with the reason; ``columns`` has them in the order of the table."""
+    """Rows that were left out, with the reason; ``columns`` has them in the order of the table.
+
+    ``error`` has the reasons as errors to raise.
+    """
 
     row: list[int] = attrs.field(factory=list)
     quantity: list[str | None] = attrs.field(factory=list)
@@ -53,6 +73,7 @@ class BadRows:
     column: list[str] = attrs.field(factory=list)
     value: list[str | None] = attrs.field(factory=list)
     reason: list[str] = attrs.field(factory=list)
+    error: list[ReliabilityError] = attrs.field(factory=list)
 
     def __len__(self) -> int:
         return len(self.row)
@@ -74,6 +95,12 @@ class BadRows:
         self.column.append(name)
         self.value.append(None if value is None else source_name(value))
         self.reason.append(vars(error).get("reason", str(error)))
+        self.error.append(error)
+
+    def extend(self, others: BadRows) -> None:
+        """Note other rows."""
+        for field in attrs.fields(BadRows):
+            getattr(self, field.name).extend(getattr(others, field.name))
 
     def columns(self) -> dict[str, list[Any]]:
         """As the columns of a table."""
@@ -81,6 +108,7 @@ class BadRows:
         return {
             name: [values[k] for k in order]
             for name, values in attrs.asdict(self, recurse=False).items()
+            if name != "error"
         }
 
 
@@ -143,29 +171,155 @@ def rows_from_table(
     if on_error not in ("raise", "collect"):
         raise InvalidValueError(f"on_error must be 'raise' or 'collect', got {short(on_error)}")
     cells = table if isinstance(table, Cells) else Cells(table, name=name)
+    known = read_sources(sources)
+    codes, categories = names_of_rows(cells)
+    found = _Judged.of(cells, known, first_stated(cells), codes >= 0, stop=on_error == "raise")
+    if found.bad and on_error == "raise":
+        raise found.bad.error[0]
+    kept = None if found.good.all() else np.flatnonzero(found.good)
+    if kept is not None:
+        codes = codes[kept]
+    if len(codes):
+        groups = group(codes, len(categories))
+        order, starts, keys = groups.order, groups.starts, groups.keys
+    else:
+        order, starts, keys = None, np.zeros(1, dtype=np.int64), codes
+    if kept is not None:
+        order = kept if order is None else kept[order]
+    row = np.arange(len(cells)) if order is None else order
+    return TableRows(
+        found.rows(order, starts),
+        categories[keys]
+        if isinstance(categories, np.ndarray)
+        else [categories[key] for key in keys.tolist()],
+        row[starts[:-1]],
+        row,
+        found.who.columns(),
+        found.bad,
+    )
+
+
+@attrs.frozen(eq=False)
+class PartRows:
+    """Claims of a part of a table, ready for the engine.
+
+    Attributes
+    ----------
+    rows : the claims; a quantity of which no row is good is not among them
+    quantities : which of the part's quantities are
+    row : row of the part of each claim
+    sources : names of the sources by the numbers in ``rows.source``
+    bad : rows that were left out
+    """
+
+    rows: Rows
+    quantities: IntArray
+    row: IntArray
+    sources: Sequence[str]
+    bad: BadRows
+
+
+def rows_of_part(
+    cells: Cells, starts: IntArray | None, known: Known, first: FirstStated, *, stop: bool
+) -> PartRows:
+    """Claims of some whole quantities of a table.
+
+    Parameters
+    ----------
+    cells : rows of the table, those of one quantity together
+    starts : (quantities + 1,) where the rows of each begin; None if the rows name no quantity
+    known : what is known of the sources from elsewhere
+    first : what the whole table states of them first
+    stop : whether to look no further than the first bad row, in the order of the table
+    """
+    named = constant(starts is not None, len(cells))
+    found = _Judged.of(cells, known, first, named, stop=stop)
+    if starts is None:
+        starts = np.zeros(1, dtype=np.int64)
+    if found.good.all():
+        every = np.arange(len(starts) - 1)
+        row = np.arange(len(cells))
+        return PartRows(found.rows(None, starts), every, row, found.who.names, found.bad)
+    row = np.flatnonzero(found.good)
+    begins = np.append(0, np.cumsum(found.good))[starts]
+    there = np.flatnonzero(begins[1:] > begins[:-1])
+    rows = found.rows(row, np.append(begins[there], len(row)))
+    return PartRows(rows, there, row, found.who.names, found.bad)
+
+
+def names_of_rows(cells: Cells) -> tuple[IntArray, Sequence[Any] | NDArray[Any]]:
+    """Code of the quantity that each row names, -1 where it names none, and what the codes mean."""
     if not cells.has("quantity"):
         raise InvalidValueError(
             f"{cells.name}: the column 'quantity' is missing; name what each claim is about, "
             "or give the claims to combine()"
         )
-    who = _Sources.of(cells, read_sources(sources))
-    reader = _Statements(cells)
-    quantity = _one_code_per_name(cells.texts("quantity"))
-    good = reader.good & who.good & _filled(quantity)
-    for column in ("origin", "date"):
-        if cells.has(column):
-            good &= _acceptable(cells, column)
-    bad = BadRows()
-    for row in np.flatnonzero(~good).tolist():
-        try:
-            reader.put(row, _judge(cells, row, who))
-        except ReliabilityError as error:
-            if on_error == "raise":
-                raise
-            bad.add(cells, row, error)
-        else:
-            good[row] = True
-    return _assemble(cells, reader, who, quantity, good, bad)
+    texts = _one_code_per_name(cells.texts("quantity"))
+    codes = texts.codes
+    if texts.refused.any():
+        codes = np.where(_filled(texts), codes, -1)
+    return codes, cells.coded("quantity").categories
+
+
+@attrs.frozen(eq=False)
+class _Judged:
+    """The rows of a table, each of them good or bad."""
+
+    cells: Cells
+    reader: _Statements
+    who: _Sources
+    good: Mask
+    bad: BadRows
+
+    @classmethod
+    def of(
+        cls, cells: Cells, known: Known, first: FirstStated, named: Mask, *, stop: bool
+    ) -> _Judged:
+        """Judge the rows, of which ``named`` name a quantity."""
+        who = _Sources.of(cells, known, first)
+        reader = _Statements(cells)
+        good = reader.good & who.good & named
+        for column in ("origin", "date"):
+            if cells.has(column):
+                good &= _acceptable(cells, column)
+        bad = BadRows()
+        for row in sorted(np.flatnonzero(~good).tolist(), key=cells.number):
+            try:
+                reader.put(row, _judge(cells, row, who))
+            except ReliabilityError as error:
+                bad.add(cells, row, error)
+                if stop:
+                    break
+            else:
+                good[row] = True
+        return cls(cells, reader, who, good, bad)
+
+    def rows(self, order: IntArray | None, starts: IntArray) -> Rows:
+        """Some rows in some order, those of one quantity together; None takes them as they are."""
+
+        def take(column: NDArray[Any]) -> NDArray[Any]:
+            if order is None:
+                return column
+            if column.strides == (0,) and len(column):  # what is constant stays so
+                return constant(column[0], len(order))
+            return column[order]
+
+        who = self.who
+        source = take(who.codes)
+        return Rows(
+            statements=self.reader.statements(take),
+            source=source,
+            origin=take(who.origins(self.cells)),
+            credibility=take(_credibility(self.cells)),
+            starts=starts,
+            **{
+                field: values[source]
+                if (values := who.resolved(field)) is not None
+                else constant(_UNSTATED.get(field, np.nan), len(source))
+                for field in SOURCE_NUMBERS
+                if field != "evidence"
+            },
+        )
 
 
 def _judge(cells: Cells, row: int, who: _Sources) -> Statement:
@@ -175,51 +329,6 @@ def _judge(cells: Cells, row: int, who: _Sources) -> Statement:
         raise cells.place(row).error("quantity", "is empty; name what the claim is about")
     who.check(cells, row)
     return claim.statement
-
-
-def _assemble(
-    cells: Cells, reader: _Statements, who: _Sources, quantity: Texts, good: Mask, bad: BadRows
-) -> TableRows:
-    kept: IntArray | None = None if good.all() else np.flatnonzero(good)
-    codes = quantity.codes if kept is None else quantity.codes[kept]
-    if len(codes) == 0:
-        groups = Groups(None, np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.int64))
-    else:
-        groups = group(codes, len(quantity.cells))
-    order = groups.order
-    if kept is not None:
-        order = kept if order is None else kept[order]
-
-    def take(column: NDArray[Any]) -> NDArray[Any]:
-        if order is None:
-            return column
-        if column.strides == (0,):  # one value for every row takes no memory
-            return np.broadcast_to(column[:1] if len(column) else column, order.shape)
-        return column[order]
-
-    source = take(who.codes)
-    rows = Rows(
-        statements=reader.statements(take),
-        source=source,
-        origin=take(who.origins(cells)),
-        credibility=take(_credibility(cells)),
-        starts=groups.starts,
-        **{
-            field: values[source]
-            if (values := who.resolved(field)) is not None
-            else np.broadcast_to(np.float64(_UNSTATED.get(field, np.nan)), source.shape)
-            for field in SOURCE_NUMBERS
-            if field != "evidence"
-        },
-    )
-    row = np.arange(len(cells)) if order is None else order
-    categories = cells.coded("quantity").categories
-    keys = (
-        categories[groups.keys]
-        if isinstance(categories, np.ndarray)
-        else [categories[key] for key in groups.keys.tolist()]
-    )
-    return TableRows(rows, keys, row[groups.starts[:-1]], row, who.columns(), bad)
 
 
 def _one_code_per_name(texts: Texts) -> Texts:
@@ -265,7 +374,7 @@ def _acceptable(cells: Cells, column: str) -> Mask:
 def _credibility(cells: Cells) -> Array:
     if cells.has("credibility"):
         return cells.numbers("credibility").values
-    return np.broadcast_to(np.float64(np.nan), (len(cells),))
+    return constant(np.nan, len(cells))
 
 
 # --- who ----------------------------------------------------------------------------------------
@@ -282,6 +391,57 @@ _POSSIBLE: dict[str, Callable[[Array], Mask]] = {
 }
 
 
+def _possible_numbers(cells: Cells, field: str) -> tuple[Array, Mask]:
+    """Column of numbers, nan where they are empty or impossible, and where they are possible."""
+    found = cells.numbers(field)
+    possible = np.isnan(found.values) | _POSSIBLE[field](found.values)
+    if found.refused is not None:
+        possible &= ~found.refused
+    if possible.all():
+        return found.values, possible
+    return np.where(possible, found.values, np.nan), possible
+
+
+def _source_names(cells: Cells) -> tuple[IntArray, list[str], Mask]:
+    """Number of each row's source, the names by number, and the rows that name one."""
+    texts = cells.texts("source")
+    # Two categories may be one name: the number 5 and the text "5". Numbered by their names,
+    # so that a choice between two sources does not depend on the order of rows.
+    by_code = [None if cell is None else source_name(cell) for cell in texts.cells]
+    names = sorted({name for name in by_code if name is not None})
+    numbers = {name: number for number, name in enumerate(names)}
+    table = np.array([-1 if name is None else numbers[name] for name in [*by_code, None]])
+    same = bool(np.array_equal(table[:-1], np.arange(len(texts.cells))))
+    return texts.codes if same else table[texts.codes], names, _filled(texts)
+
+
+def first_stated(cells: Cells) -> FirstStated:
+    """What a table, or some rows of it, states of its sources."""
+    out = FirstStated()
+    fields = [field for field in SOURCE_NUMBERS if cells.has(field)]
+    if not fields:
+        return out
+    codes, names, _ = _source_names(cells)
+    for field in fields:
+        values, _ = _possible_numbers(cells, field)
+        rows = first_rows(codes, ~np.isnan(values), len(names)).tolist()
+        out[field] = {
+            name: (float(values[row]), cells.number(row))
+            for name, row in zip(names, rows, strict=True)
+            if row >= 0
+        }
+    return out
+
+
+@attrs.frozen(eq=False)
+class _Attribute:
+    """One attribute of every source: its value, and what the table states first and where."""
+
+    value: Array
+    stated: Array
+    row: IntArray
+
+
 @attrs.define(eq=False)
 class _Sources:
     """The sources of a table: which one makes each claim, and what is stated about each."""
@@ -289,57 +449,41 @@ class _Sources:
     codes: IntArray
     names: list[str]
     good: Mask
-    #: By attribute: its value by source, and the row of the table that states it first, or -1.
-    attributes: dict[str, tuple[Array, IntArray]]
+    attributes: dict[str, _Attribute]
 
     @classmethod
-    def of(cls, cells: Cells, known: dict[str, dict[str, float]]) -> _Sources:
-        texts = cells.texts("source")
-        good = _filled(texts)
-        # Two categories may be one name: the number 5 and the text "5". Numbered by their names,
-        # so that a choice between two sources does not depend on the order of rows.
-        by_code = [None if cell is None else source_name(cell) for cell in texts.cells]
-        names = sorted({name for name in by_code if name is not None})
-        numbers = {name: number for number, name in enumerate(names)}
-        table = np.array([-1 if name is None else numbers[name] for name in [*by_code, None]])
-        same = bool(np.array_equal(table[:-1], np.arange(len(texts.cells))))
-        codes = texts.codes if same else table[texts.codes]
-        attributes: dict[str, tuple[Array, IntArray]] = {}
+    def of(cls, cells: Cells, known: Known, first: FirstStated) -> _Sources:
+        codes, names, good = _source_names(cells)
+        attributes: dict[str, _Attribute] = {}
         elsewhere = known_numbers(names, known) if known else {}
         for field in (*SOURCE_NUMBERS, "credibility"):
-            if not cells.has(field):
-                if field in elsewhere:
-                    none = np.full(len(names), -1, dtype=np.int64)
-                    attributes[field] = (elsewhere[field], none)
+            here = cells.has(field)
+            if not (here or field in elsewhere):
                 continue
-            found = cells.numbers(field)
-            values, empty = found.values, np.isnan(found.values)
-            possible = empty | _POSSIBLE[field](values)
-            if found.refused is not None:
-                possible &= ~found.refused
-            good &= possible
-            if field == "credibility":
-                continue
-            if not possible.all():
-                values = np.where(possible, values, np.nan)
-            stated = elsewhere.get(field, np.full(len(names), np.nan))
-            attributes[field] = resolve(codes, values, stated)
-            by_source = attributes[field][0]
-            good &= empty | (values == np.append(by_source, np.nan)[codes])
+            if field != "credibility":
+                stated, row = first.numbers(field, names)
+                value = elsewhere.get(field, stated)
+                value = np.where(np.isnan(value), stated, value)
+                attributes[field] = _Attribute(value, stated, row)
+            if here:
+                values, possible = _possible_numbers(cells, field)
+                good &= possible
+                if field != "credibility":
+                    own = np.append(attributes[field].value, np.nan)[codes]
+                    good &= np.isnan(values) | (values == own)
         return cls(codes, names, good, attributes)
 
     def check(self, cells: Cells, row: int) -> None:
         """Refuse a row that contradicts what is stated about its source elsewhere."""
         code = int(self.codes[row])
-        for field, (by_source, first) in self.attributes.items():
+        for field, attribute in self.attributes.items():
             if not cells.has(field):
                 continue
-            value, other = float(cells.numbers(field).values[row]), float(by_source[code])
+            value, other = float(cells.numbers(field).values[row]), float(attribute.value[code])
             if np.isnan(value) or value == other:
                 continue
-            at = int(first[code])
-            stated = float(cells.numbers(field).values[at])
-            where = f"in row {cells.number(at) + 1}" if stated == other else "in sources"
+            first = int(attribute.row[code]) + 1
+            where = f"in row {first}" if attribute.stated[code] == other else "in sources"
             remedy = "; for a single claim there is credibility" if field == "reliability" else ""
             raise cells.place(row).error(
                 field,
@@ -351,7 +495,7 @@ class _Sources:
         """Attribute by source; None where nobody states it."""
         if field not in self.attributes:
             return None
-        values = self.attributes[field][0]
+        values = self.attributes[field].value
         return np.where(np.isnan(values), _UNSTATED.get(field, np.nan), values)
 
     def origins(self, cells: Cells) -> IntArray:
@@ -374,7 +518,7 @@ class _Sources:
         return SourceColumns(
             self.names,
             {
-                field: self.attributes[field][0] if field in self.attributes else unstated
+                field: self.attributes[field].value if field in self.attributes else unstated
                 for field in SOURCE_NUMBERS
             },
         )
@@ -382,7 +526,7 @@ class _Sources:
 
 def sources_of_cells(cells: Cells, sources: object = None) -> SourceColumns:
     """What a table states about its sources; of rows that contradict each other the first."""
-    return _Sources.of(cells, read_sources(sources)).columns()
+    return _Sources.of(cells, read_sources(sources), first_stated(cells)).columns()
 
 
 # --- what ---------------------------------------------------------------------------------------
@@ -390,6 +534,19 @@ def sources_of_cells(cells: Cells, sources: object = None) -> SourceColumns:
 _VALUE, _SD, _LOW, _HIGH, _LEVEL, _QUANTILES = (1 << i for i in range(6))
 _FILLED = {"value": _VALUE, "sd": _SD, "low": _LOW, "high": _HIGH, "level": _LEVEL}
 _SIDES = _LOW | _HIGH | _LEVEL
+
+
+#: A phrase is read once for all parts of a table.
+_statement_of = lru_cache(maxsize=1 << 14)(read)
+
+
+def _which(kinds: NDArray[np.uint8]) -> list[int]:
+    """Which of the numbers from 0 to 63 there are."""
+    low, high = int(kinds.min()), int(kinds.max())
+    if low == high:
+        return [low]
+    found: list[int] = np.flatnonzero(np.bincount(kinds, minlength=64)).tolist()
+    return found
 
 
 class _Statements:
@@ -424,9 +581,9 @@ class _Statements:
 
     def _column(self, name: str, bit: int) -> Array:
         if not self._cells.has(name):
-            return np.broadcast_to(np.float64(np.nan), (len(self._cells),))
+            return constant(np.nan, len(self._cells))
         found = self._cells.numbers(name)
-        self._filled |= np.where(np.isnan(found.values), np.uint8(0), np.uint8(bit))
+        self._filled |= ~np.isnan(found.values) * np.uint8(bit)
         if found.refused is not None:
             self._readable &= ~found.refused
         return found.values
@@ -465,13 +622,13 @@ class _Statements:
             free = free & (phrase.codes < 0)
             self._phrases(phrase)
         filled = self._filled
-        kinds = np.bincount(filled, minlength=64)  # cases that do not occur cost nothing
+        kinds = _which(filled)  # cases that do not occur cost nothing
         value, sd, low, high, level = (self._given[name] for name in _FILLED)
         with np.errstate(invalid="ignore"):
-            if kinds[_VALUE | _SD]:
+            if (_VALUE | _SD) in kinds:
                 fine = (filled == (_VALUE | _SD)) & (sd > 0.0) & (sd < np.inf) & np.isfinite(value)
                 self._set(fine & free & self._of_forms("", "estimate"), Stated.SD, "value", "sd")
-            if kinds[_VALUE | _SIDES]:
+            if (_VALUE | _SIDES) in kinds:
                 fine = (filled == (_VALUE | _SIDES)) & (low < value) & (value < high)
                 fine &= (level > 0.0) & (level < 1.0) & (low > -np.inf) & (high < np.inf)
                 self._set(
@@ -482,35 +639,35 @@ class _Statements:
                     "high",
                     "level",
                 )
-            if kinds[_VALUE]:
-                fine = (filled == _VALUE) & (value != 0.0) & np.isfinite(value) & free
+            if _VALUE in kinds:
+                fine = (filled == _VALUE) & np.isfinite(value) & free
+                if not self._cells.zeros:
+                    fine &= value != 0.0
                 self._bare(fine)
-            if kinds[_LOW | _HIGH]:
+            if (_LOW | _HIGH) in kinds:
                 fine = (filled == (_LOW | _HIGH)) & (low < high)
                 fine &= (low > -np.inf) & (high < np.inf)
                 self._ranges(fine & free & self._of_forms("", "range"))
-            if kinds[_SIDES]:
+            if _SIDES in kinds:
                 fine = (filled == _SIDES) & (low < high) & (level > 0.0) & (level < 1.0)
                 fine &= (low > -np.inf) & (high < np.inf)
                 self._central(fine & free & self._of_forms("", "quantiles"))
-            if kinds[_QUANTILES]:
+            if _QUANTILES in kinds:
                 self._quantile_rows((filled == _QUANTILES) & free)
 
     def _set(self, rows: Mask, kind: Stated, *fields: str) -> None:
         """Note rows of one kind, which state some of their columns."""
+        if rows.all():
+            # The columns themselves serve; what is one number throughout takes no memory.
+            self._stated = constant(int(kind), len(rows))
+            self._numbers |= {field: self._given[field] for field in fields}
+            return
         self._stated[rows] = kind
         for field in fields:
-            self._fill(field, rows, self._given[field])
-
-    def _fill(self, field: str, rows: Mask, values: Array) -> None:
-        """Take numbers of some rows; the column itself where it serves all of them."""
-        known = self._numbers.get(field)
-        if known is None and rows.all():
-            self._numbers[field] = values
-            return
-        if known is None:
-            known = self._numbers[field] = np.full(len(rows), np.nan)
-        np.copyto(known, values, where=rows)
+            known = self._numbers.get(field)
+            if known is None:
+                known = self._numbers[field] = np.full(len(rows), np.nan)
+            np.copyto(known, self._given[field], where=rows)
 
     def _own(self, field: str) -> Array:
         """Column that may be written to."""
@@ -592,7 +749,7 @@ class _Statements:
         for code, cell in enumerate(phrase.cells):
             if cell is not None:
                 try:
-                    statement = read(cell) if isinstance(cell, str) else Estimate(cell)
+                    statement = _statement_of(cell) if isinstance(cell, str) else Estimate(cell)
                 except ReliabilityError:
                     continue  # the row itself will say so
                 table[code] = len(found)
@@ -630,9 +787,7 @@ class _Statements:
             rows = np.array([row for row, _ in self._judged], dtype=np.int64)
             self._put_objects(rows, np.arange(len(rows)), [one for _, one in self._judged])
             self._judged = []
-        count = (len(self._cells),)
-        absent = np.broadcast_to(np.float64(np.nan), count)
-        no_table = np.broadcast_to(np.int64(-1), count)
+        absent, no_table = constant(np.nan, len(self._cells)), constant(-1, len(self._cells))
         return Statements(
             stated=take(self._stated),
             **{field: take(self._numbers.get(field, absent)) for field in NUMBER_FIELDS},

@@ -25,11 +25,12 @@ from reliability.tables.records import (
 __all__ = [
     "LEARNED_COLUMNS",
     "SOURCE_COLUMNS",
+    "FirstStated",
     "Known",
     "SourceColumns",
+    "first_rows",
     "known_numbers",
     "read_sources",
-    "resolve",
 ]
 
 Array = NDArray[np.float64]
@@ -161,27 +162,44 @@ def _from_table(table: Table, name: str) -> Known:
     return found
 
 
-def resolve(codes: IntArray, values: Array, stated: Array) -> tuple[Array, IntArray]:
-    """One attribute of every source, and where the table states it.
+class FirstStated(dict[str, dict[str, tuple[float, int]]]):
+    """What a table states first of its sources: by attribute and name, the value and its row.
+
+    The rows are numbered from 0.
+    """
+
+    def extend(self, later: FirstStated) -> None:
+        """Add what later rows state of sources of which the earlier ones do not."""
+        for field, by_name in later.items():
+            self[field] = by_name | self.get(field, {})
+
+    def numbers(self, field: str, names: Iterable[str]) -> tuple[Array, IntArray]:
+        """Value and row of each source; nan and -1 where the table states nothing."""
+        by_name = self.get(field, {})
+        found = [by_name.get(name, (np.nan, -1)) for name in names]
+        return (
+            np.array([value for value, _ in found], dtype=np.float64),
+            np.array([row for _, row in found], dtype=np.int64),
+        )
+
+
+def first_rows(codes: IntArray, stated: NDArray[np.bool_], count: int) -> IntArray:
+    """First row of each of so many sources that states something; -1 where none does.
 
     Parameters
     ----------
     codes : source of each row; -1 where there is none
-    values : the attribute in each row; nan where it is not stated or not possible
-    stated : what is known of each source from elsewhere, nan where nothing is; it comes first
+    stated : the rows that state something
 
-    Returns
-    -------
-    array
-        Value by source: what is known from elsewhere, else what the table states first.
-    array of int
-        Row where the table states it first; -1 where it does not.
+    Examples
+    --------
+    >>> first_rows(np.array([1, 0, 0]), np.array([True, False, True]), 3).tolist()
+    [2, 0, -1]
     """
-    rows = np.flatnonzero(~np.isnan(values) & (codes >= 0))[::-1]
-    first = np.full(len(stated), -1, dtype=np.int64)
+    rows = np.flatnonzero(stated & (codes >= 0))[::-1]
+    first = np.full(count, -1, dtype=np.int64)
     first[codes[rows]] = rows  # from the end: the first assignment in the table stays
-    found = np.where(first >= 0, values[first], np.nan)
-    return np.where(np.isnan(stated), found, stated), first
+    return first
 
 
 def known_numbers(
