@@ -154,6 +154,24 @@ def test_bad_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert read(bad)["row"] == ["5"]
 
 
+@pytest.mark.parametrize("ending", ["csv", "json"])
+def test_bare_zeros_are_learned_from(
+    ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, _ = table_of(1, 20)
+    table["value"] = [float(round(value - 100.0)) for value in table["value"]]
+    del table["sd"]
+    assert 0.0 in table["value"]
+    write(tmp_path / "claims.csv", table)
+    rows = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+    (tmp_path / "claims.json").write_text(json.dumps(rows), encoding="utf-8")
+    kept = str(tmp_path / "kept.json")
+    claims = str(tmp_path / f"claims.{ending}")
+    assert main(["learn", claims, "--law", "normal", "--save", kept]) == 0
+    assert main(["learn", claims, "--update", kept]) == 0
+    assert "3 sources, 120 claims." in capsys.readouterr().out
+
+
 def test_truths_about_nothing_are_said(
     claims: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -530,8 +530,17 @@ def test_text_for_readers(found: Learned) -> None:
     assert lines[0].startswith("4 sources, 480 claims. Law of errors: mixture (a claim is sound")
     assert "Biases are relative to each other" in str(found)
     header = next(line for line in lines if line.startswith("source "))
-    for title in ("n", "reliability (95%)", "overconfidence (95%)", "error (95%)", "bias (95%)"):
-        assert title in header
+    assert header.split() == [
+        "source",
+        "n",
+        "reliability",
+        "overconfidence",
+        "error",
+        "bias",
+        "±",
+        "sd",
+    ]
+    assert "brackets: central 95% intervals" in " ".join(lines)
     of_d = next(line for line in lines if line.startswith("D  "))
     assert of_d.split()[:2] == ["D", "120"]
     assert " - " in of_d  # no stated uncertainty, so no overconfidence
@@ -542,9 +551,9 @@ def test_text_for_readers(found: Learned) -> None:
 def test_text_says_what_is_not_learned() -> None:
     table, truths = simulated(4, 40)
     normal = str(learn(rows(table, ~np.isnan(table["sd"])), truths, law="normal", level=0.9))
-    assert "reliability (" not in normal
-    assert "error (" not in normal
-    assert "bias (90%)" in normal
+    header = next(line for line in normal.splitlines() if line.startswith("source "))
+    assert header.split() == ["source", "n", "overconfidence", "bias", "±", "sd"]
+    assert "central 90% intervals" in normal
     assert "Biases are absolute" in normal
     assert "taken to have no biases" in str(learn(table, law="normal", biases=False))
 
@@ -600,7 +609,8 @@ def test_text_of_sources_that_err_together() -> None:
         ({"model": "reports"}, "model"),
         ({"biases": "no"}, r"biases must be True or False \(got 'no'\)"),
         ({"difficulty": 1}, r"difficulty must be True or False \(got 1\)"),
-        ({"dependence": 2.0}, "dependence"),
+        ({"dependence": 2.0}, r"dependence must lie in \[0, 1\] \(got 2\)"),
+        ({"dependence": {("B", "C 3"): 0.5}}, "dependence must be a number in"),
         ({"unbiased": "B"}, r"unbiased must be a list of sources' names \(got 'B'\)"),
         ({"unbiased": 5}, "unbiased must be a list of sources' names"),
         ({"unbiased": ["b"]}, "unbiased: the table has no source 'b'; known: B"),

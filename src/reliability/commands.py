@@ -189,11 +189,12 @@ def _learned(options: argparse.Namespace) -> Learned:
     truths = read_small(options.truths, TRUTH_COLUMNS, read_truths)
     if options.update is not None:
         before = Learned.load(options.update)
-        return before.update(read_claims_table(options.file), truths, half_life=options.half_life)
+        claims = read_claims_table(options.file, zeros=True)
+        return before.update(claims, truths, half_life=options.half_life)
     given = {name: getattr(options, name) for name in _SETTLED}
     given["sources"] = read_small(options.sources, SOURCE_COLUMNS, read_sources)
     return learn(
-        read_claims_table(options.file),
+        read_claims_table(options.file, zeros=True),
         truths,
         **{name: value for name, value in given.items() if value is not None},
     )

@@ -304,10 +304,15 @@ def claims_with_sources(claims: Sequence[Claim], sources: object) -> list[Claim]
 _ROWS = 1 << 20
 
 
-def read_claims_table(path: str | os.PathLike[str]) -> Cells:
+def read_claims_table(path: str | os.PathLike[str], *, zeros: bool = False) -> Cells:
     """Table of claims in a CSV, Parquet or JSON file, by its ending; whole, in memory.
 
     JSON is a list of objects with the same names as the columns, one per claim.
+
+    Parameters
+    ----------
+    path : the file
+    zeros : whether a bare 0 is taken, as for `Cells`
 
     Raises
     ------
@@ -318,12 +323,14 @@ def read_claims_table(path: str | os.PathLike[str]) -> Cells:
     """
     name = str(path)
     if name.lower().endswith(".json"):
-        return Cells(_table_from_json(_decode(Path(path).read_bytes(), name), name), name=name)
+        table = _table_from_json(_decode(Path(path).read_bytes(), name), name)
+        return Cells(table, name=name, zeros=zeros)
     reader = open_reader(path)
     pieces = list(reader.pieces(_ROWS))
     if not pieces:
         raise InvalidValueError(f"{name}: has a header and no claims")
-    return Cells(pieces_joined(pieces), name=name, dots_group=reader.dots_group)
+    table = pieces_joined(pieces)
+    return Cells(table, name=name, dots_group=reader.dots_group, zeros=zeros)
 
 
 def _table_from_json(text: str, name: str) -> dict[str, list[Any]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reliability.numbers import percent, rounding_exponent, significant, to_exponent
+from reliability.numbers import percent, plus_minus, rounding_exponent, significant, to_exponent
 from reliability.report import clean, paragraph, text_table
 from reliability.scales import Scale
 
@@ -46,7 +46,7 @@ def learned_text(learned: Learned) -> str:
     """Write what was learned for a reader: which law, the sources, and who errs together."""
     columns = learned.source_columns()
     rows, left_out = _most_claims(columns["n"])
-    header, cells = _sources(columns, rows, learned.level, biases=learned.biases)
+    header, cells = _sources(columns, rows, biases=learned.biases)
     count, claims = len(columns["n"]), int(columns["n"].sum())
     law = f"Law of errors: {learned.law} ({_LAWS[learned.law]})."
     sentences = [
@@ -62,7 +62,8 @@ def learned_text(learned: Learned) -> str:
     unit = f"bias and error are {_UNITS[learned.scale.name]}"
     legend = (
         "reliability: probability that a claim is sound; overconfidence: factor by which stated "
-        f"uncertainties are too small; error: typical, of values that state none; {unit}."
+        f"uncertainties are too small; error: typical, of values that state none; {unit}; in "
+        f"brackets: central {100.0 * learned.level:g}% intervals."
     )
     lines = [line for sentence in sentences if sentence for line in paragraph(sentence)]
     lines += ["", *text_table(header, cells, 1), ""]
@@ -100,7 +101,7 @@ def _pairs(dependence: Mapping[tuple[str, str], float]) -> str:
 
 
 def _sources(
-    columns: Mapping[str, Any], rows: Sequence[int], level: float, *, biases: bool
+    columns: Mapping[str, Any], rows: Sequence[int], *, biases: bool
 ) -> tuple[list[str], list[list[str]]]:
     """Header and rows of the table; columns that say nothing are left out."""
 
@@ -116,21 +117,28 @@ def _sources(
         for cell, text in zip(cells, texts, strict=True):
             cell.append(text)
 
-    wide = f"({100.0 * level:g}%)"
     if not np.isnan(columns["evidence"]).all():
         add(
-            f"reliability {wide}",
+            "reliability",
             [
-                f"{percent(value)} ({percent(low)} to {percent(high)})"
+                f"{_whole(value)} ({_whole(low)} to {_whole(high)})"
                 for value, low, high in triples("reliability")
             ],
         )
     for name, title in (("overconfidence", "overconfidence"), ("error_sd", "error")):
         if not np.isnan(columns[name]).all():
-            add(f"{title} {wide}", [_with_ends(*each) for each in triples(name)])
+            add(title, [_with_ends(*each) for each in triples(name)])
     if biases:
-        add(f"bias {wide}", [_with_ends(*each) for each in triples("bias")])
+        bias, sd = columns["bias"], columns["bias_sd"]
+        add("bias ± sd", [plus_minus(float(bias[row]), float(sd[row])) for row in rows])
     return header, cells
+
+
+def _whole(share: float) -> str:
+    """A probability in whole percent; what is not 0 or 1 never looks as if it were."""
+    if 0.0 < share < 0.01 or 0.99 < share < 1.0:
+        return "<1%" if share < 0.5 else ">99%"
+    return f"{100.0 * share:.0f}%"
 
 
 #: Intervals so many times as long as the value is large are not rounded by their length.
