@@ -38,6 +38,7 @@ def observations(
         "truth": np.full(quantities, np.nan) if truth is None else np.asarray(truth),
         "draw": np.linspace(0.0, 0.99, quantities),
         "row": np.arange(count),
+        "share": np.ones(count),
         "spread": 1.0,
     }
     return Observations(**(fields | more))
@@ -568,3 +569,44 @@ def test_the_mixture_learned_is_a_model_of_combine(plain: Learned) -> None:
     p = np.array([0.16, 0.5, 0.84])
     here = summarise_quantities(seen, given, p, lambda x: x, share).quantiles[0]
     assert here == pytest.approx(np.asarray(result.posterior.ppf(p)), abs=0.06)
+
+
+def test_copies_do_not_ruin_the_rest() -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.normal(0.0, 10.0, 300)
+    values = truth + rng.normal(0.0, 1.0, (4, 300))
+    values[1] = values[0] + rng.normal(0.0, 0.1, 300)
+    table = {
+        "quantity": np.tile(np.arange(300), 4),
+        "source": np.repeat(list("ABCD"), 300),
+        "value": values.ravel(),
+        "sd": np.ones(1200),
+    }
+    found = learn(table, law="normal", level=0.9, dependence=0.0)
+    assert found.dependence[("A", "B")] > 0.9
+    assert [source.overconfidence for source in found.sources.values()] == pytest.approx(
+        [1.0] * 4, rel=0.2
+    )
+    assert covered(found.quantities["low"], found.quantities["high"], truth) > 0.84
+
+
+def test_bare_values_of_all_digits_are_learned_from() -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.normal(0.0, 10.0, 200)
+    table = {
+        "quantity": np.tile(np.arange(200), 3),
+        "source": np.repeat(list("ABC"), 200),
+        "value": (truth + rng.normal(0.0, 1.0, (3, 200)) * np.array([[0.5], [1.0], [2.0]])).ravel(),
+    }
+    found = learn(table, law="normal", dependence=0.0)
+    assert found.source_table["n"].tolist() == [200, 200, 200]
+    table_ = found.source_table
+    true = np.array([0.5, 1.0, 2.0])
+    # Three sources: the best two's errors are told apart by how they differ from the third's.
+    assert np.all((table_["error_sd_low"] < 1.1 * true) & (true < 1.1 * table_["error_sd_high"]))
+    shares = {
+        "quantity": [1, 1, 2, 2, 3, 3],
+        "source": list("ABABAB"),
+        "value": rng.uniform(0.1, 0.9, 6),
+    }
+    learn(shares, scale="logit", law="normal")

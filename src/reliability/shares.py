@@ -28,6 +28,7 @@ __all__ = [
     "independent",
     "reasons",
     "share_out",
+    "shares_by_source",
     "shares_of",
 ]
 
@@ -166,6 +167,18 @@ def _dependent(
         low = high
 
 
+def shares_by_source(source: IntArray, starts: IntArray, pairs: NumberedPairs) -> Array:
+    """Share of each claim where every source of a quantity is an origin of its own.
+
+    Parameters
+    ----------
+    source : (claims,) number of the source; claims about one quantity stand together
+    starts : (quantities + 1,) first claim of each
+    pairs : the dependent sources
+    """
+    return _share_by_pairs(np.arange(len(source)), source, starts, pairs)
+
+
 def shares_of(group: IntArray, dependence: float) -> Array:
     """Share of each claim from the origins' sizes and the dependence between origins."""
     sizes = np.bincount(group)
@@ -266,7 +279,7 @@ def _all_different(rows: Rows, dependence: float | NumberedPairs) -> Shares:
     group = every - np.repeat(starts[:-1], counts)
     share = constant(1.0, count)
     if isinstance(dependence, NumberedPairs):
-        share = _share_by_pairs(every, rows.source, starts, dependence)
+        share = shares_by_source(rows.source, starts, dependence)
     elif dependence > 0.0:
         share = np.repeat(_share(1, counts, dependence), counts)
     return Shares(share, group, constant(KEPT, count), rows.source, dependence)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import attrs
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +13,16 @@ from reliability.engine.quadrature import segment_sum
 from reliability.learning.error_law import Kind
 from reliability.learning.fit import Fit
 from reliability.learning.observations import Observations, medians
+from reliability.pairs import PairDependence
+from reliability.shares import shares_by_source
 
-__all__ = ["Pairs", "find_pairs"]
+__all__ = ["Pairs", "find_pairs", "with_shares"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+#: Dependence from which two sources are taken to be copies of each other.
+COPYING = 0.9
 #: Pairs of claims that are compared, of quantities chosen by their names.
 _PAIRS = 3_000_000
 #: Quantities that two sources must share.
@@ -53,6 +59,30 @@ class Pairs:
     expected: Array
     p_value: Array
     dependence: Array
+
+    def renumbered(self, names: Sequence[str], place: Mapping[str, int]) -> Pairs:
+        """The pairs both of whose sources have a place, by these."""
+        at = np.array([place.get(name, -1) for name in names], dtype=np.int64)
+        kept = (at[self.first] >= 0) & (at[self.second] >= 0)
+        fields = {name: values[kept] for name, values in attrs.asdict(self).items()}
+        return Pairs(**fields | {"first": at[fields["first"]], "second": at[fields["second"]]})
+
+
+def with_shares(seen: Observations, pairs: Pairs) -> Observations | None:
+    """The same claims, sources that copy each other sharing what one would count for.
+
+    Only pairs whose dependence is ``COPYING`` or more: they are nearly one source, and would
+    otherwise each be taken for the best of all because the other agrees. None if there are none.
+    """
+    copying = pairs.dependence >= COPYING
+    if not copying.any():
+        return None
+    names = [str(i) for i in range(seen.sources)]
+    number = [names[i] for i in pairs.first[copying]], [names[i] for i in pairs.second[copying]]
+    values = pairs.dependence[copying].tolist()
+    shared = PairDependence.of(dict(zip(zip(*number, strict=True), values, strict=True)))
+    share = shares_by_source(seen.source, seen.starts, shared.numbered(names))
+    return attrs.evolve(seen, share=share)
 
 
 def find_pairs(seen: Observations, fitted: Fit) -> Pairs:

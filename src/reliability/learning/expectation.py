@@ -101,7 +101,8 @@ def expect(
     ----------
     seen : the claims
     parameters : what is assumed of their sources
-    share : (claims,) exponents of the claims' densities in the posterior of their quantity
+    share : (claims,) exponents of the claims' densities in the posterior of their quantity, beside
+        the shares that they have
     last : expectations of the step before, around whose centres there are nodes
     """
     out = Expectations.empty(seen.count, seen.quantities)
@@ -218,6 +219,7 @@ def _each_block(
     v, w = v + wider, w + wider
     location = seen.location - parameters.bias[seen.source]
     reliability = parameters.reliability[seen.source]
+    shares = seen.share if share is None else seen.share * share
 
     def blocks() -> Iterator[_Block]:
         for size in np.unique(seen.sizes).tolist():
@@ -236,7 +238,7 @@ def _each_block(
                     v[rows],
                     w[rows],
                     reliability[rows],
-                    np.ones(rows.shape) if share is None else share[rows],
+                    shares[rows],
                 )
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:

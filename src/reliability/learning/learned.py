@@ -15,8 +15,9 @@ from reliability.claims._checks import did_you_mean
 from reliability.claims.claim import Claim
 from reliability.claims.sources import Source
 from reliability.combination import combine
+from reliability.engine.quadrature import segment_sum
 from reliability.errors import InvalidValueError, ReliabilityError, WrongTypeError, short
-from reliability.learning.dependence import Pairs, find_pairs
+from reliability.learning.dependence import Pairs, find_pairs, with_shares
 from reliability.learning.error_law import ErrorLaw, Kind, Parameters
 from reliability.learning.expectation import Summary, log_densities, summarise_quantities
 from reliability.learning.fit import Fit, fit, starts
@@ -202,7 +203,8 @@ class Learned:
         ``quantity``, ``n`` (claims), ``estimate`` (median), ``mean``, ``sd``, ``low``, ``high`` at
         the level, and ``truth`` where it was given. The sources' parameters are taken at their
         estimates, their biases as uncertain; claims count for shares
-        ``1/(1 + (n - 1) rho)``, rho being ``dependence_between``. A mean or sd that does not
+        ``1/(1 + (n - 1) rho)``, rho being ``dependence_between`` and n the number of sources that
+        do not copy each other. A mean or sd that does not
         exist, because doubtful claims leave heavy tails, is nan or inf. After ``update`` they are
         those of the last table.
 
@@ -256,8 +258,9 @@ class Learned:
         if self.scale.name == "log":
             mean[~seen.known] = sd[~seen.known] = np.inf
             return mean, sd
-        share = 1.0 / (1.0 + (seen.sizes - 1.0) * self.dependence_between)
-        power = seen.sizes * share * (law.df + 1.0)
+        share = _shares(seen, self.dependence_between)
+        each = seen.share if share is None else seen.share * share
+        power = segment_sum(seen.quantity, each, seen.quantities) * (law.df + 1.0)
         mean[(power <= 2.0) & ~seen.known] = np.nan
         sd[(power <= 3.0) & ~seen.known] = np.inf
         return mean, sd
@@ -333,6 +336,8 @@ class Learned:
         seen = attrs.evolve(
             seen, spread=former.spread, sd=np.where(seen.stated, seen.sd, seen.sd / ratio)
         )
+        place = {name: i for i, name in enumerate(seen.names)}
+        seen = with_shares(seen, self._pairs.renumbered(former.names, place)) or seen
         law, hyper = self._error_law, self._hyperparameters
         priors = former.priors(
             seen,
@@ -546,6 +551,10 @@ def learn(
     else:
         chosen = ErrorLaw(Kind(law))
     fitted = _fitted(seen, chosen, anchors, biases=biases, difficulty=difficulty)
+    copied = with_shares(seen, find_pairs(seen, fitted))
+    if copied is not None:
+        seen = copied
+        fitted = _fitted(seen, chosen, anchors, biases=biases, difficulty=difficulty)
     return Learned(
         scale=on_scale,
         level=float(level),
@@ -670,7 +679,8 @@ def _shares(seen: Observations, rho: float) -> Array | None:
     """Exponents of claims' densities when any two sources depend on each other."""
     if rho == 0.0:
         return None
-    return np.asarray(1.0 / (1.0 + (seen.sizes - 1.0) * rho))[seen.quantity]
+    sources = segment_sum(seen.quantity, seen.share, seen.quantities)
+    return np.asarray(1.0 / (1.0 + np.maximum(sources - 1.0, 0.0) * rho))[seen.quantity]
 
 
 def _dependence(seen: Observations, fitted: Fit) -> float:

@@ -45,6 +45,7 @@ class Observations:
     draw : (quantities,) number in [0, 1) that depends on the quantity's name alone, by which some
         are chosen where all are too many
     row : (claims,) row of the table of each claim
+    share : (claims,) share of independent evidence about the quantity: 1 but for sources that copy
     spread : typical distance of claims from the median of their quantity; 1 if there is none
     """
 
@@ -58,6 +59,7 @@ class Observations:
     truth: Array
     draw: Array
     row: IntArray
+    share: Array
     spread: float
 
     @property
@@ -125,7 +127,7 @@ class Observations:
         )
 
 
-_OF_CLAIMS = ("source", "stated", "location", "sd", "rounding", "row")
+_OF_CLAIMS = ("source", "stated", "location", "sd", "rounding", "row", "share")
 
 
 def observe(found: TableRows, scale: Scale, truth: Array) -> tuple[Observations, list[Any]]:
@@ -147,17 +149,19 @@ def observe(found: TableRows, scale: Scale, truth: Array) -> tuple[Observations,
     """
     rows = found.rows
     columns, problems = columns_from_rows(rows, scale, _UNSTATED)
-    # A bare zero has no digits of its own, but its source's claims have.
-    zero = (rows.statements.stated == Stated.ROUNDED) & (rows.statements.value == 0.0)
-    zero &= scale.contains(0.0)
-    if zero.any():
+    # Bare values whose digits tell nothing, such as 0 or 1/3: their source's others do.
+    bare = rows.statements.stated == Stated.ROUNDED
+    mute = np.zeros(rows.count, dtype=bool)
+    mute[[problem.row for problem in problems]] = True
+    mute &= bare & scale.contains(rows.statements.value)
+    if mute.any():
         columns = columns.with_fields(
-            form=np.where(zero, Form.BOX, columns.form),
-            location=np.where(zero, scale.to_x(0.0), columns.location),
-            half_width=np.where(zero, 0.0, columns.half_width),
-            width_scales=np.where(zero, 0.0, columns.width_scales),
+            form=np.where(mute, Form.BOX, columns.form),
+            location=np.where(mute, _on_x(scale, rows.statements.value, mute), columns.location),
+            half_width=np.where(mute, 0.0, columns.half_width),
+            width_scales=np.where(mute, 0.0, columns.width_scales),
         )
-        problems = [problem for problem in problems if not zero[problem.row]]
+        problems = [problem for problem in problems if not mute[problem.row]]
     point = (columns.form != Form.BOUND) & (columns.form != Form.BOUND_WITH_EXCESS)
     point &= ~np.isnan(columns.location)
     kept = np.flatnonzero(point)
@@ -166,7 +170,6 @@ def observe(found: TableRows, scale: Scale, truth: Array) -> tuple[Observations,
             "no row can be learned from: bounds and impossible rows are no points; give values"
         )
     before = np.concatenate([[0], np.cumsum(point)])
-    bare = (columns.form == Form.BOX) & (columns.width_scales == 0.0)
     location = columns.location - columns.bias
     starts = before[columns.starts]
     spread = _spread(location[kept], starts)
@@ -185,6 +188,7 @@ def observe(found: TableRows, scale: Scale, truth: Array) -> tuple[Observations,
         on_x,
         np.array([crc32(str(key).encode()) for key in found.keys]) / 2.0**32,
         found.row[kept],
+        np.ones(len(kept)),
         spread,
     ), problems
 
@@ -221,8 +225,17 @@ def _rounding(
     usual = np.full(len(counts), np.inf)
     usual[counts > 0] = np.where(counts[counts > 0] >= _ENOUGH, quartile, np.inf)
     unit = np.minimum(unit, usual[source])
-    on_x = unit * scale.slope(np.where(np.isnan(value), 1.0, value))[kept]
-    return np.asarray(np.maximum(_SHARP * on_x * _UNIFORM_SD, _FINEST * spread) ** 2)
+    valued = ~np.isnan(value)[kept]
+    slope = np.ones(len(kept))
+    slope[valued] = scale.slope(value[kept][valued])
+    return np.asarray(np.maximum(_SHARP * unit * slope * _UNIFORM_SD, _FINEST * spread) ** 2)
+
+
+def _on_x(scale: Scale, values: Array, chosen: Flags) -> Array:
+    """Chosen values on x; 0 for the others, which may be outside the scale."""
+    out = np.zeros(len(values))
+    out[chosen] = scale.to_x(values[chosen])
+    return out
 
 
 def _spread(location: Array, starts: IntArray) -> float:
