@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
 
 from reliability.errors import InvalidValueError
+from reliability.scales import Scale
 from reliability.tables.frames import as_table, plain_cell
 from reliability.tables.records import Place, cell_of, check_names, number_of, source_name
+from reliability.tables.rows import TableRows
 
-__all__ = ["TRUTH_COLUMNS", "read_truths"]
+__all__ = ["TRUTH_COLUMNS", "read_truths", "truths_of_rows"]
+
+Array = NDArray[np.float64]
 
 #: Columns that a table of truths has.
 TRUTH_COLUMNS = ("quantity", "truth")
@@ -60,3 +68,33 @@ def read_truths(table: object, *, name: str = "truths") -> dict[str, float]:
         if truth is not None and math.isfinite(truth):
             found[who] = truth
     return found
+
+
+def truths_of_rows(
+    found: TableRows, known: Mapping[str, float], scale: Scale
+) -> Array:
+    """Truth of each row on x; nan where it is not known.
+
+    Parameters
+    ----------
+    found : the rows
+    known : truths by the name of the quantity, as `read_truths` gives them
+    scale : the quantities' scale
+
+    Raises
+    ------
+    InvalidValueError
+        If the scale does not have a truth.
+    """
+    names = [source_name(plain_cell(key)) for key in found.keys]
+    by_quantity = np.array([known.get(name, np.nan) for name in names])
+    possible = scale.contains(by_quantity) | np.isnan(by_quantity)
+    if not possible.all():
+        q = int(np.flatnonzero(~possible)[0])
+        raise InvalidValueError(
+            f"truths, quantity {names[q]!r}: a truth on the {scale.name} "
+            f"scale must be {scale.describe()} (got {by_quantity[q]:g})"
+        )
+    x = scale.to_x(np.where(np.isnan(by_quantity), 0.5, by_quantity))
+    x = np.where(np.isnan(by_quantity), np.nan, x)
+    return np.repeat(x, np.diff(found.rows.starts))
