@@ -70,9 +70,7 @@ def read_truths(table: object, *, name: str = "truths") -> dict[str, float]:
     return found
 
 
-def truths_of_rows(
-    found: TableRows, known: Mapping[str, float], scale: Scale
-) -> Array:
+def truths_of_rows(found: TableRows, known: Mapping[str, float], scale: Scale) -> Array:
     """Truth of each row on x; nan where it is not known.
 
     Parameters
