@@ -42,7 +42,7 @@ _SPREAD_SD = 0.25
 #: truths that always are beyond the tails none above 0.
 _LEAST, _GREATEST = np.log(1e-3), np.log(1e4)
 #: Iterations at the most, and the change of the centre and of the spread that ends them.
-_ITERATIONS, _CHANGE = 500, 1e-7
+_ITERATIONS, _CHANGE = 500, 1e-6
 #: Newton's steps at the most, their length, and the one that ends them.
 _STEPS, _LONGEST, _CLOSE = 100, 1.0, 1e-11
 
