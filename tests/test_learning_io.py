@@ -625,7 +625,7 @@ def test_text_of_sources_that_err_together() -> None:
         ({"truths": 5}, "truths must be a dict of arrays"),
         (
             {"scale": "logit", "truths": {"quantity": ["q0"], "truth": [1.5]}},
-            "truths: truth=1.5 of quantity 'q0' is impossible on the logit scale",
+            "truths, quantity 'q0': truth=1.5 is impossible on the logit scale",
         ),
         ({"table": 5}, "table must be a dict of arrays or a data frame"),
         ({"table": {"quantity": [], "source": [], "value": []}}, "table: there are no claims"),

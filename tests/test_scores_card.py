@@ -214,7 +214,7 @@ TRUTHS = {"quantity": ["a"], "truth": [1.0]}
             TABLE,
             {"quantity": ["a"], "truth": [-1.0]},
             {"scale": "log"},
-            r"truths, quantity 'a': a truth on the log scale must be a number above 0 \(got -1\)",
+            r"truths, quantity 'a': truth=-1 is impossible on the log scale, which needs a number above 0",
         ),
         (TABLE | {"sd": [-1.0]}, TRUTHS, {}, r"table, row 1, sd: must be above 0, got -1"),
         (TABLE | {"value": [-1.0]}, TRUTHS, {"scale": "log"}, r"table, row 1, .*-1"),

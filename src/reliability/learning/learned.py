@@ -36,7 +36,7 @@ from reliability.tables.cells import Cells
 from reliability.tables.frames import as_table
 from reliability.tables.records import source_name
 from reliability.tables.rows import TableRows, rows_from_table
-from reliability.tables.truths import read_truths
+from reliability.tables.truths import read_truths, truths_of_quantities
 
 __all__ = ["Learned", "learn"]
 
@@ -605,23 +605,11 @@ def _check(
 
 
 def _truths(truths: Any, found: TableRows, scale: Scale) -> tuple[Array, int]:
-    """Truth of each quantity, nan where it is not known; and how many truths have no claims."""
-    out = np.full(len(found.keys), np.nan)
+    """Truth of each quantity on x, nan where it is not known; and how many have no claims."""
     if truths is None:
-        return out, 0
+        return np.full(len(found.keys), np.nan), 0
     known = read_truths(truths)
-    names = [source_name(key) for key in np.asarray(found.keys).tolist()]
-    for place, name in enumerate(names):
-        if name in known:
-            out[place] = known[name]
-    outside = np.flatnonzero(~np.isnan(out) & ~scale.contains(out))
-    if len(outside):
-        at = int(outside[0])
-        raise InvalidValueError(
-            f"truths: truth={out[at]:g} of quantity {names[at]!r} is impossible on the "
-            f"{scale.name} scale, which needs {scale.describe()}; correct it or choose another "
-            "scale"
-        )
+    out = truths_of_quantities(found, known, scale)
     return out, len(known) - int(np.count_nonzero(~np.isnan(out)))
 
 

@@ -140,7 +140,7 @@ def observe(found: TableRows, scale: Scale, truth: Array) -> tuple[Observations,
     ----------
     found : the table's rows
     scale : the quantities' scale
-    truth : (quantities,) true values in the quantities' units, nan where they are not known
+    truth : (quantities,) true values on x, nan where they are not known
 
     Returns
     -------
@@ -173,9 +173,6 @@ def observe(found: TableRows, scale: Scale, truth: Array) -> tuple[Observations,
     location = columns.location - columns.bias
     starts = before[columns.starts]
     spread = _spread(location[kept], starts)
-    inside = scale.contains(truth)
-    on_x = np.full(len(truth), np.nan)
-    on_x[inside] = scale.to_x(truth[inside])
     sd = np.where(bare, spread, columns.overconfidence * columns.stated_sd)
     return Observations(
         found.sources.names,
@@ -185,7 +182,7 @@ def observe(found: TableRows, scale: Scale, truth: Array) -> tuple[Observations,
         sd[kept],
         _rounding(columns, rows, scale, bare, kept, spread),
         starts,
-        on_x,
+        truth,
         np.array([crc32(str(key).encode()) for key in found.keys]) / 2.0**32,
         found.row[kept],
         np.ones(len(kept)),

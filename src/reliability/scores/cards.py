@@ -13,23 +13,17 @@ from typing import Any
 import attrs
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
 
 from reliability.claims.columns import Columns, Form, columns_from_rows
-from reliability.engine.likelihoods import Claims, Scatter, distribution_of_claim, log_sound
-from reliability.errors import InvalidValueError
 from reliability.models import Model
 from reliability.preparation import checked_model
 from reliability.scales import Scale, ScaleName, get_scale
 from reliability.scores.calibration import binomial_interval, uniformity
-from reliability.scores.closed_forms import crps_normal
-from reliability.scores.integrals import SHARE, TOLERANCE, integrate
 from reliability.scores.proper import wis
+from reliability.scores.stated import StatedDistributions
 from reliability.tables.cells import Cells
-from reliability.tables.frames import plain_cell
-from reliability.tables.records import source_name
 from reliability.tables.rows import TableRows, rows_from_table
-from reliability.tables.truths import read_truths
+from reliability.tables.truths import read_truths, truths_of_rows
 
 __all__ = ["scorecard"]
 
@@ -40,91 +34,8 @@ IntArray = NDArray[np.int64]
 LEVELS = (50, 90, 95)
 #: Quantiles of the weighted interval score: the ends of these intervals, and the median.
 _WIS = (0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975)
-#: Standard normal scores at whose probabilities the panels of an integral end.
-_EDGES = np.array([-7.3, -6.0, -4.7, -3.7, -2.3, -1.3, 0.0, 1.3, 2.3, 3.7, 4.7, 6.0, 7.3])
-#: Steps of a bisection: an interval of floats has no more halvings.
-_STEPS = 110
 #: Rows worked on at once.
 _AT_ONCE = 4096
-_NO_SCATTER = Scatter(np.zeros((1, 1)), np.ones((1, 1)))
-
-
-@attrs.frozen(eq=False)
-class _Stated:
-    """Distributions of x that rows of one form state.
-
-    Distances are counted from each row's location: ``claims`` are anchored there.
-    """
-
-    claims: Claims
-    columns: Columns
-
-    @classmethod
-    def of(cls, columns: Columns, rows: IntArray) -> _Stated:
-        location = columns.location[rows] - columns.bias[rows]
-        return cls(Claims.pair(columns, rows, location, _NO_SCATTER), columns)
-
-    def take(self, rows: IntArray) -> _Stated:
-        """Some of the rows."""
-        fields: dict[str, Any] = {
-            name: value[rows] if isinstance(value, np.ndarray) else value
-            for name, value in attrs.asdict(self.claims, recurse=False).items()
-        }
-        return _Stated(Claims(**fields), self.columns)
-
-    @property
-    def normal(self) -> bool:
-        """Whether there are formulae."""
-        return self.claims.form == Form.NORMAL and not self.claims.asymmetric
-
-    def log_density(self, d: Array) -> Array:
-        """Log density at distances (rows, points)."""
-        return log_sound(self.claims, d, self.columns.knots)
-
-    def above(self, d: Array) -> Array:
-        """Probability of a larger x: of a smaller claim, had the quantity been there."""
-        return distribution_of_claim(self.claims, d, self.columns.knots)
-
-    def quantiles(self, p: Array) -> Array:
-        """Distances (rows, m) with probability p (m,) below: by bisection, rows at once."""
-        if self.normal:
-            return self.claims.sd_low * np.asarray(ndtri(p))
-        width = self.claims.point_sd + self.claims.half_width
-        low, high = (np.repeat(side * width, len(p), axis=1) for side in (-1.0, 1.0))
-        for end, sign in ((low, -1.0), (high, 1.0)):
-            for _ in range(_STEPS):
-                above = self.above(end)
-                short = above < 1.0 - p if sign < 0.0 else above > 1.0 - p
-                if not short.any():
-                    break
-                end[short] *= 2.0
-        for _ in range(_STEPS):
-            middle = 0.5 * (low + high)
-            right = self.above(middle) > 1.0 - p
-            low, high = np.where(right, middle, low), np.where(right, high, middle)
-            if np.all(high - low <= 1e-15 * np.maximum(np.abs(low), np.abs(high))):
-                break
-        return 0.5 * (low + high)
-
-    def crps(self, truth: Array) -> Array:
-        """CRPS at distances (rows,)."""
-        if self.normal:
-            return np.asarray(crps_normal(0.0, self.claims.sd_low[:, 0], truth))
-        edges = np.concatenate([self.quantiles(ndtr(_EDGES)), truth[:, None]], axis=1)
-        edges = np.sort(edges, axis=1)
-        rows, panels = len(truth), edges.shape[1] - 1
-        owner = np.repeat(np.arange(rows), panels)
-        low, high = edges[:, :-1].ravel(), edges[:, 1:].ravel()
-        below = high <= truth[owner]
-
-        def square(panel: IntArray, d: Array) -> Array:
-            above = self.take(owner[panel]).above(d)
-            return np.where(below[panel, None], 1.0 - above, above) ** 2
-
-        # The score of a distribution at its own median is some tenth of its quartiles' distance.
-        unit = 0.1 * (edges[:, -1] - edges[:, 0]) / (_EDGES[-1] - _EDGES[0])
-        found = integrate(square, low, high, (SHARE * TOLERANCE * unit)[owner])
-        return np.asarray(found.reshape(rows, panels).sum(axis=1))
 
 
 @attrs.frozen(eq=False)
@@ -151,7 +62,7 @@ class _Scores:
 
     def _put(self, columns: Columns, rows: IntArray, truth: Array) -> None:
         """Score some rows of one form."""
-        stated = _Stated.of(columns, rows)
+        stated = StatedDistributions.of(columns, rows)
         at = truth[rows] - (columns.location[rows] - columns.bias[rows])
         quantiles = stated.quantiles(np.array(_WIS))
         self.crps[rows] = stated.crps(at)
@@ -230,25 +141,9 @@ def scorecard(
         field = vars(first.exception).get("path") or "statement"
         raise cells.place(int(found.row[first.row])).about(field, first.exception)
     columns = columns.with_fields(overconfidence=columns.overconfidence * model.overconfidence)
-    truth = _truths_of_rows(found, known, scale)
+    truth = truths_of_rows(found, known, scale)
     scores = _Scores.of(columns, truth)
     return cells.table.like(_columns(found, scores, len(known), confidence))
-
-
-def _truths_of_rows(found: TableRows, known: dict[str, float], scale: Scale) -> Array:
-    """Truth of each row on x; nan where it is not known."""
-    names = [source_name(plain_cell(key)) for key in found.keys]
-    by_quantity = np.array([known.get(name, np.nan) for name in names])
-    possible = scale.contains(by_quantity) | np.isnan(by_quantity)
-    if not possible.all():
-        q = int(np.flatnonzero(~possible)[0])
-        raise InvalidValueError(
-            f"truths, quantity {names[q]!r}: a truth on the {scale.name} "
-            f"scale must be {scale.describe()} (got {by_quantity[q]:g})"
-        )
-    x = scale.to_x(np.where(np.isnan(by_quantity), 0.5, by_quantity))
-    x = np.where(np.isnan(by_quantity), np.nan, x)
-    return np.repeat(x, np.diff(found.rows.starts))
 
 
 def _columns(found: TableRows, scores: _Scores, truths: int, confidence: float) -> dict[str, Any]:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
 
 from reliability.errors import InvalidValueError
+from reliability.scales import Scale
 from reliability.tables.frames import as_table, plain_cell
 from reliability.tables.records import Place, cell_of, check_names, number_of, source_name
+from reliability.tables.rows import TableRows
 
-__all__ = ["TRUTH_COLUMNS", "Truths", "read_truths"]
+__all__ = ["TRUTH_COLUMNS", "Truths", "read_truths", "truths_of_quantities", "truths_of_rows"]
+
+Array = NDArray[np.float64]
 
 #: Columns that a table of truths has.
 TRUTH_COLUMNS = ("quantity", "truth")
@@ -66,3 +74,37 @@ def read_truths(table: object, *, name: str = "truths") -> Truths:
         if truth is not None and math.isfinite(truth):
             found[who] = truth
     return found
+
+
+def truths_of_quantities(found: TableRows, known: Mapping[str, float], scale: Scale) -> Array:
+    """Truth of each quantity on x; nan where it is not known.
+
+    Parameters
+    ----------
+    found : the rows
+    known : truths by the name of the quantity, as `read_truths` gives them
+    scale : the quantities' scale
+
+    Raises
+    ------
+    InvalidValueError
+        If the scale does not have a truth.
+    """
+    names = [source_name(plain_cell(key)) for key in found.keys]
+    by_quantity = np.array([known.get(name, np.nan) for name in names])
+    unknown = np.isnan(by_quantity)
+    possible = scale.contains(by_quantity) | unknown
+    if not possible.all():
+        q = int(np.flatnonzero(~possible)[0])
+        raise InvalidValueError(
+            f"truths, quantity {names[q]!r}: truth={by_quantity[q]:g} is impossible on the "
+            f"{scale.name} scale, which needs {scale.describe()}; correct it or choose another "
+            "scale"
+        )
+    x = scale.to_x(np.where(unknown, 0.5, by_quantity))
+    return np.where(unknown, np.nan, x)
+
+
+def truths_of_rows(found: TableRows, known: Mapping[str, float], scale: Scale) -> Array:
+    """`truths_of_quantities` for each row."""
+    return np.repeat(truths_of_quantities(found, known, scale), np.diff(found.rows.starts))
