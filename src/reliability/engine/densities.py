@@ -402,11 +402,26 @@ class PanelDensities:
         out = np.full((self.count, 2), np.nan)
         for most in (1, 2):
             chosen = np.flatnonzero(orders == most)
-            if len(chosen):
-                out[chosen, :most] = self.take(chosen)._moments(scale, most)  # noqa: SLF001
+            if not len(chosen):
+                continue
+            some = self.take(chosen)
+            out[chosen, :most] = some._moments(scale, most)  # noqa: SLF001
+            again = np.isnan(out[chosen, :most]).any(axis=1) & some._without_tails(scale, most)  # noqa: SLF001
+            if again.any():
+                rest = some.take(np.flatnonzero(again))
+                out[chosen[again], :most] = rest._moments(scale, most, tails=False)  # noqa: SLF001
         return out
 
-    def _moments(self, scale: Scale, orders: int) -> Array:
+    def _without_tails(self, scale: Scale, orders: int) -> NDArray[np.bool_]:
+        """Whether moments may be taken from the panels alone.
+
+        Where a scatter makes the tails, its panels that weigh nothing even in a second moment
+        are left out; so what is beyond them is nothing as well, if the integrands fall off fast.
+        """
+        decay = np.min([self._decay(scale, orders, sign) for sign in (-1, 1)], axis=0)
+        return np.asarray((self.reach < LARGEST_LOG) & (decay >= 1.0))
+
+    def _moments(self, scale: Scale, orders: int, *, tails: bool = True) -> Array:
         """Means of (theta - theta(m))^j for j = 1..orders: (quantities, orders)."""
         origin, evaluate = self.medians, self.evaluate
 
@@ -425,7 +440,9 @@ class PanelDensities:
             return evaluate(panels.quantity, panels.anchor[:, None], d)
 
         factors = [power(order + 1) for order in range(orders)]
-        known, ends = self._continued(scale, orders, log_density)
+        known, ends = self.mesh, list[_Ends]()
+        if tails:
+            known, ends = self._continued(scale, orders, log_density)
         # No finer than the density itself was resolved.
         panels_of = np.bincount(self.panels.quantity, minlength=self.count)
         tolerance = np.maximum(TOLERANCE, self.mesh.error / panels_of)
