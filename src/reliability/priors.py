@@ -298,6 +298,8 @@ class ScatterPrior:
     normalised = True
     #: Whether it is made from the claims' stated sds.
     needs_claims = False
+    #: Whether the density is an even function of tau, smooth through zero.
+    even = False
     #: Lower end of the support: 0 for tau, 1 for an inflation.
     low = 0.0
 
@@ -332,6 +334,7 @@ class Flat(QuantityPrior, ScatterPrior):
     """
 
     proper = False
+    even = True
     normalised = False
 
     @property
@@ -1002,6 +1005,8 @@ class HalfNormal(ScatterPrior):
     HalfNormal(scale=0.5)
     """
 
+    even = True
+
     scale: float = attrs.field(validator=_positive)
 
     @property
@@ -1027,6 +1032,8 @@ class HalfStudentT(ScatterPrior):
     HalfStudentT(df=4, scale=0.5)
     """
 
+    even = True
+
     df: float = attrs.field(validator=_positive)
     scale: float = attrs.field(validator=_positive)
 
@@ -1049,7 +1056,11 @@ class HalfStudentT(ScatterPrior):
             - 0.5 * np.log(df * np.pi)
             - np.log(self.scale)
         )
-        log_kernel = 2.0 * np.log(np.hypot(1.0, tau / (self.scale * np.sqrt(df))))
+        z = tau / (self.scale * np.sqrt(df))
+        if np.max(z, initial=0.0) < 1e150:
+            log_kernel = np.log(1.0 + z * z)
+        else:
+            log_kernel = 2.0 * np.log(np.hypot(1.0, z))
         return np.asarray(constant - 0.5 * (df + 1.0) * log_kernel)
 
 
@@ -1060,6 +1071,8 @@ class HalfCauchy(ScatterPrior):
     >>> HalfCauchy(0.5)
     HalfCauchy(scale=0.5)
     """
+
+    even = True
 
     scale: float = attrs.field(validator=_positive)
 
@@ -1103,6 +1116,8 @@ class HalfLogistic(ScatterPrior):
     >>> HalfLogistic(0.5)
     HalfLogistic(scale=0.5)
     """
+
+    even = True
 
     scale: float = attrs.field(validator=_positive)
 
