@@ -233,12 +233,6 @@ class _Grid:
         cosh[:, u == 0.0] *= 0.5
         return w, cosh
 
-    def large(self, tau: Array) -> Array:
-        """Of each tau, in units of low, how large it is among those of the grid: from 0 to 1."""
-        square = tau * tau
-        square /= square + np.exp(self.bend)[:, None]
-        return square
-
 
 def _scales(problem: NormalProblem, spread: Array) -> tuple[Array, Array]:
     """Range of scales of the scatter at which the integrand may bend."""
@@ -265,15 +259,13 @@ def double_exponential(u: Array) -> tuple[Array, Array]:
 class _Integrand:
     """The integrand at nodes of the scatter.
 
-    ``logs`` are its logarithms but for the factor ``slope``; ``large`` says which scatters are.
-    All are (quantities, nodes).
+    ``logs`` are its logarithms but for the factor ``slope``; all are (quantities, nodes).
     """
 
     scatter: Array
     given: Conditional
     logs: Array
     slope: Array
-    large: Array
 
     @classmethod
     def at(cls, problem: NormalProblem, grid: _Grid, u: Array) -> _Integrand:
@@ -281,13 +273,12 @@ class _Integrand:
         prior = problem.scatter
         assert prior is not None  # noqa: S101 - only called with a scatter
         scatter, slope = grid.scatter(u)
-        large = grid.large(scatter)
         scatter *= grid.low[:, None]
         if prior.low:
             scatter += prior.low
         given = conditional(problem, scatter)
         logs = given.log_evidence + log_prior(problem, scatter)
-        return cls(scatter, given, logs, slope, large)
+        return cls(scatter, given, logs, slope)
 
     def weights(self, top: Array) -> Array:
         """Of the nodes, in units of exp(top)."""
@@ -297,12 +288,22 @@ class _Integrand:
         return weight
 
 
-def _sums(weight: Array, large: Array) -> Array:
-    """Of weights, and of those of large scatters: (2, quantities).
+def _sums(grid: _Grid, weight: Array, u: Array) -> Array:
+    """Of weights at nodes u, and of u times them, or of its square: (2, quantities)."""
+    return np.array([weight.sum(axis=1), weight @ (u * u if grid.even else u)])
 
-    One of these may agree with another rule's by chance.
+
+def _gap(grid: _Grid, sums: Array, others: Array) -> Array:
+    """By how much sums of another rule disagree with those of a rule.
+
+    What is left of a singularity off the real axis oscillates, and may vanish by chance from the
+    sum of the weights; from that of their distances from where most of them is it then does not.
     """
-    return np.array([weight.sum(axis=1), np.einsum("qt,qt->q", weight, large)])
+    center = sums[1] / sums[0]
+    distance = 2.0 * np.sqrt(center) if grid.even else 1.0
+    gap = np.abs(others[0] - sums[0])
+    about = np.abs(others[1] - center * others[0]) / distance
+    return np.asarray(np.maximum(gap, about) / sums[0])
 
 
 def _trapezoids(problem: NormalProblem, quantities: IntArray, grid: _Grid) -> ScatterRule:
@@ -322,10 +323,9 @@ def _trapezoid(problem: NormalProblem, quantities: IntArray, grid: _Grid) -> Sca
     nodes = _Integrand.at(problem, grid, grid.u)
     top = nodes.logs.max(axis=1)
     weight = nodes.weights(top)
-    sums = _sums(weight, nodes.large)
-    halves = 2.0 * _sums(weight[:, ::2], nodes.large[:, ::2])
+    sums = _sums(grid, weight, grid.u)
     total = sums[0]
-    gap = (np.abs(halves - sums) / total).max(axis=0)
+    gap = _gap(grid, sums, 2.0 * _sums(grid, weight[:, ::2], grid.u[::2]))
     error = np.maximum(_MARGIN * gap * gap, np.minimum(_LEAST_GAIN * gap, _LEAST_ERROR))
     error = np.minimum(gap, error) + 2.0 * rounding(problem)
     weight /= total[:, None]
@@ -335,13 +335,10 @@ def _trapezoid(problem: NormalProblem, quantities: IntArray, grid: _Grid) -> Sca
 
 def _disagreement(problem: NormalProblem, rule: ScatterRule, grid: _Grid) -> Array:
     """By how much the nodes half way between disagree with a rule: twice its error."""
-    assert problem.scatter is not None  # noqa: S101 - only called with a scatter
-    tau = (rule.scatter - problem.scatter.low) / grid.low[:, None]
-    sums = _sums(rule.weight, grid.large(tau))
     unit = rule.log_total - np.log(grid.step) - np.log(grid.low)
     others = []
     for part in grid.parts():
         some = problem.at(rule.quantities[part])
         nodes = _Integrand.at(some, grid.take(part), grid.between)
-        others.append(_sums(nodes.weights(unit[part]), nodes.large))
-    return np.asarray(np.abs(np.concatenate(others, axis=1) - sums).max(axis=0))
+        others.append(_sums(grid, nodes.weights(unit[part]), grid.between))
+    return _gap(grid, _sums(grid, rule.weight, grid.u), np.concatenate(others, axis=1))
