@@ -28,8 +28,10 @@ __all__ = ["ClaimSummaries", "Summaries", "claim_summaries", "summarise"]
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-#: Claims in a block; of sound normal claims without scatter more fit the cache.
+#: Claims in a block; of sound normal claims more: without scatter they fit the cache, with one
+#: they are shared out further on.
 CLAIMS_AT_ONCE = 4096
+NORMAL_CLAIMS_AT_ONCE = 1 << 14
 LIGHT_CLAIMS_AT_ONCE = 1 << 15
 
 
@@ -85,9 +87,10 @@ def summarise(
     claims_at_once : claims in a block
     """
     out = Summaries.unknown(columns.quantities)
-    if setup.scatter is None and columns.plain and np.all(columns.reliability == 1.0):
+    if columns.plain and np.all(columns.reliability == 1.0):
         # The closed form needs one node, or next to none.
-        claims_at_once = max(claims_at_once, LIGHT_CLAIMS_AT_ONCE)
+        most = LIGHT_CLAIMS_AT_ONCE if setup.scatter is None else NORMAL_CLAIMS_AT_ONCE
+        claims_at_once = max(claims_at_once, most)
     for block, some in _blocks(columns, claims_at_once):
         out.put(block, _summarise_block(some, setup, level))
     return out

@@ -299,6 +299,8 @@ class ScatterPrior:
     normalised = True
     #: Whether it is made from the claims' stated sds.
     needs_claims = False
+    #: Whether the density is an even function of tau, smooth through zero.
+    even = False
     #: Lower end of the support: 0 for tau, 1 for an inflation.
     low = 0.0
 
@@ -333,6 +335,7 @@ class Flat(QuantityPrior, ScatterPrior):
     """
 
     proper = False
+    even = True
     normalised = False
 
     @property
@@ -996,6 +999,8 @@ class HalfNormal(ScatterPrior):
     HalfNormal(scale=0.5)
     """
 
+    even = True
+
     scale: float = attrs.field(validator=_positive)
 
     @property
@@ -1021,6 +1026,8 @@ class HalfStudentT(ScatterPrior):
     HalfStudentT(df=4, scale=0.5)
     """
 
+    even = True
+
     df: float = attrs.field(validator=_positive)
     scale: float = attrs.field(validator=_positive)
 
@@ -1035,10 +1042,8 @@ class HalfStudentT(ScatterPrior):
 
     def log_scatter(self, tau: Array, stated: StatedVariances) -> Array:  # noqa: ARG002
         """Log density of tau."""
-        df = self.df
-        constant = np.log(2.0) + student_t.log_peak(df) - np.log(self.scale)
-        log_kernel = 2.0 * np.log(np.hypot(1.0, tau / (self.scale * np.sqrt(df))))
-        return np.asarray(constant - 0.5 * (df + 1.0) * log_kernel)
+        z = tau / self.scale
+        return np.asarray(student_t.log_density(z, self.df) + (np.log(2.0) - np.log(self.scale)))
 
 
 @attrs.frozen
@@ -1048,6 +1053,8 @@ class HalfCauchy(ScatterPrior):
     >>> HalfCauchy(0.5)
     HalfCauchy(scale=0.5)
     """
+
+    even = True
 
     scale: float = attrs.field(validator=_positive)
 
@@ -1091,6 +1098,8 @@ class HalfLogistic(ScatterPrior):
     >>> HalfLogistic(0.5)
     HalfLogistic(scale=0.5)
     """
+
+    even = True
 
     scale: float = attrs.field(validator=_positive)
 

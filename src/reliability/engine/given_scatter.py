@@ -107,12 +107,17 @@ class NormalProblem:
 
     def variances(self, scatter: Array) -> Array:
         """Total variance of each claim at each value of the scatter: (n, [quantities,] nodes)."""
+        return self.variances_of(slice(None), scatter * scatter)
+
+    def variances_of(self, claims: slice, square: Array) -> Array:
+        """The same of some of the claims, at squares of the scatter."""
+        variance, extra = self.variance[claims], self.extra[claims]
         if self.heterogeneity is not None:
-            return (self.variance + self.extra)[..., None] + scatter * scatter
+            return (variance + extra)[..., None] + square
         if self.inflation is not None:
-            return self.variance[..., None] * (scatter * scatter) + self.extra[..., None]
-        total = (self.variance + self.extra)[..., None]
-        return np.broadcast_to(total, (len(self.value), *scatter.shape))
+            return variance[..., None] * square + extra[..., None]
+        total = (variance + extra)[..., None]
+        return np.broadcast_to(total, (len(variance), *square.shape))
 
 
 def problem_of(
@@ -221,6 +226,12 @@ class Conditional:
         """Of many quantities some."""
         return Conditional(*(v[quantities] for v in attrs.astuple(self, recurse=False)))
 
+    @classmethod
+    def joined(cls, parts: list[Conditional]) -> Conditional:
+        """Of many quantities and some more."""
+        every = zip(*(attrs.astuple(part, recurse=False) for part in parts), strict=True)
+        return cls(*(np.concatenate(arrays) for arrays in every))
+
     def of(self, quantity: int) -> Conditional:
         """Of many quantities one."""
         return Conditional(*(v[quantity] for v in attrs.astuple(self, recurse=False)))
@@ -232,28 +243,92 @@ def _over_claims(factor: Array | None, values: Array) -> Array:
     The factor is (n,), (G, n) or (n, quantities).
     """
     if factor is None:
-        return np.asarray(values.sum(axis=0))
+        return np.asarray(values[0] if len(values) == 1 else values.sum(axis=0))
     if values.ndim == 2:
         return np.asarray(factor @ values)
+    if len(values) == 1:
+        return np.asarray(factor[0][:, None] * values[0])
     return np.asarray(np.einsum("nq,nqt->qt", factor, values))
 
 
-#: Products between this and its inverse keep their digits.
-_LARGEST_PRODUCT = 1e280
+#: Claims times nodes worked on at once: several arrays of 128 kB stay in the cache.
+_AT_ONCE = 1 << 14
+#: So many claims at least share a logarithm.
+_FACTORS = 8
 
 
-def _log_precisions(share: Array | None, inverse: Array) -> Array:
-    """Sum over the claims of the logs of inverse variances, times their shares."""
-    if share is None:
-        # One logarithm for all claims, where the floats hold the product.
-        with np.errstate(over="ignore", under="ignore"):
-            product = inverse.prod(axis=0)
-        if (
-            product.size
-            and 1.0 / _LARGEST_PRODUCT < product.min() <= product.max() < _LARGEST_PRODUCT
-        ):
-            return np.asarray(np.log(product))
-    return _over_claims(share, np.log(inverse))
+@attrs.frozen(eq=False)
+class _Sums:
+    """Sums over the claims, at nodes; with ``w_i = a_i / sigma_i^2`` of w h^2, w h y and w y^2.
+
+    ``logs`` is that of ``a log(1/sigma^2)``, and of the log of ``alone`` = 1/precision.
+    """
+
+    alone: Array
+    precision: Array
+    first: Array
+    second: Array
+    logs: Array
+
+
+def _sums(problem: NormalProblem, scatter: Array, y: Array) -> _Sums:
+    """Over a few claims at a time, that the arrays stay in the cache: of many quantities one.
+
+    Parameters
+    ----------
+    problem, scatter : see :func:`conditional`
+    y : values, measured from where most of them are small, in the shape of the shares
+    """
+    h, square, share = problem.design, scatter * scatter, problem.share
+    whole = bool(np.all(share == 1.0))
+    count = len(problem.value)
+    step = max(_AT_ONCE // max(scatter.size, 1), 1) if problem.many else count
+    # Whole claims share a logarithm, of the product of their inverse variances; where the floats
+    # do not hold that product, every claim has its own.
+    lost: list[str] = []
+    product: Array | None = None
+    logs: Array | float = 0.0
+    since = 0
+    for begin in range(0, count, step):
+        claims = slice(begin, begin + step)
+        inverse = 1.0 / problem.variances_of(claims, square)
+        once = inverse if h is None else inverse * h[:, None]
+        a, v = (share[claims], y[claims]) if problem.many else (share, y)
+        terms = (
+            _over_claims(None if whole else a, once if h is None else once * h[:, None]),
+            _over_claims(a * v, once),
+            _over_claims(a * v * v, inverse),
+        )
+        if begin == 0:
+            # The first may be the only inverse itself.
+            precision, first, second = (terms[0] + 0.0, *terms[1:])
+        else:
+            precision += terms[0]
+            first += terms[1]
+            second += terms[2]
+        if not whole:
+            logs = logs + _over_claims(a, np.log(inverse))
+            continue
+        with _noticing(lost):
+            factor = inverse[0] if len(inverse) == 1 else inverse.prod(axis=0)
+            product = factor if product is None else product * factor
+        if claims.stop - since >= _FACTORS and claims.stop < count and not lost:
+            logs = logs + np.log(product)
+            product, since = None, claims.stop
+    alone = 1.0 / precision
+    if not whole:
+        return _Sums(alone, precision, first, second, np.asarray(logs + np.log(alone)))
+    with _noticing(lost):
+        last = alone if product is None else product * alone
+    if lost:
+        logs = -np.log(problem.variances_of(slice(None), square)).sum(axis=0)
+        last = alone
+    return _Sums(alone, precision, first, second, np.asarray(logs + np.log(last)))
+
+
+def _noticing(lost: list[str]) -> np.errstate:
+    """Put down every overflow and underflow."""
+    return np.errstate(over="call", under="call", call=lambda problem, _: lost.append(problem))
 
 
 def conditional(problem: NormalProblem, scatter: Array) -> Conditional:
@@ -269,8 +344,6 @@ def conditional(problem: NormalProblem, scatter: Array) -> Conditional:
     scatter : (nodes,), or (quantities, nodes) for many
     """
     share, h = problem.share, problem.design
-    variance = problem.variances(scatter)
-    inverse = 1.0 / variance
     # Measured from the claim of the largest weight: that keeps the digits of far-away locations,
     # and as its own term of Q is at least P m^2 / n, little cancels in Q = sum w y^2 - P m^2.
     weight = share / (problem.variance + problem.extra)
@@ -285,17 +358,18 @@ def conditional(problem: NormalProblem, scatter: Array) -> Conditional:
         heavy = np.argmax(weight * (h * h), axis=-1)
         center = (problem.value[heavy] / h[heavy])[..., None]
         y = problem.value - h * center
-    whole = None if np.all(share == 1.0) else share
-    once = inverse if h is None else inverse * h[:, None]
-    precision = _over_claims(whole, inverse if h is None else once * h[:, None])
-    mean = _over_claims(share * y, once) / precision
-    square = _over_claims(share * y * y, inverse)
-    quadratic = np.maximum(square - precision * mean * mean, 0.0)
+    sums = _sums(problem, scatter, y)
+    precision = sums.precision
+    mean = sums.first * sums.alone
+    quadratic = sums.second - sums.first * mean
+    np.maximum(quadratic, 0.0, out=quadratic)
     total = share.sum(axis=0 if problem.many else -1)[..., None]
-    log_constant = _log_precisions(whole, inverse) - np.log(precision) - quadratic
-    log_constant = 0.5 * (log_constant + (1.0 - total) * LOG_2PI) + problem.log_determinant
+    log_constant = sums.logs - quadratic
+    log_constant += (1.0 - total) * LOG_2PI
+    log_constant *= 0.5
+    log_constant += problem.log_determinant
     shared = problem.shared_variance
-    spread = 1.0 / precision + (np.asarray(shared)[:, None] if problem.many else shared)
+    spread = sums.alone + (np.asarray(shared)[:, None] if problem.many else shared)
     if np.all(np.isinf(problem.prior_variance)):
         return Conditional(log_constant, center + mean, spread, precision, quadratic)
     total = spread + problem.prior_variance

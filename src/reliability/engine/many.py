@@ -210,7 +210,7 @@ def _closed(
         mixtures = NormalMixtures(np.ones((count, 1)), given.mean, np.sqrt(given.variance))
         return [part(np.arange(count), mixtures, log_normaliser, error)]
     spread = np.ptp(problem.value, axis=0)
-    rules, left = scatter_rules(problem, spread)
+    rules, left = scatter_rules(problem, spread, x_alone=True)
     log_mass = normal.log_mass_of_prior(problem)
     parts = []
     for rule in rules:

@@ -208,7 +208,8 @@ def solve_normal(problem: NormalProblem) -> NormalSolution:
         return NormalSolution(problem, nodes, one, at_zero, without, without, without, noise)
     rule = None
     if problem.basis is None:
-        rule = next(iter(scatter_rules(problem.as_many, _spread(problem))[0]), None)
+        rules, _ = scatter_rules(problem.as_many, _spread(problem), x_alone=False)
+        rule = next(iter(rules), None)
     if rule is None:
         mesh = solve_scatter(problem, _spread(problem)).mesh
         nodes = (mesh.panels.anchor[:, None] + mesh.panels.nodes()[0]).ravel()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property
 
 import attrs
 import numpy as np
@@ -19,6 +19,7 @@ __all__ = ["NormalMixture", "NormalMixtures", "quantiles_of_mixtures"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+LOG_2PI = float(np.log(2.0 * np.pi))
 
 
 def quantiles_of_mixtures(
@@ -39,102 +40,241 @@ def quantiles_of_mixtures(
     step = max(_AT_ONCE // means.shape[1], 1)
     for begin in range(0, len(score), step):
         part = slice(begin, begin + step)
-        own = part if len(means) > 1 else slice(None)
-        out[part] = _solve(weights[own], means[own], sds[own], sign[part], score[part])
+        some = _Components(weights, means, sds).of(part)
+        out[part] = _solve(some, sign[part], score[part])
     return out
 
 
-#: Components times rows worked on at once: arrays of 128 kB stay in the cache.
-_AT_ONCE = 1 << 14
-#: A step of so many sds is the last: its error is of the fourth order.
-_LAST_STEP = 1e-3
+#: Components times rows worked on at once: arrays of 256 kB stay in the cache.
+_AT_ONCE = 1 << 15
+#: Mixtures of more components are solved for some of them first.
+_MANY = 20
+#: Which: of the nodes of a rule those of a coarser one.
+_SOME = slice(None, None, 3)
 
 
-def _solve(weights: Array, means: Array, sds: Array, sign: Array, score: Array) -> Array:
+@attrs.frozen(eq=False, slots=False)
+class _Components:
+    """Components of one mixture per row, or of one mixture for all: (rows or 1, components)."""
+
+    weights: Array
+    means: Array
+    sds: Array
+
+    @cached_property
+    def inverse(self) -> Array:
+        """1/sd."""
+        return 1.0 / self.sds
+
+    @cached_property
+    def heights(self) -> Array:
+        """Weight/sd."""
+        return self.weights * self.inverse
+
+    @cached_property
+    def squares(self) -> Array:
+        """1/variance."""
+        return self.inverse * self.inverse
+
+    @cached_property
+    def smallest(self) -> Array:
+        """Least of the sds."""
+        return np.asarray(self.sds.min(axis=1))
+
+    def of(self, rows: IntArray | slice) -> _Components:
+        """Those of some rows."""
+        if len(self.means) == 1:
+            return self
+        return _Components(self.weights[rows], self.means[rows], self.sds[rows])
+
+    def some(self) -> _Components:
+        """About the same mixtures, of fewer components."""
+        weights = self.weights[:, _SOME]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            weights = weights / weights.sum(axis=1, keepdims=True)
+        return _Components(weights, self.means[:, _SOME], self.sds[:, _SOME])
+
+    def at_score(self, score: Array) -> Array:
+        """Every component's own coordinate of a normal score: (rows, components)."""
+        return self.means + self.sds * score[:, None]
+
+
+def _solve(components: _Components, sign: Array, score: Array) -> Array:
     """Coordinates at which the smaller tail of each mixture has the normal score wanted.
-
-    By the inverse of the score's third-order Taylor series, within a bracket.
 
     Parameters
     ----------
-    weights, means, sds : (rows or 1, components)
+    components : of the mixtures
     sign : (rows,) +1 for the lower tail, -1 for the upper
     score : (rows,) normal score of its probability
     """
-    # Every component's own quantile: the mixture's lies between the extremes.
-    target = sign * score
+    x = sign * score
+    finite = np.flatnonzero(np.isfinite(score))
+    if len(finite) < len(x):
+        if len(finite):
+            x[finite] = _solve(components.of(finite), sign[finite], score[finite])
+        return x
+    mixtures, count = components.means.shape
+    # For a single one it takes longer to set about it twice.
+    few = components.some() if mixtures > 1 and count > _MANY else components
     with np.errstate(invalid="ignore"):
-        each = means + sds * target[:, None]
-        low, high = each.min(axis=1), each.max(axis=1)
-        x = np.where(np.isfinite(score), (each * weights).sum(axis=1), target)
-    x = np.clip(x, low, high)
-    smallest = np.broadcast_to(sds.min(axis=1), x.shape)
-    inverse = 1.0 / sds
-    live = np.flatnonzero(np.isfinite(score))
-    for _ in range(200):
-        if not len(live):
-            break
-        every = len(live) == len(means) or len(means) == 1
-        own = slice(None) if every else live
-        at, side = x[live], sign[live]
-        reached, slopes = _scores(weights[own], means[own], inverse[own], at, side)
-        excess = side * (reached - score[live])
-        high[live] = np.where(excess > 0.0, at, high[live])
-        low[live] = np.where(excess > 0.0, low[live], at)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            first, second, third = slopes
+        x = np.einsum("rc,rc->r", few.at_score(x), few.weights)
+        if few is not components:
+            x = _settle(few, sign, score, x, final=False)
+    # Some of the components may weigh nothing.
+    lost = np.flatnonzero(~np.isfinite(x))
+    if len(lost):
+        own = components.of(lost)
+        x[lost] = (own.weights * own.at_score(sign[lost] * score[lost])).sum(axis=1)
+    return _settle(components, sign, score, x, final=True)
+
+
+_MOST_STEPS = 200
+#: Where the terms of the series do not fall by this factor it does not settle.
+_SETTLES = 0.5
+#: Where they fall by this factor each, a step is the last.
+_LAST = 1e-3
+#: ... if it is so many of the smallest sd at most: what each component's own series of its
+#: probability lacks is He_3(z) phi(z)/24 < 0.023 times the fourth power.
+_LAST_STEP = 2e-3
+#: The factor for a start, which may take so many steps.
+_START = 0.1
+_STEPS_TO_START = 3
+
+
+def _settle(components: _Components, sign: Array, score: Array, x: Array, *, final: bool) -> Array:
+    """Improve solutions by the inverse of the score's third-order Taylor series, in a bracket.
+
+    Parameters
+    ----------
+    components, sign, score : see :func:`_solve`
+    x : (rows,) where to begin
+    final : whether to the last digits
+    """
+    out, live = np.empty(len(x)), np.arange(len(x))
+    low, high = np.full(len(x), -np.inf), np.full(len(x), np.inf)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        for _ in range(_MOST_STEPS if final else _STEPS_TO_START):
+            reached, (first, second, third) = _scores(components, x, sign)
+            excess = sign * (reached - score)
             step = -excess / first
-            bend = second / (2.0 * first)
-            cubic = 2.0 * bend * bend - third / (6.0 * first)
-            curved = step * (1.0 - step * (bend - step * cubic))
-        new = at + curved
-        # Where the series does not settle, Newton's step; where that leaves the bracket, its half.
-        rough = ~(np.abs(curved - step) < 0.5 * np.abs(step))
-        new = np.where(rough, at + step, new)
-        bracket = (new >= low[live]) & (new <= high[live])
-        new = np.where(bracket, new, 0.5 * (low[live] + high[live]))
-        moved = np.abs(new - at)
-        x[live] = new
-        settled = moved <= np.where(rough | ~bracket, 1e-10, _LAST_STEP) * smallest[live]
-        resolution = 2e-16 * np.abs(new)
-        live = live[~settled & (moved > resolution) & (high[live] - low[live] > resolution)]
-    return np.asarray(x)
+            bend = step * second / (2.0 * first)
+            cubic = 2.0 * bend * bend - step * step * third / (6.0 * first)
+            new = x + step * (1.0 - bend + cubic)
+            ratio = np.maximum(np.abs(bend), np.sqrt(np.abs(cubic)))
+            above = excess > 0.0
+            low, high = np.where(above, low, x), np.where(above, x, high)
+            smooth = (ratio < _SETTLES) & (new >= low) & (new <= high)
+            if not smooth.all():
+                # Newton's step; where that leaves the bracket, its half. The mixture's coordinate
+                # lies between the components' own.
+                rough = np.flatnonzero(~smooth)
+                each = components.of(rough).at_score(sign[rough] * score[rough])
+                low[rough] = np.maximum(low[rough], each.min(axis=1))
+                high[rough] = np.minimum(high[rough], each.max(axis=1))
+                straight = (x + step)[rough]
+                inside = (straight >= low[rough]) & (straight <= high[rough])
+                half = 0.5 * low[rough] + 0.5 * high[rough]
+                new[rough] = np.where(inside, straight, half)
+            settled = np.maximum(ratio, np.abs(excess)) <= (_LAST if final else _START)
+            if final:
+                moved = np.abs(new - x)
+                settled &= moved <= _LAST_STEP * components.smallest
+                if not settled.all():
+                    resolution = 2e-16 * np.abs(new)
+                    settled |= (moved <= resolution) | (high - low <= resolution)
+            x = out[live] = new
+            if settled.all():
+                break
+            rest = np.flatnonzero(~settled)
+            x, low, high, live = x[rest], low[rest], high[rest], live[rest]
+            components, sign, score = components.of(rest), sign[rest], score[rest]
+    return out
 
 
 def _scores(
-    weights: Array, means: Array, inverse: Array, x: Array, side: Array
+    components: _Components, x: Array, side: Array
 ) -> tuple[Array, tuple[Array, Array, Array]]:
     """Normal scores of mixtures' tails, and the first three derivatives of side * score in x.
 
     Parameters
     ----------
-    weights, means, inverse : (rows or 1, components); the last are 1/sds
+    components : of the mixtures
     x : (rows,) coordinates
     side : (rows,) +1 for the tail below, -1 for the tail above
     """
-    z = x[:, None] - means
-    z *= inverse
-    tail = np.einsum("rc,rc->r", ndtr(side[:, None] * z), np.broadcast_to(weights, z.shape))
-    square = z * z
-    # Exponentials that underflow are several times slower.
-    height = np.exp(np.maximum(-0.5 * square, -600.0))
-    height *= weights * inverse
-    density = height.sum(axis=1)
-    z *= inverse
-    bent = np.einsum("rc,rc->r", height, z)
-    square -= 1.0
-    square *= inverse * inverse
-    curved = np.einsum("rc,rc->r", height, square)
-    reached = ndtri(tail)
+    z = x[:, None] - components.means
+    z *= components.inverse
+    z *= side[:, None]
+    tails, heights = normal_tails(z)
+    tail = np.einsum("rc,rc->r", tails, components.weights)
+    heights *= components.heights
+    density = np.einsum("rc->r", heights)
+    z *= components.inverse
+    bent = side * np.einsum("rc,rc->r", heights, z)
+    z *= z
+    z -= components.squares
+    curved = np.einsum("rc,rc->r", heights, z)
+    # Rounding may take it past either end.
+    reached = ndtri(np.minimum(np.maximum(tail, 0.0), 1.0))
     # With q the score of the side's tail, the score below is side * q: its derivatives.
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        scale = np.exp(0.5 * reached * reached)
-        q = side * reached
-        first = density * scale
-        second = q * first * first - bent * scale
-        third = curved * scale - q * first * (bent * scale)
-        third = third + first**3 + 2.0 * q * first * second
+    scale = np.exp(0.5 * reached * reached + 0.5 * LOG_2PI)
+    q = side * reached
+    first = density * scale
+    bent *= scale
+    second = q * first * first - bent
+    third = curved * scale + first * (q * (2.0 * second - bent) + first * first)
     return reached, (first, second, third)
+
+
+#: Places per unit of the normal distribution's table, and where it ends.
+_PLACES = 1024
+_TABLE_END = 39
+
+
+@cache
+def _normal_table() -> tuple[Array, Array]:
+    """Probabilities and densities of the standard normal at -39, ..., 39."""
+    z = np.arange(-_TABLE_END * _PLACES, _TABLE_END * _PLACES + 1) / _PLACES
+    return ndtr(z), np.exp(-0.5 * z * z - 0.5 * LOG_2PI)
+
+
+def normal_tails(z: Array) -> tuple[Array, Array]:
+    """Probabilities below z, and densities there, of the standard normal.
+
+    By the Taylor series from the nearest place a of a table, at d = z - a:
+    ``Phi(z) = Phi(a) + phi(a) d (1 - a d/2 + (a^2 - 1) d^2/6)``, of which at most
+    0.023 d^4 < 2e-15 is lacking, and the series of phi, which lacks 3e-11 of it at most where it
+    is above 1e-16.
+    """
+    probability, density = _normal_table()
+    place = np.minimum(z, _TABLE_END)
+    np.maximum(place, -_TABLE_END, out=place)
+    d = place.copy()
+    place *= _PLACES
+    np.rint(place, out=place)
+    index = place.astype(np.intp)
+    index += _TABLE_END * _PLACES
+    place *= 1.0 / _PLACES
+    d -= place
+    height = density.take(index, mode="clip")
+    tail = place * place
+    tail -= 1.0
+    tail *= d
+    slope = 0.5 * tail
+    tail *= 1.0 / 3.0
+    tail -= place
+    tail *= d
+    tail *= 0.5
+    tail += 1.0
+    tail *= d
+    tail *= height
+    tail += probability.take(index, mode="clip")
+    slope -= place
+    slope *= d
+    slope += 1.0
+    slope *= height
+    return tail, slope
 
 
 def _log_density(z: Array, weights: Array, sds: Array) -> Array:
@@ -166,21 +306,31 @@ class NormalMixtures:
 
     @cached_property
     def _central(self) -> tuple[Array, Array, Array]:
-        """The components that weigh something, before the others in every row."""
-        heavy = self.weights > _NOTHING
-        most = int(heavy.sum(axis=1).max())
-        if most == self.weights.shape[1]:
-            return self.weights, self.means, self.sds
-        order = np.argsort(~heavy, axis=1, kind="stable")[:, :most]
-        rows = np.arange(len(order))[:, None]
-        return self.weights[rows, order], self.means[rows, order], self.sds[rows, order]
+        """Without the first and last components as long as none of the quantities needs them."""
+        heavy = np.flatnonzero((self.weights > _NOTHING).any(axis=0))
+        some = slice(int(heavy[0]), int(heavy[-1]) + 1)
+        return self.weights[:, some], self.means[:, some], self.sds[:, some]
 
     def quantile(self, quantity: IntArray, lower: Array, upper: Array) -> Array:
         """Coordinates with given probability below and above them; see ``PanelDensities``."""
         weights, means, sds = self._central
-        if len(weights) > 1:
-            weights, means, sds = weights[quantity], means[quantity], sds[quantity]
-        return quantiles_of_mixtures(weights, means, sds, lower, upper)
+        count = len(weights)
+        if count == 1:
+            return quantiles_of_mixtures(weights, means, sds, lower, upper)
+        rounds = range(0, len(quantity), count)
+        every = np.arange(count)
+        if all(np.array_equal(quantity[begin : begin + count], every) for begin in rounds):
+            # Of all quantities in turn: without copies.
+            parts = [
+                quantiles_of_mixtures(
+                    weights, means, sds, *(p[b : b + count] for p in (lower, upper))
+                )
+                for b in rounds
+            ]
+            return np.concatenate(parts)
+        return quantiles_of_mixtures(
+            weights[quantity], means[quantity], sds[quantity], lower, upper
+        )
 
     @cached_property
     def medians(self) -> Array:
