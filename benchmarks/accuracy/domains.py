@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import experts
@@ -22,7 +22,7 @@ import measurements
 import reports
 from scoreboard import Contest, table
 
-DOMAINS: dict[str, Callable[[Path], list[Contest]]] = {
+DOMAINS: dict[str, Callable[[Path], Iterable[Contest]]] = {
     "measurements": measurements.contest,
     "experts": experts.contest,
     "forecasts": forecasts.contest,

@@ -44,7 +44,7 @@ class Study:
     @property
     def present(self) -> NDArray[np.bool_]:
         """(experts, items) whether an assessment was made."""
-        return ~np.isnan(self.x).any(axis=2)
+        return np.asarray(~np.isnan(self.x).any(axis=2))
 
     @property
     def width(self) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,6 +52,14 @@ class Feed:
         """Values on the scale."""
         return np.log(self.value) if self.scale == "log" else self.value
 
+    @property
+    def possible(self) -> Feed:
+        """The claims that the scale allows: on the log scale those above 0."""
+        kept = (self.value > 0.0) | (self.scale == "linear")
+        return attrs.evolve(
+            self, quantity=self.quantity[kept], source=self.source[kept], value=self.value[kept]
+        )
+
 
 def read(folder: Path, name: str) -> Feed:
     """One set; of the truths those about which there are claims."""
@@ -69,14 +77,19 @@ def read(folder: Path, name: str) -> Feed:
 
 
 def scored(feed: Feed, quantities: Any, estimate: Array, ends: Any = None) -> Found:
-    """Absolute errors, and whether 90 % intervals held the truth."""
+    """Absolute errors, and whether 90 % intervals held the truth.
+
+    The answer about a quantity that is missing is 0: all claims about it were 0, which the log
+    scale does not allow.
+    """
     place = {name: k for k, name in enumerate(quantities)}
-    rows = [place[name] for name in feed.truth]
+    rows = [place.get(name, len(place)) for name in feed.truth]
     truth = np.array(list(feed.truth.values()))
     inside = {}
     if ends is not None:
-        inside[0.9] = between(np.asarray(ends[0])[rows], np.asarray(ends[1])[rows], truth)
-    return Found(np.abs(np.asarray(estimate)[rows] - truth), inside)
+        low, high = (np.append(end, 0.0)[rows] for end in ends)
+        inside[0.9] = between(low, high, truth)
+    return Found(np.abs(np.append(estimate, 0.0)[rows] - truth), inside)
 
 
 def spreads(feed: Feed) -> tuple[float, Array]:
@@ -111,7 +124,7 @@ def engine(feed: Feed, model: Model, sd: Array | None = None) -> Found:
 def learned(feed: Feed, sd: Array) -> Found | None:
     """``reliability.learn`` without truths; None while there is no such function."""
     try:
-        from reliability import learn  # type: ignore[attr-defined]  # noqa: PLC0415
+        from reliability import learn  # noqa: PLC0415
     except ImportError:
         return None
     table = feed.table | {"sd": sd * (feed.value if feed.scale == "log" else 1.0)}
@@ -145,7 +158,13 @@ def one_set(feed: Feed) -> Contest:
             return scored(feed, found.quantities, found.truth)
 
         out.run(name, answer)
-    common, own = spreads(feed)
+    allowed = feed.possible
+    if left := len(feed.value) - len(allowed.value):
+        out.notes.append(
+            f"{left} claims of 0 do not fit the log scale; ours are without them, and "
+            "answer 0 where there are no others"
+        )
+    common, own = spreads(allowed)
     same = np.full(len(own), common)
     effects = Model.random_effects(UniformShrinkage())
     for name, model, sd in (
@@ -158,8 +177,8 @@ def one_set(feed: Feed) -> Contest:
         if sd is None and feed.scale == "linear" and np.any(feed.value == 0.0):
             out.notes.append(f"not run: {name}; a value of 0 has no digits to read an error from")
             continue
-        out.run(name, lambda m=model, s=sd: engine(feed, m, s), ours=True)  # type: ignore[misc]
-    found = learned(feed, same)
+        out.run(name, lambda m=model, s=sd: engine(allowed, m, s), ours=True)  # type: ignore[misc]
+    found = learned(allowed, same)
     if found is None:
         out.notes.append("not run: learn, which this version of the library does not have")
     else:
@@ -171,6 +190,6 @@ def one_set(feed: Feed) -> Contest:
     return out
 
 
-def contest(folder: Path) -> list[Contest]:
+def contest(folder: Path) -> Iterator[Contest]:
     """Every method on every set."""
-    return [one_set(read(folder, name)) for name in SETS]
+    return (one_set(read(folder, name)) for name in SETS)

@@ -20,7 +20,7 @@ __all__ = ["contest"]
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 FILE = "forecasts/flusight_2023_24.csv"
-#: Errors of flu models on one target correlate by this (18 models, DESIGN: measured).
+#: Errors of flu models on one target correlate by this (measured on 18 models of this season).
 DEPENDENCE = 0.44
 #: Powers of the inverse score among which one is chosen by the past.
 POWERS = (2.0, 4.0, 8.0, 16.0, 32.0)
@@ -55,7 +55,7 @@ class Season:
         return self._wis(np.log1p(self.values), np.log1p(self.observed))
 
     def _wis(self, values: Array, observed: Array) -> Array:
-        said = ~np.isnan(values).any(axis=2)
+        said = np.asarray(~np.isnan(values).any(axis=2))
         known = np.where(said[..., None], values, 0.0)
         return np.where(said, wis(self.levels, known, observed[:, None]), np.nan)
 
@@ -108,7 +108,7 @@ def scored(season: Season, answers: Array) -> Found:
 
 def mean_of_quantiles(values: Array, weights: Array) -> Array:
     """(targets, m) weighted means of the quantiles of those models that said something."""
-    said = ~np.isnan(values).any(axis=2)
+    said = np.asarray(~np.isnan(values).any(axis=2))
     w = np.where(said, weights, 0.0)
     total = np.einsum("tm,tmk->tk", w, np.where(said[..., None], values, 0.0))
     return np.asarray(total / w.sum(axis=1, keepdims=True))
