@@ -191,6 +191,12 @@ def test_extreme_units() -> None:
     assert tiny.estimate * 1e200 == pytest.approx(plain.estimate)
 
 
+def test_scatter_where_one_value_has_all_of_the_weight() -> None:
+    # Two values: the moment estimate is tau^2 = ((x1 - x2)^2 - s1^2 - s2^2) / 2 whatever the sds.
+    average = dersimonian_laird([460.0, 0.0], [190.0, 1e-14])
+    assert average.tau == pytest.approx(np.sqrt((460.0**2 - 190.0**2) / 2.0))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -226,7 +226,10 @@ def dersimonian_laird(
         w = (unit / s) ** 2
         total = float(w.sum())
         excess_squares = max(0.0, squares - (n - 1))
-        tau = unit * float(np.sqrt(excess_squares / (total - float(np.sum(w * w)) / total)))
+        # total - sum w^2 / total, term by term: it cancels where one weight is nearly all.
+        before = np.concatenate([[0.0], np.cumsum(w)[:-1]])
+        after = np.concatenate([[0.0], np.cumsum(w[::-1])[:-1]])[::-1]
+        tau = unit * float(np.sqrt(excess_squares * total / np.dot(w, before + after)))
     mean, sd, squares = _weighted(x, np.hypot(s, tau))
     if adjustment == "none":
         return _normal(mean, sd, level, n, 1.0, tau)
