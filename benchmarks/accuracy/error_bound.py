@@ -459,6 +459,35 @@ def show(seed: int, problem: dict[str, Any], row: dict[str, Any]) -> None:
     print("    " + json.dumps(problem))
 
 
+def report(rows: list[dict[str, Any]], refused: Counter[str], seconds: float, spent: float) -> None:
+    """Rates and sizes over all problems."""
+    total = len(rows)
+    print(
+        f"{total} problems compared, {sum(refused.values())} refused, "
+        f"{seconds:.0f} s of which {spent:.0f} s combining"
+    )
+    for reason, number in refused.most_common():
+        print(f"  {number:6d}  {reason}")
+    if not total:
+        return
+
+    def rate(name: str, good: list[bool]) -> None:
+        print(f"  {name:<58} {sum(good) / total:.5f}  ({total - sum(good)} not)")
+
+    rate("error bounds probabilities, quantiles and evidence", [r["holds"] for r in rows])
+    rate("probabilities within 1e-8", [r["promise_f"] for r in rows])
+    rate("quantiles within 1e-8", [r["promise_q"] for r in rows])
+    rate("log evidence within 1e-8", [r["promise_z"] for r in rows])
+    rate("mean within 1e-8 of the width", [r["mean"] <= 1e-8 for r in rows])
+    rate("sd within 1e-8 of itself", [r["sd"] <= 1e-8 for r in rows])
+    for name in ("error", "f", "z", "residual"):
+        values = np.array([r[name] for r in rows])
+        print(
+            f"  {name:<9} median {np.median(values):.2g}, 99 % {np.quantile(values, 0.99):.2g}, "
+            f"largest {values.max():.2g}"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--problems", type=int, default=1000)
@@ -505,31 +534,7 @@ def main() -> None:
         fine = row["holds"] and row["promise_f"] and row["promise_z"] and row["promise_q"]
         if given.only is not None or not (fine and row["mean"] <= 1e-8 and row["sd"] <= 1e-8):
             show(seed, problem, row)
-    total = len(rows)
-    print(
-        f"{total} problems compared, {sum(refused.values())} refused, "
-        f"{time.perf_counter() - start:.0f} s of which {spent:.0f} s combining"
-    )
-    for reason, number in refused.most_common():
-        print(f"  {number:6d}  {reason}")
-    if not total:
-        return
-
-    def rate(name: str, good: list[bool]) -> None:
-        print(f"  {name:<58} {sum(good) / total:.5f}  ({total - sum(good)} not)")
-
-    rate("error bounds probabilities, quantiles and evidence", [r["holds"] for r in rows])
-    rate("probabilities within 1e-8", [r["promise_f"] for r in rows])
-    rate("quantiles within 1e-8", [r["promise_q"] for r in rows])
-    rate("log evidence within 1e-8", [r["promise_z"] for r in rows])
-    rate("mean within 1e-8 of the width", [r["mean"] <= 1e-8 for r in rows])
-    rate("sd within 1e-8 of itself", [r["sd"] <= 1e-8 for r in rows])
-    for name in ("error", "f", "z", "residual"):
-        values = np.array([r[name] for r in rows])
-        print(
-            f"  {name:<9} median {np.median(values):.2g}, 99 % {np.quantile(values, 0.99):.2g}, "
-            f"largest {values.max():.2g}"
-        )
+    report(rows, refused, time.perf_counter() - start, spent)
 
 
 if __name__ == "__main__":
