@@ -23,6 +23,8 @@ IntArray = NDArray[np.int64]
 
 #: Dependence from which two sources are taken to be copies of each other.
 COPYING = 0.9
+#: How often two of the best sources agree by themselves, and standard errors beyond.
+_BEST_AGREEMENT, _SIGNIFICANT = 0.97**2, 3.0
 #: Pairs of claims that are compared, of quantities chosen by their names.
 _PAIRS = 3_000_000
 #: Quantities that two sources must share.
@@ -72,9 +74,14 @@ def with_shares(seen: Observations, pairs: Pairs) -> Observations | None:
     """The same claims, sources that copy each other sharing what one would count for.
 
     Only pairs whose dependence is ``COPYING`` or more: they are nearly one source, and would
-    otherwise each be taken for the best of all because the other agrees. None if there are none.
+    otherwise each be taken for the best of all because the other agrees. Of sources that are right
+    to the last digit, what is copied is only known as well as who is right: those must agree
+    significantly more often than two that are each right 97 times of 100. None if there are none.
     """
     copying = pairs.dependence >= COPYING
+    error = np.sqrt(_BEST_AGREEMENT * (1.0 - _BEST_AGREEMENT) / pairs.shared)
+    more = (pairs.agreement - _BEST_AGREEMENT) / error
+    copying &= np.isnan(pairs.expected) | (more > _SIGNIFICANT)
     if not copying.any():
         return None
     names = [str(i) for i in range(seen.sources)]
