@@ -609,3 +609,22 @@ def test_bare_values_of_all_digits_are_learned_from() -> None:
         "value": rng.uniform(0.1, 0.9, 6),
     }
     learn(shares, scale="logit", law="normal")
+
+
+def test_the_best_sources_are_not_taken_for_copies() -> None:
+    rng = np.random.default_rng(1)
+    truth = rng.normal(0.0, 10.0, 300)
+    errors = rng.normal(0.0, 1.0, (4, 300)) * np.array([[1.0], [1.0], [5.0], [5.0]])
+    table = {
+        "quantity": np.tile(np.arange(300), 4),
+        "source": np.repeat(list("ABCD"), 300),
+        "value": (truth + errors).ravel(),
+        "sd": np.ones(1200),
+    }
+    found = learn(table, law="normal")
+    assert found.dependence == {}
+    assert [source.overconfidence for source in found.sources.values()] == pytest.approx(
+        [1.0, 1.0, 5.0, 5.0], rel=0.2
+    )
+    two = {name: values[:600] for name, values in table.items()}
+    assert learn(two, law="normal").dependence == {}

@@ -12,7 +12,7 @@ from scipy.special import ndtr
 from reliability.engine.quadrature import segment_sum
 from reliability.learning.error_law import Kind
 from reliability.learning.fit import Fit
-from reliability.learning.observations import Observations, medians
+from reliability.learning.observations import Observations
 from reliability.pairs import PairDependence
 from reliability.shares import shares_by_source
 
@@ -31,8 +31,12 @@ _PAIRS = 3_000_000
 _SHARED = 10
 #: Typical differences beyond which a difference counts for no more.
 _FAR = 8.0
-#: Iterations that find the sources' own variances.
+#: Iterations that find the sources' own variances, how firmly what is not determined is held,
+#: and the relative change at which they stop.
 _ROUNDS = 60
+_RIDGE, _SETTLED = 1e-6, 1e-4
+#: How much smaller deviations must be for variances that differ.
+_BETTER = 0.8
 #: Expected share of pairs that are called dependent and are not.
 _FALSE_DISCOVERY = 0.05
 
@@ -135,30 +139,74 @@ def _correlations(
     """Correlation of each pair's errors, and the same in standard errors.
 
     The mean squared difference of two sources is ``D = v + v' - 2 c``. If most pairs are
-    independent, the sources' own error variances v fit most D with c = 0: they are found from
-    medians, and c is what is left. Unlike errors seen from a consensus, differences are not
-    pulled along by sources that err together.
+    independent, the sources' own error variances v fit most D with c = 0: those of least absolute
+    deviations are taken, and c is what is left. Unlike errors seen from a consensus, differences
+    are not pulled along by sources that err together.
     """
     pairs = len(first)
     count = segment_sum(which, np.ones(len(which)), pairs)
     square = segment_sum(which, difference**2, pairs) / count
     fourth = segment_sum(which, difference**4, pairs) / count
     error = np.sqrt(np.maximum(fourth - square**2, 0.0) / (count - 1.0))
-    own = np.full(sources, 0.5 * float(np.median(square)) if pairs else 0.0)
-    one, two = np.concatenate([first, second]), np.concatenate([second, first])
-    both = np.concatenate([square, square])
-    for _ in range(_ROUNDS):
-        rest = both - own[two]
-        order = np.lexsort((rest, one))
-        starts = np.searchsorted(one[order], np.arange(sources + 1))
-        middle = medians(rest[order], starts)
-        own = np.where(np.isnan(middle), own, np.maximum(0.5 * (own + middle), 0.0))
+    own = _own_variances(square, count, first, second, sources)
     common = 0.5 * (own[first] + own[second] - square)
     size = np.sqrt(own[first] * own[second])
     with np.errstate(divide="ignore", invalid="ignore"):
         correlation = np.where(size > 0.0, common / size, 0.0)
         z = np.where(error > 0.0, 2.0 * common / error, 0.0)
     return np.clip(correlation, -1.0, 1.0), z
+
+
+def _own_variances(
+    square: Array, count: Array, first: IntArray, second: IntArray, sources: int
+) -> Array:
+    """Variances v of least absolute deviations ``|D - v - v'|``.
+
+    That two sources are copies of each other, or that they are the best and the two others err
+    together, can fit four sources' differences equally well: variances that differ need a clearly
+    better fit than equal ones. What the pairs do not determine, such as which of only two sources
+    differs, is shared equally.
+    """
+    if not len(first):
+        return np.zeros(sources)
+    usual = 0.5 * float(np.median(square))
+    least = np.maximum(usual * np.sqrt(8.0 / count), 1e-300)
+    equal = np.full(sources, usual)
+    found = []
+    for start in (
+        1.0 / (least * np.maximum(np.abs(square - 2.0 * usual), 0.5 * least)),
+        1.0 / least**2,
+    ):
+        own, weight = equal, start
+        for _ in range(_ROUNDS):
+            new = _least_squares(square, weight, first, second, equal)
+            done = float(np.max(np.abs(new - own))) <= _SETTLED * usual
+            own = new
+            rest = np.abs(square - own[first] - own[second])
+            if done:
+                break
+            weight = 1.0 / (least * np.maximum(rest, 0.5 * least))
+        found.append((float(np.sum(rest / least)), own))
+    (cost, alike), (other, free) = found
+    return free if other < _BETTER * cost else alike
+
+
+def _least_squares(
+    square: Array, weight: Array, first: IntArray, second: IntArray, held: Array
+) -> Array:
+    """Variances that fit weighted squares best, held near given ones where nothing fits them."""
+    from scipy.sparse import coo_matrix, diags  # noqa: PLC0415  # only learning needs them
+    from scipy.sparse.linalg import spsolve  # noqa: PLC0415
+
+    sources = len(held)
+    one, two = np.concatenate([first, second]), np.concatenate([second, first])
+    both = np.concatenate([weight, weight])
+    diagonal = segment_sum(one, both, sources)
+    ridge = _RIDGE * diagonal + (diagonal == 0.0)
+    matrix = coo_matrix((both, (one, two)), shape=(sources, sources)) + diags(diagonal + ridge)
+    right = segment_sum(one, both * np.concatenate([square, square]), sources)
+    found: Array = np.asarray(spsolve(matrix.tocsc(), right + ridge * held))
+    return np.maximum(found, 0.0)
 
 
 def _agreements(

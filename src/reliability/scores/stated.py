@@ -55,8 +55,10 @@ class StatedDistributions:
 
     def take(self, rows: IntArray) -> StatedDistributions:
         """Some of the rows."""
+        every = len(self.claims.offset)
+        # What no row has of its own stands there once.
         fields: dict[str, Any] = {
-            name: value[rows] if isinstance(value, np.ndarray) else value
+            name: value[rows] if isinstance(value, np.ndarray) and len(value) == every else value
             for name, value in attrs.asdict(self.claims, recurse=False).items()
         }
         return StatedDistributions(Claims(**fields), self.columns)
