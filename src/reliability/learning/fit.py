@@ -27,6 +27,8 @@ Array = NDArray[np.float64]
 _TRY_EVERY = 5
 #: Root mean square change of log k, logit r and b in a step at which they have converged.
 _TOLERANCE = 1e-3
+#: Sources of whom the spread of the biases is learned in every iteration.
+_FEW = 200
 #: Longest extrapolation, in steps.
 _LONGEST = 16.0
 #: Reliabilities stay inside, for their logits.
@@ -85,7 +87,7 @@ def starts(seen: Observations, law: ErrorLaw) -> list[tuple[Parameters, Hyperpar
             np.ones(seen.quantities),
         )
         hyper = Hyperparameters(
-            reliability, 4.0, (typical, typical), (4.0, 4.0), 0.01 * seen.spread**2
+            reliability, 4.0, (typical, typical), (4.0, 4.0), seen.spread**2
         )
         out.append((parameters, hyper))
     return out
@@ -121,6 +123,7 @@ def fit(
     found = expect(seen, parameters, last=last)
     path = [objective(seen, found) + priors.log_density(parameters)]
     trail = [parameters]
+    few = seen.sources <= _FEW
     converged = False
     for step in range(iterations):
         new, hyper, priors = maximise(
@@ -133,7 +136,7 @@ def fit(
             biases=biases and step > 0,
             difficulty=difficulty,
         )
-        if biases and priors.learned and step % _TRY_EVERY == 1:
+        if biases and priors.learned and step > 0 and (few or step % _TRY_EVERY == 1):
             hyper = attrs.evolve(
                 hyper, bias_variance=_bias_variance(seen, found, new, priors, counts)
             )
