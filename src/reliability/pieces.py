@@ -14,7 +14,6 @@ from reliability.batch import claim_summaries, summarise
 from reliability.combination import Combination, combine
 from reliability.engine.setup import Setup
 from reliability.errors import (
-    InvalidValueError,
     NoPosteriorError,
     ReliabilityError,
     WrongTypeError,
@@ -22,7 +21,12 @@ from reliability.errors import (
 )
 from reliability.models import Model
 from reliability.pairs import PairDependence
-from reliability.preparation import Dependence, checked_dependence, checked_model
+from reliability.preparation import (
+    Dependence,
+    checked_dependence,
+    checked_level,
+    checked_model,
+)
 from reliability.prepared import Prepared, prepare
 from reliability.priors import Flat, QuantityPrior
 from reliability.scales import Scale, ScaleName, get_scale
@@ -77,13 +81,8 @@ class Settings:
                 "prior must be a prior on the quantity, such as priors.Normal(mean, sd) "
                 f"(got {short(prior)}); priors that differ go into the table quantities="
             )
-        if isinstance(level, bool) or not isinstance(level, (int, float, np.floating)):
-            raise WrongTypeError(f"level must be a number in (0, 1) (got {short(level)})")
-        if not 0.0 < level < 1.0:
-            hint = f"; did you mean {level / 100:g}?" if 1.0 < level < 100.0 else ""
-            raise InvalidValueError(f"level must lie in (0, 1), got {level:g}{hint}")
         rho = checked_dependence(model.dependence if dependence is None else dependence)
-        return cls(get_scale(scale), prior, model, float(level), rho)
+        return cls(get_scale(scale), prior, model, checked_level(level), rho)
 
     @property
     def light(self) -> bool:

@@ -25,6 +25,7 @@ __all__ = [
     "by_quantity",
     "checked_correlation",
     "checked_dependence",
+    "checked_level",
     "checked_model",
     "dependence_from_data",
     "dependence_to_data",
@@ -47,6 +48,16 @@ def checked_model(model: Model | None) -> Model:
         remedy = "call it: Model.reports()" if callable(given) else "such as Model.reports()"
         raise WrongTypeError(f"model must be a Model (got {short(given)}); {remedy}")
     return given
+
+
+def checked_level(level: object) -> float:
+    """The probability of intervals, in (0, 1)."""
+    if isinstance(level, bool) or not isinstance(level, (int, float, np.floating)):
+        raise WrongTypeError(f"level must be a number in (0, 1) (got {short(level)})")
+    if not 0.0 < level < 1.0:
+        hint = f"; did you mean {level / 100:g}?" if 1.0 < level < 100.0 else ""
+        raise InvalidValueError(f"level must lie in (0, 1), got {level:g}{hint}")
+    return float(level)
 
 
 def checked_dependence(value: Dependence) -> float | PairDependence:

@@ -86,9 +86,7 @@ def starts(seen: Observations, law: ErrorLaw) -> list[tuple[Parameters, Hyperpar
             np.zeros(seen.sources),
             np.ones(seen.quantities),
         )
-        hyper = Hyperparameters(
-            reliability, 4.0, (typical, typical), (4.0, 4.0), seen.spread**2
-        )
+        hyper = Hyperparameters(reliability, 4.0, (typical, typical), (4.0, 4.0), seen.spread**2)
         out.append((parameters, hyper))
     return out
 

@@ -29,7 +29,12 @@ from reliability.learning.selection import choose_law
 from reliability.learning.uncertainty import uncertainty
 from reliability.models import Floor, Heavy, Model
 from reliability.pairs import PairDependence
-from reliability.preparation import as_claims, checked_dependence, checked_model
+from reliability.preparation import (
+    as_claims,
+    checked_dependence,
+    checked_level,
+    checked_model,
+)
 from reliability.priors import Beta
 from reliability.scales import Scale, ScaleName, get_scale
 from reliability.tables.cells import Cells
@@ -587,11 +592,7 @@ def _check(
     on_error: object,
     flags: Mapping[str, object],
 ) -> None:
-    if isinstance(level, bool) or not isinstance(level, (int, float, np.floating)):
-        raise WrongTypeError(f"level must be a number in (0, 1) (got {short(level)})")
-    if not 0.0 < level < 1.0:
-        hint = f"; did you mean {level / 100:g}?" if 1.0 < level < 100.0 else ""
-        raise InvalidValueError(f"level must lie in (0, 1), got {level:g}{hint}")
+    checked_level(level)
     known = ["auto", *map(str, Kind)]
     if not isinstance(law, str) or law not in known:
         raise InvalidValueError(f"law must be one of {', '.join(known)} (got {short(law)})")
