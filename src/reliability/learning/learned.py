@@ -56,9 +56,9 @@ _DEPENDENCES = np.array([0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.
 #: Truths that are enough to learn the dependence from.
 _ENOUGH_TRUTHS = 20
 #: Claims that are learned from at once; of more, the first iterations see some quantities.
-_AT_ONCE = 200_000
+_AT_ONCE = 100_000
 #: Iterations from each start, of the best, and of all claims where the former saw some.
-_FIRST, _MOST, _WHOLE = 8, 40, 2
+_FIRST, _MOST, _WHOLE = 8, 40, 6
 
 
 @attrs.frozen(eq=False)
