@@ -37,7 +37,6 @@ def observations(
         "starts": np.asarray(starts_),
         "truth": np.full(quantities, np.nan) if truth is None else np.asarray(truth),
         "draw": np.linspace(0.0, 0.99, quantities),
-        "row": np.arange(count),
         "share": np.ones(count),
         "spread": 1.0,
     }
@@ -221,7 +220,7 @@ def test_parameters_are_recovered_within_their_intervals(
         found = fit(seen, starts(seen, ErrorLaw(kind))[0])
         known = uncertainty(seen, found, 0.9, biases=True)
         quantiles = summarise_quantities(
-            seen, found.parameters, np.array([0.05, 0.95]), lambda x: x, None, found.expectations
+            seen, found.parameters, np.array([0.05, 0.95]), lambda x: x, found.expectations
         ).quantiles[~seen.known]
         covers.append(
             [
@@ -268,7 +267,7 @@ def test_biases_solve_the_joint_system() -> None:
         Priors.common(starts(seen, given.law)[0][1], np.zeros(seen.sources, dtype=bool)),
         bias_variance=np.full(seen.sources, 0.5),
     )
-    solved = solve_biases(seen, found, given.bias, priors, np.ones(seen.count))
+    solved = solve_biases(seen, found, given.bias, priors)
     # The dense normal equations in locations and biases together.
     h = found.precision
     free = np.flatnonzero(~seen.known)
@@ -567,7 +566,8 @@ def test_the_mixture_learned_is_a_model_of_combine(plain: Learned) -> None:
     )
     share = np.full(2, 1.0 / 1.25)
     p = np.array([0.16, 0.5, 0.84])
-    here = summarise_quantities(seen, given, p, lambda x: x, share).quantiles[0]
+    shared = attrs.evolve(seen, share=share)
+    here = summarise_quantities(shared, given, p, lambda x: x).quantiles[0]
     assert here == pytest.approx(np.asarray(result.posterior.ppf(p)), abs=0.06)
 
 

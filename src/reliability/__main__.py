@@ -16,6 +16,7 @@ from reliability.commands import (
     add_learn,
     add_score,
     level,
+    new_command,
     read_small,
     run_learn,
     run_score,
@@ -78,13 +79,12 @@ def _parser() -> _Parser:
     )
     parser.add_argument("--version", action="version", version=f"reliability {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    combine_ = commands.add_parser(
+    combine_ = new_command(
+        commands,
         "combine",
-        help="combine the claims of a file",
+        summary="combine the claims of a file",
         description="Combine the claims of a file: what to believe, and how sure to be.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     combine_.add_argument("file", metavar="FILE", help="CSV or JSON; - for standard input")
     combine_.add_argument(

@@ -19,7 +19,16 @@ from reliability.tables.files import plain_columns, read_table, writing
 from reliability.tables.sources import SOURCE_COLUMNS, read_sources
 from reliability.tables.truths import TRUTH_COLUMNS, read_truths
 
-__all__ = ["UsageError", "add_learn", "add_score", "level", "read_small", "run_learn", "run_score"]
+__all__ = [
+    "UsageError",
+    "add_learn",
+    "add_score",
+    "level",
+    "new_command",
+    "read_small",
+    "run_learn",
+    "run_score",
+]
 
 _LEARN_EPILOG = """\
 FILE is a table of claims, CSV, Parquet or JSON, with the columns quantity and source and what was
@@ -66,15 +75,29 @@ def read_small(path: str | None, columns: Sequence[str], read: Callable[..., Any
     return None if path is None else read(read_table(path, columns), name=path)
 
 
-def add_learn(commands: Any) -> None:
-    """Add the command ``learn`` to a parser's commands."""
-    parser = commands.add_parser(
-        "learn",
-        help="learn how reliable the sources of a file are",
-        description="Learn how reliable, biased and overconfident each source is.",
-        epilog=_LEARN_EPILOG,
+def new_command(
+    commands: Any, name: str, *, summary: str, description: str, epilog: str
+) -> argparse.ArgumentParser:
+    """Add a command whose epilog keeps its lines."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
+    )
+    return parser
+
+
+def add_learn(commands: Any) -> None:
+    """Add the command ``learn`` to a parser's commands."""
+    parser = new_command(
+        commands,
+        "learn",
+        summary="learn how reliable the sources of a file are",
+        description="Learn how reliable, biased and overconfident each source is.",
+        epilog=_LEARN_EPILOG,
     )
     parser.add_argument("file", metavar="FILE", help="claims: CSV, Parquet or JSON")
     parser.add_argument("--truths", metavar="FILE", help="what turned out true: quantity, truth")
@@ -134,13 +157,12 @@ def add_learn(commands: Any) -> None:
 
 def add_score(commands: Any) -> None:
     """Add the command ``score`` to a parser's commands."""
-    parser = commands.add_parser(
+    parser = new_command(
+        commands,
         "score",
-        help="score the sources of a file by what turned out true",
+        summary="score the sources of a file by what turned out true",
         description="Score every source by what turned out true.",
         epilog=_SCORE_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("file", metavar="FILE", help="claims or forecasts: CSV, Parquet or JSON")
     parser.add_argument(

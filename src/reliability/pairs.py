@@ -215,14 +215,7 @@ class PairDependence:
         at = np.array([number.get(name, -1) for name in self.names], dtype=np.int64)
         one, other = at[self.first], at[self.second]
         kept = np.flatnonzero((one >= 0) & (other >= 0) & (self.value > 0.0))
-        one, other = one[kept], other[kept]
-        involved = np.unique(np.concatenate([one, other]))
-        place = np.full(len(names), -1)
-        place[involved] = np.arange(len(involved))
-        one, other = place[one], place[other]
-        key = np.minimum(one, other) * len(involved) + np.maximum(one, other)
-        order = np.argsort(key)
-        return NumberedPairs(place, len(involved), key[order], self.value[kept][order])
+        return NumberedPairs.of(one[kept], other[kept], self.value[kept], len(names))
 
     def __len__(self) -> int:
         """Return the number of pairs."""
@@ -253,6 +246,17 @@ class NumberedPairs:
     count: int
     key: IntArray
     value: Array
+
+    @classmethod
+    def of(cls, one: IntArray, other: IntArray, value: Array, sources: int) -> NumberedPairs:
+        """Pairs of sources by their numbers, each once, with dependences above 0."""
+        involved = np.unique(np.concatenate([one, other]))
+        place = np.full(sources, -1)
+        place[involved] = np.arange(len(involved))
+        one, other = place[one], place[other]
+        key = np.minimum(one, other) * len(involved) + np.maximum(one, other)
+        order = np.argsort(key)
+        return cls(place, len(involved), key[order], value[order])
 
     def between(self, one: IntArray, other: IntArray) -> Array:
         """Dependence of sources at given places; 0 where none is listed."""

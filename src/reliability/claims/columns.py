@@ -22,7 +22,14 @@ from reliability.claims.quantile_curve import Knots, stacked
 from reliability.claims.rows import Rows, Stated, constant, different, rows_from_claims
 from reliability.scales import Scale
 
-__all__ = ["Columns", "Form", "Knots", "columns_from_claims", "columns_from_rows"]
+__all__ = [
+    "Columns",
+    "Form",
+    "Knots",
+    "columns_from_claims",
+    "columns_from_rows",
+    "rows_of_segments",
+]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -135,9 +142,7 @@ class Columns:
 
     def take_quantities(self, quantities: NDArray[Any]) -> Columns:
         """Some quantities with all their rows, in the order of the indices or flags given."""
-        firsts, counts = self.starts[:-1][quantities], np.diff(self.starts)[quantities]
-        starts = np.concatenate([[0], np.cumsum(counts)])
-        rows = np.arange(starts[-1]) + np.repeat(firsts - starts[:-1], counts)
+        rows, starts = rows_of_segments(self.starts, quantities)
         fields = {name: getattr(self, name)[rows] for name in _ROW_FIELDS}
         return Columns(**fields, starts=starts, knots=self.knots)
 
@@ -154,6 +159,17 @@ class Columns:
         """Return the same rows with some columns replaced."""
         fields = {name: getattr(self, name) for name in _FIELDS}
         return Columns(**(fields | changes))
+
+
+def rows_of_segments(starts: IntArray, chosen: NDArray[Any]) -> tuple[IntArray, IntArray]:
+    """Rows of some quantities, by index or flag, one after the other, and where each then starts.
+
+    >>> [each.tolist() for each in rows_of_segments(np.array([0, 2, 3, 6]), np.array([2, 0]))]
+    [[3, 4, 5, 0, 1], [0, 3, 5]]
+    """
+    firsts, counts = starts[:-1][chosen], np.diff(starts)[chosen]
+    new = np.concatenate([[0], np.cumsum(counts)])
+    return np.arange(new[-1]) + np.repeat(firsts - new[:-1], counts), new
 
 
 _FIELDS = tuple(field.name for field in attrs.fields(Columns))

@@ -13,7 +13,7 @@ from reliability.engine.quadrature import segment_sum
 from reliability.learning.error_law import Kind
 from reliability.learning.fit import Fit
 from reliability.learning.observations import Observations
-from reliability.pairs import PairDependence
+from reliability.pairs import NumberedPairs
 from reliability.shares import shares_by_source
 
 __all__ = ["Pairs", "find_pairs", "with_shares"]
@@ -88,11 +88,10 @@ def with_shares(seen: Observations, pairs: Pairs) -> Observations | None:
     copying &= np.isnan(pairs.expected) | (more > _SIGNIFICANT)
     if not copying.any():
         return None
-    names = [str(i) for i in range(seen.sources)]
-    number = [names[i] for i in pairs.first[copying]], [names[i] for i in pairs.second[copying]]
-    values = pairs.dependence[copying].tolist()
-    shared = PairDependence.of(dict(zip(zip(*number, strict=True), values, strict=True)))
-    share = shares_by_source(seen.source, seen.starts, shared.numbered(names))
+    shared = NumberedPairs.of(
+        pairs.first[copying], pairs.second[copying], pairs.dependence[copying], seen.sources
+    )
+    share = shares_by_source(seen.source, seen.starts, shared)
     return attrs.evolve(seen, share=share)
 
 

@@ -92,7 +92,6 @@ class _Block:
 def expect(
     seen: Observations,
     parameters: Parameters,
-    share: Array | None = None,
     last: Expectations | None = None,
 ) -> Expectations:
     """Expectations of all claims and quantities.
@@ -101,8 +100,6 @@ def expect(
     ----------
     seen : the claims
     parameters : what is assumed of their sources
-    share : (claims,) exponents of the claims' densities in the posterior of their quantity, beside
-        the shares that they have
     last : expectations of the step before, around whose centres there are nodes
     """
     out = Expectations.empty(seen.count, seen.quantities)
@@ -110,7 +107,7 @@ def expect(
     def work(block: _Block) -> None:
         _fill(out, block, parameters.law, seen, last)
 
-    _each_block(seen, parameters, share, work)
+    _each_block(seen, parameters, work)
     return out
 
 
@@ -128,14 +125,13 @@ def summarise_quantities(
     parameters: Parameters,
     probabilities: Array,
     to_theta: Callable[[Array], Array],
-    share: Array | None = None,
     last: Expectations | None = None,
 ) -> Summary:
     """Posterior of every quantity; a known truth is all of its own.
 
     Parameters
     ----------
-    seen, parameters, share, last : as for `expect`
+    seen, parameters, last : as for `expect`
     probabilities : of the quantiles
     to_theta : the quantity as a function of x
     """
@@ -164,16 +160,14 @@ def summarise_quantities(
             out.mean[q] = np.sum(mass * theta, axis=1)
             out.sd[q] = np.sqrt(np.sum(mass * (theta - out.mean[q][:, None]) ** 2, axis=1))
 
-    _each_block(seen, parameters, share, work)
+    _each_block(seen, parameters, work)
     known = seen.known
     out.quantiles[known] = seen.truth[known][:, None]
     out.mean[known], out.sd[known] = to_theta(seen.truth[known]), 0.0
     return out
 
 
-def log_densities(
-    seen: Observations, parameters: Parameters, at: Array, share: Array | None = None
-) -> Array:
+def log_densities(seen: Observations, parameters: Parameters, at: Array) -> Array:
     """Log posterior density on x of every quantity at one place each, nan where that is nan."""
     out = np.full(seen.quantities, np.nan)
 
@@ -193,7 +187,7 @@ def log_densities(
         here = _log_product(there[:, None], block, parameters.law, keep=False)[0][:, 0]
         out[q] = np.where(np.isnan(at[q]), np.nan, here - total)
 
-    _each_block(attrs.evolve(seen, truth=np.full(seen.quantities, np.nan)), parameters, share, work)
+    _each_block(attrs.evolve(seen, truth=np.full(seen.quantities, np.nan)), parameters, work)
     return out
 
 
@@ -209,7 +203,6 @@ _HERMITE = _hermite()
 def _each_block(
     seen: Observations,
     parameters: Parameters,
-    share: Array | None,
     work: Callable[[_Block], None],
 ) -> None:
     """Do something with every block of quantities, on all processors."""
@@ -219,7 +212,6 @@ def _each_block(
     v, w = v + wider, w + wider
     location = seen.location - parameters.bias[seen.source]
     reliability = parameters.reliability[seen.source]
-    shares = seen.share if share is None else seen.share * share
 
     def blocks() -> Iterator[_Block]:
         for size in np.unique(seen.sizes).tolist():
@@ -238,7 +230,7 @@ def _each_block(
                     v[rows],
                     w[rows],
                     reliability[rows],
-                    shares[rows],
+                    seen.share[rows],
                 )
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:

@@ -10,13 +10,7 @@ from scipy.special import expit, logit
 from reliability.engine.quadrature import segment_sum
 from reliability.learning.error_law import DEGREES_OF_FREEDOM, ErrorLaw, Kind, Parameters
 from reliability.learning.expectation import Expectations, expect
-from reliability.learning.maximisation import (
-    NO_BIAS,
-    Hyperparameters,
-    Priors,
-    maximise,
-    solve_biases,
-)
+from reliability.learning.maximisation import Hyperparameters, Priors, maximise
 from reliability.learning.observations import Observations, medians
 
 __all__ = ["Fit", "fit", "starts"]
@@ -44,7 +38,6 @@ class Fit:
     parameters, hyperparameters : what fits best
     priors : what was assumed of each source
     expectations : of the claims and quantities, given these
-    weight : (claims,) how much each counted for its source
     objective : log evidence of the claims and log prior of the parameters after each iteration
     converged : whether the parameters stopped changing
     """
@@ -53,7 +46,6 @@ class Fit:
     hyperparameters: Hyperparameters
     priors: Priors
     expectations: Expectations
-    weight: Array
     objective: tuple[float, ...]
     converged: bool
 
@@ -96,11 +88,9 @@ def fit(
     start: tuple[Parameters, Hyperparameters],
     *,
     priors: Priors | None = None,
-    weight: Array | None = None,
     iterations: int = 30,
     biases: bool = True,
     difficulty: bool = False,
-    last: Expectations | None = None,
 ) -> Fit:
     """Expectation-maximisation from one start.
 
@@ -109,16 +99,13 @@ def fit(
     seen : the claims
     start : parameters and hyperparameters
     priors : what is assumed of each source; by default what they have in common, which is fitted
-    weight : (claims,) how much each counts for its source; 1 by default
     iterations : most of them
     biases, difficulty : whether these are learned
-    last : expectations near those of the start
     """
     parameters, hyper = start
     if priors is None:
         priors = Priors.common(hyper, np.zeros(seen.sources, dtype=bool))
-    counts = seen.informative * (np.ones(seen.count) if weight is None else weight)
-    found = expect(seen, parameters, last=last)
+    found = expect(seen, parameters)
     path = [objective(seen, found) + priors.log_density(parameters)]
     trail = [parameters]
     few = seen.sources <= _FEW
@@ -130,14 +117,10 @@ def fit(
             found,
             hyper,
             priors,
-            counts,
             biases=biases and step > 0,
+            bias_spread=priors.learned and (few or step % _TRY_EVERY == 1),
             difficulty=difficulty,
         )
-        if biases and priors.learned and step > 0 and (few or step % _TRY_EVERY == 1):
-            hyper = attrs.evolve(
-                hyper, bias_variance=_bias_variance(seen, found, new, priors, counts)
-            )
         change = _change(new, parameters, seen)
         parameters = new
         if parameters.law.doubtful and priors.learned and step % _TRY_EVERY == _TRY_EVERY - 1:
@@ -155,7 +138,7 @@ def fit(
             if gained > path[-1]:
                 parameters, found, path[-1] = further, there, gained
             trail = [parameters]
-    return Fit(parameters, hyper, priors, found, counts, tuple(path), converged)
+    return Fit(parameters, hyper, priors, found, tuple(path), converged)
 
 
 def _vector(parameters: Parameters, seen: Observations) -> Array:
@@ -188,18 +171,6 @@ def _extrapolated(trail: list[Parameters], seen: Observations) -> Parameters:
         scale=np.exp(to[sources : 3 * sources]),
         bias=to[3 * sources :] * seen.spread,
     )
-
-
-def _bias_variance(
-    seen: Observations, found: Expectations, new: Parameters, priors: Priors, weight: Array
-) -> float:
-    """Variance of the sources' biases: what they are, and what they may yet be."""
-    solved = solve_biases(seen, found, new.bias, priors, weight)
-    free = ~priors.unbiased & (segment_sum(seen.source, weight, seen.sources) > 0.0)
-    least = NO_BIAS * seen.spread**2
-    if not free.any():
-        return least
-    return max(float(np.mean(new.bias[free] ** 2 + solved.variance[free])), least)
 
 
 def objective(seen: Observations, found: Expectations) -> float:

@@ -65,7 +65,8 @@ _FIRST, _MOST, _WHOLE = 8, 40, 6
 class _Claims:
     """The claims that were learned from last, which are not saved.
 
-    ``place`` is the number of each of their sources among all that are known.
+    ``place`` is the number of each of their sources among all that are known; ``known`` are their
+    pairs, if these were looked at already.
     """
 
     cells: Cells
@@ -73,10 +74,11 @@ class _Claims:
     seen: Observations
     fit: Fit
     place: IntArray
+    known: Pairs | None = None
 
     def pairs(self) -> Pairs:
         """Pairs of sources, by their numbers among all that are known."""
-        found = find_pairs(self.seen, self.fit)
+        found = find_pairs(self.seen, self.fit) if self.known is None else self.known
         first, second = self.place[found.first], self.place[found.second]
         return attrs.evolve(
             found, first=np.minimum(first, second), second=np.maximum(first, second)
@@ -224,7 +226,7 @@ class Learned:
                 "update(table) learns from further claims and has their quantities, combine(claims)"
                 " takes the sources as they are"
             )
-        seen, fitted = self._claims.seen, self._claims.fit
+        seen, fitted = self._claims.seen.dependent(self.dependence_between), self._claims.fit
         cells, tail = self._claims.cells, 0.5 * (1.0 - self.level)
         parameters = fitted.parameters
         if self._settings.biases:
@@ -236,7 +238,6 @@ class Learned:
             parameters,
             levels,
             self.scale.to_theta,
-            _shares(seen, self.dependence_between),
             fitted.expectations,
         )
         theta = self.scale.to_theta(found.quantiles)
@@ -263,9 +264,7 @@ class Learned:
         if self.scale.name == "log":
             mean[~seen.known] = sd[~seen.known] = np.inf
             return mean, sd
-        share = _shares(seen, self.dependence_between)
-        each = seen.share if share is None else seen.share * share
-        power = segment_sum(seen.quantity, each, seen.quantities) * (law.df + 1.0)
+        power = segment_sum(seen.quantity, seen.share, seen.quantities) * (law.df + 1.0)
         mean[(power <= 2.0) & ~seen.known] = np.nan
         sd[(power <= 3.0) & ~seen.known] = np.inf
         return mean, sd
@@ -329,12 +328,7 @@ class Learned:
             Naming the row, the column, the value and the remedy.
         """
         _check_half_life(half_life)
-        cells = table if isinstance(table, Cells) else Cells(table, zeros=True)
-        found = rows_from_table(cells)
-        true, unused = _truths(truths, found, self.scale)
-        seen, problems = observe(found, self.scale, true)
-        for problem in problems:
-            raise cells.place(int(found.row[problem.row])).about("value", problem.exception)
+        cells, found, seen, unused = _read(table, truths, self.scale, None, "raise")
         former, settings = self._knowledge, self._settings
         # One unit of scale for both.
         ratio = seen.spread / former.spread
@@ -539,16 +533,7 @@ def learn(
             "dependence must be a number in [0, 1], between any two sources; which pairs of "
             "sources depend on each other is learned"
         )
-    cells = table if isinstance(table, Cells) else Cells(table, zeros=True)
-    found = rows_from_table(cells, sources=sources, on_error=on_error)
-    true, unused = _truths(truths, found, on_scale)
-    seen, problems = observe(found, on_scale, true)
-    for problem in problems:
-        at = int(found.row[problem.row])
-        error = cells.place(at).about("value", problem.exception)
-        if on_error == "raise":
-            raise error
-        found.bad.add(cells, at, error)
+    cells, found, seen, unused = _read(table, truths, on_scale, sources, on_error)
     anchors = _anchors(unbiased, seen.names)
     scores: dict[str, float] = {}
     if law == "auto":
@@ -556,7 +541,8 @@ def learn(
     else:
         chosen = ErrorLaw(Kind(law))
     fitted = _fitted(seen, chosen, anchors, biases=biases, difficulty=difficulty)
-    copied = with_shares(seen, find_pairs(seen, fitted))
+    pairs = find_pairs(seen, fitted)
+    copied = with_shares(seen, pairs)
     if copied is not None:
         seen = copied
         fitted = _fitted(seen, chosen, anchors, biases=biases, difficulty=difficulty)
@@ -574,7 +560,9 @@ def learn(
         error_law=fitted.parameters.law,
         hyperparameters=fitted.hyperparameters,
         settings=Settings(biases, difficulty, model),
-        claims=_Claims(cells, found, seen, fitted, np.arange(seen.sources)),
+        claims=_Claims(
+            cells, found, seen, fitted, np.arange(seen.sources), None if copied else pairs
+        ),
     )
 
 
@@ -605,13 +593,20 @@ def _check(
         checked_model(model)
 
 
-def _truths(truths: Any, found: TableRows, scale: Scale) -> tuple[Array, int]:
-    """Truth of each quantity on x, nan where it is not known; and how many have no claims."""
-    if truths is None:
-        return np.full(len(found.keys), np.nan), 0
-    known = read_truths(truths)
-    out = truths_of_quantities(found, known, scale)
-    return out, len(known) - int(np.count_nonzero(~np.isnan(out)))
+def _read(
+    table: Any, truths: Any, scale: Scale, sources: Any, on_error: Literal["raise", "collect"]
+) -> tuple[Cells, TableRows, Observations, int]:
+    """A table's cells, rows and points, with their truths; and how many truths have no claims."""
+    cells = table if isinstance(table, Cells) else Cells(table, zeros=True)
+    found = rows_from_table(cells, sources=sources, on_error=on_error)
+    truth, unused = np.full(len(found.keys), np.nan), 0
+    if truths is not None:
+        known = read_truths(truths)
+        truth = truths_of_quantities(found, known, scale)
+        unused = len(known) - int(np.count_nonzero(~np.isnan(truth)))
+    seen, problems = observe(found, scale, truth)
+    found.leave_out(cells, problems, on_error)
+    return cells, found, seen, unused
 
 
 def _anchors(unbiased: Iterable[str], names: Any) -> NDArray[np.bool_]:
@@ -664,14 +659,6 @@ def _fitted(
     return attrs.evolve(best, objective=path)
 
 
-def _shares(seen: Observations, rho: float) -> Array | None:
-    """Exponents of claims' densities when any two sources depend on each other."""
-    if rho == 0.0:
-        return None
-    sources = segment_sum(seen.quantity, seen.share, seen.quantities)
-    return np.asarray(1.0 / (1.0 + np.maximum(sources - 1.0, 0.0) * rho))[seen.quantity]
-
-
 def _dependence(seen: Observations, fitted: Fit) -> float:
     """Dependence between sources that predicts the known truths best, if they are enough."""
     known = np.flatnonzero(seen.known & (seen.sizes > 1))
@@ -680,7 +667,7 @@ def _dependence(seen: Observations, fitted: Fit) -> float:
     some = seen.take(known)
     parameters = attrs.evolve(fitted.parameters, difficulty=fitted.parameters.difficulty[known])
     scores = [
-        float(np.mean(log_densities(some, parameters, some.truth, _shares(some, float(rho)))))
+        float(np.mean(log_densities(some.dependent(float(rho)), parameters, some.truth)))
         for rho in _DEPENDENCES
     ]
     return float(_DEPENDENCES[int(np.argmax(scores))])

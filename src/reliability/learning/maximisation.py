@@ -30,7 +30,7 @@ _COUNTS = np.exp(np.linspace(np.log(0.5), np.log(500.0), 40))
 #: Sources with so many biases are solved by conjugate gradients.
 _DENSE = 1500
 #: Squared biases of sources are at least this part of the squared spread, or there are none.
-NO_BIAS = 1e-6
+_NO_BIAS = 1e-6
 #: Reliabilities stay inside, for their logarithms.
 _EDGE = 1e-6
 
@@ -125,9 +125,9 @@ def maximise(
     found: Expectations,
     hyper: Hyperparameters,
     priors: Priors,
-    weight: Array,
     *,
     biases: bool,
+    bias_spread: bool,
     difficulty: bool,
 ) -> tuple[Parameters, Hyperparameters, Priors]:
     """Parameters that fit the expectations best, and hyperparameters that fit these.
@@ -136,12 +136,11 @@ def maximise(
     ----------
     seen, parameters, found : the claims, and the expectations under present parameters
     hyper, priors : what is assumed of the sources; fitted where ``priors.learned``
-    weight : (claims,) how much each claim counts for its source
-    biases, difficulty : whether these are learned
+    biases, bias_spread, difficulty : whether these are learned
     """
-    law = parameters.law
+    law, weight = parameters.law, seen.weight
     if priors.learned:
-        hyper = _fitted(seen, parameters, found, hyper, weight, difficulty=difficulty)
+        hyper = _fitted(seen, parameters, found, hyper, difficulty=difficulty)
         priors = Priors.common(hyper, priors.unbiased)
     reliability = np.ones(seen.sources)
     if law.doubtful:
@@ -149,21 +148,22 @@ def maximise(
         sound = _by_source(seen, weight * found.sound)
         reliability = (sound + priors.reliability_count * priors.reliability) / total
         reliability = np.clip(reliability, _EDGE, 1.0 - _EDGE)
-    sizes, counts = _by_group(seen, parameters, found, weight)
+    sizes, counts = _by_group(seen, parameters, found)
     # An update that is exact where the scale makes all of the variance, and stationary elsewhere.
     square = parameters.scale**2 * sizes + priors.scale_count * priors.scale**2
     scale = np.sqrt(square / (counts + priors.scale_count))
     factor = law.factor
     if priors.learned:
-        factor = _factor(
-            seen, parameters, found, weight, float(np.median(scale / parameters.scale))
-        )
+        factor = _factor(seen, parameters, found, float(np.median(scale / parameters.scale)))
     hard = parameters.difficulty
     if difficulty:
         hard = _difficulty(seen, parameters, found, hyper.difficulty_count)
     bias = parameters.bias
     if biases:
-        bias = solve_biases(seen, found, bias, priors, weight, variances=False).bias
+        solved = solve_biases(seen, found, bias, priors, variances=bias_spread)
+        bias = solved.bias
+        if bias_spread:
+            hyper = attrs.evolve(hyper, bias_variance=_bias_variance(seen, solved, priors))
     new = Parameters(
         attrs.evolve(law, factor=factor), reliability, scale, bias, parameters.bias_variance, hard
     )
@@ -175,17 +175,17 @@ def _fitted(
     parameters: Parameters,
     found: Expectations,
     hyper: Hyperparameters,
-    weight: Array,
     *,
     difficulty: bool,
 ) -> Hyperparameters:
-    """Hyperparameters of greatest evidence, given the expectations."""
+    """Hyperparameters of greatest evidence, given the expectations; but for that of biases."""
+    weight = seen.weight
     if parameters.law.doubtful:
         mean, count = _beta(
             _by_source(seen, weight * found.sound), _by_source(seen, weight), hyper.reliability
         )
         hyper = attrs.evolve(hyper, reliability=mean, reliability_count=count)
-    sizes, counts = _by_group(seen, parameters, found, weight)
+    sizes, counts = _by_group(seen, parameters, found)
     typical, pseudo = list(hyper.scale), list(hyper.scale_count)
     for stated in (0, 1):
         own = np.arange(stated, len(counts), 2)
@@ -195,7 +195,7 @@ def _fitted(
             typical[stated], pseudo[stated] = _inverse_gamma(squares, counts[own])
     hyper = attrs.evolve(hyper, scale=(typical[0], typical[1]), scale_count=(pseudo[0], pseudo[1]))
     if difficulty:
-        size, count = seen.informative * squared_errors(seen, parameters, found)
+        size, count = seen.weight * squared_errors(seen, parameters, found)
         sizes = segment_sum(seen.quantity, size, seen.quantities)
         counts = segment_sum(seen.quantity, count, seen.quantities)
         some = counts > 0.0
@@ -234,10 +234,10 @@ def squared_errors(seen: Observations, parameters: Parameters, found: Expectatio
 
 
 def _by_group(
-    seen: Observations, parameters: Parameters, found: Expectations, weight: Array
+    seen: Observations, parameters: Parameters, found: Expectations
 ) -> tuple[Array, Array]:
     """Sums of `squared_errors` by source and way of stating errors."""
-    size, count = weight * squared_errors(seen, parameters, found)
+    size, count = seen.weight * squared_errors(seen, parameters, found)
     groups = 2 * seen.sources
     return (
         segment_sum(seen.group, size, groups),
@@ -246,14 +246,14 @@ def _by_group(
 
 
 def _factor(
-    seen: Observations, parameters: Parameters, found: Expectations, weight: Array, change: float
+    seen: Observations, parameters: Parameters, found: Expectations, change: float
 ) -> float:
     """Factor K of the unsound density, relative to the scale that sound claims fix."""
     law = parameters.law
     wide = seen.stated if law.kind is Kind.EXACT else np.ones(seen.count, dtype=bool)
     if not law.doubtful or not wide.any():
         return law.factor
-    part = weight * wide * law.scaled(parameters.own(seen), seen.rounding, seen.stated)[1]
+    part = seen.weight * wide * law.scaled(parameters.own(seen), seen.rounding, seen.stated)[1]
     doubt = float(np.sum(part * (1.0 - found.sound)))
     if doubt <= 0.0:
         return law.factor
@@ -290,7 +290,7 @@ def _difficulty(
     seen: Observations, parameters: Parameters, found: Expectations, pseudo: float
 ) -> Array:
     """Squared difficulties: how much larger errors are on some quantities, for all sources."""
-    size, count = seen.informative * squared_errors(seen, parameters, found)
+    size, count = seen.weight * squared_errors(seen, parameters, found)
     sizes = segment_sum(seen.quantity, size, seen.quantities)
     counts = segment_sum(seen.quantity, count, seen.quantities)
     return np.asarray((parameters.difficulty * sizes + pseudo) / (counts + pseudo))
@@ -309,7 +309,6 @@ def solve_biases(
     found: Expectations,
     bias: Array,
     priors: Priors,
-    weight: Array,
     *,
     variances: bool = True,
 ) -> Biases:
@@ -321,8 +320,8 @@ def solve_biases(
     """
     from scipy.sparse import csr_matrix  # noqa: PLC0415
 
-    h = found.precision * weight
-    g = found.pull * weight
+    h = found.precision * seen.weight
+    g = found.pull * seen.weight
     shape = (seen.quantities, seen.sources)
     by_pair = csr_matrix((h, (seen.quantity, seen.source)), shape=shape)
     total = np.asarray(by_pair.sum(axis=1)).ravel()
@@ -344,6 +343,15 @@ def solve_biases(
     step = _conjugate_gradients(by_pair, variance, diagonal, score)
     own = np.asarray(by_pair.multiply(by_pair).multiply(variance[:, None]).sum(axis=0)).ravel()
     return Biases(bias + step, 1.0 / (diagonal - own))
+
+
+def _bias_variance(seen: Observations, solved: Biases, priors: Priors) -> float:
+    """Variance of the sources' biases: what they are, and what they may yet be."""
+    free = ~priors.unbiased & (_by_source(seen, seen.weight) > 0.0)
+    least = _NO_BIAS * seen.spread**2
+    if not free.any():
+        return least
+    return max(float(np.mean(solved.bias[free] ** 2 + solved.variance[free])), least)
 
 
 def _conjugate_gradients(by_pair: Any, variance: Array, diagonal: Array, score: Array) -> Array:

@@ -11,9 +11,10 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from reliability.claims.columns import Columns, Form, columns_from_rows
+from reliability.claims.columns import Columns, Form, columns_from_rows, rows_of_segments
 from reliability.claims.digits import rounding_units
 from reliability.claims.rows import Rows, Stated
+from reliability.engine.quadrature import segment_sum
 from reliability.errors import InvalidValueError
 from reliability.scales import Scale
 from reliability.tables.rows import TableRows
@@ -44,7 +45,6 @@ class Observations:
     truth : (quantities,) true value on x, nan where it is not known
     draw : (quantities,) number in [0, 1) that depends on the quantity's name alone, by which some
         are chosen where all are too many
-    row : (claims,) row of the table of each claim
     share : (claims,) share of independent evidence about the quantity: 1 but for sources that copy
     spread : typical distance of claims from the median of their quantity; 1 if there is none
     """
@@ -58,7 +58,6 @@ class Observations:
     starts: IntArray
     truth: Array
     draw: Array
-    row: IntArray
     share: Array
     spread: float
 
@@ -98,9 +97,24 @@ class Observations:
         return ((self.sizes > 1) | self.known)[self.quantity]
 
     @cached_property
+    def weight(self) -> Array:
+        """How much each claim counts for its source: 1 where it can be compared, else 0."""
+        return self.informative.astype(np.float64)
+
+    @cached_property
     def group(self) -> IntArray:
         """Number of each claim's error scale: a source has one for each way of stating errors."""
         return 2 * self.source + self.stated
+
+    def dependent(self, rho: float) -> Observations:
+        """The same claims where any two sources that do not share already depend on each other.
+
+        Each counts for ``1/(1 + (n - 1) rho)`` of what it did, n being the sum of the shares of
+        the claims about its quantity.
+        """
+        sources = segment_sum(self.quantity, self.share, self.quantities)
+        part = 1.0 / (1.0 + np.maximum(sources - 1.0, 0.0) * rho)
+        return attrs.evolve(self, share=self.share * part[self.quantity])
 
     def some(self, claims: int) -> IntArray:
         """Quantities with about so many claims in all, chosen by their names; increasing."""
@@ -118,16 +132,14 @@ class Observations:
 
     def take(self, quantities: IntArray) -> Observations:
         """Some quantities with all their claims."""
-        counts = self.sizes[quantities]
-        starts = np.concatenate([[0], np.cumsum(counts)])
-        rows = np.arange(starts[-1]) + np.repeat(self.starts[quantities] - starts[:-1], counts)
+        rows, starts = rows_of_segments(self.starts, quantities)
         fields = {name: getattr(self, name)[rows] for name in _OF_CLAIMS}
         return attrs.evolve(
             self, **fields, starts=starts, truth=self.truth[quantities], draw=self.draw[quantities]
         )
 
 
-_OF_CLAIMS = ("source", "stated", "location", "sd", "rounding", "row", "share")
+_OF_CLAIMS = ("source", "stated", "location", "sd", "rounding", "share")
 
 
 def observe(found: TableRows, scale: Scale, truth: Array) -> tuple[Observations, list[Any]]:
@@ -184,7 +196,6 @@ def observe(found: TableRows, scale: Scale, truth: Array) -> tuple[Observations,
         starts,
         truth,
         np.array([crc32(str(key).encode()) for key in found.keys]) / 2.0**32,
-        found.row[kept],
         np.ones(len(kept)),
         spread,
     ), problems

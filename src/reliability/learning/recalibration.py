@@ -221,7 +221,7 @@ class Recalibration:
         p = checked_levels(probabilities)
         cells = table if isinstance(table, Cells) else Cells(table)
         rows = rows_from_table(cells, sources=self._known)
-        columns = _columns(rows, cells, self.scale, collect=False)
+        columns = _columns(rows, cells, self.scale, "raise")
         stated = _states_distribution(columns)
         log_ab = self._log_ab(rows.sources.names)[rows.rows.source]
         theta = np.full((len(cells), len(p)), np.nan)
@@ -301,17 +301,13 @@ def _blocks(columns: Columns, wanted: Flags) -> Iterator[IntArray]:
             yield rows[begin : begin + _AT_ONCE]
 
 
-def _columns(found: TableRows, cells: Cells, scale: Scale, *, collect: bool) -> Columns:
+def _columns(
+    found: TableRows, cells: Cells, scale: Scale, on_error: Literal["raise", "collect"]
+) -> Columns:
     """Columns of a table's rows; impossible ones are collected or raised."""
     # Only rows that state no distribution would use the error for unstated uncertainty.
     columns, problems = columns_from_rows(found.rows, scale, Model.reports().unstated_error)
-    for problem in sorted(problems, key=lambda one: int(found.row[one.row])):
-        row = int(found.row[problem.row])
-        field = vars(problem.exception).get("path") or "statement"
-        error = cells.place(row).about(field, problem.exception)
-        if not collect:
-            raise error
-        found.bad.add(cells, row, error)
+    found.leave_out(cells, problems, on_error)
     return columns
 
 
@@ -382,7 +378,7 @@ def recalibration(
     about = read_sources(sources)
     cells = table if isinstance(table, Cells) else Cells(table)
     found = rows_from_table(cells, sources=about, on_error=on_error)
-    columns = _columns(found, cells, on_scale, collect=on_error == "collect")
+    columns = _columns(found, cells, on_scale, on_error)
     truth = truths_of_rows(found, known, on_scale)
     scored = _states_distribution(columns) & ~np.isnan(truth)
     if not scored.any():

@@ -60,7 +60,7 @@ def uncertainty(
     seen: Observations, fitted: Fit, level: float, *, biases: bool
 ) -> SourceUncertainty:
     """Uncertainty of every source's parameters, with central intervals of a level."""
-    parameters, found, weight = fitted.parameters, fitted.expectations, fitted.weight
+    parameters, found, weight = fitted.parameters, fitted.expectations, seen.weight
     priors = fitted.priors
     claims = segment_sum(seen.source, weight, seen.sources)
     tail = 0.5 * (1.0 - level)
@@ -98,7 +98,7 @@ def uncertainty(
 
     b, sd = parameters.bias, np.zeros(seen.sources)
     if biases:
-        sd = np.sqrt(solve_biases(seen, found, b, priors, weight).variance)
+        sd = np.sqrt(solve_biases(seen, found, b, priors).variance)
     reach = float(ndtri(1.0 - tail)) * sd
     return SourceUncertainty(
         claims,

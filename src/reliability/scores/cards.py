@@ -136,10 +136,7 @@ def scorecard(
     cells = table if isinstance(table, Cells) else Cells(table)
     found = rows_from_table(cells, sources=sources)
     columns, problems = columns_from_rows(found.rows, scale, model.unstated_error)
-    if problems:
-        first = min(problems, key=lambda one: int(found.row[one.row]))
-        field = vars(first.exception).get("path") or "statement"
-        raise cells.place(int(found.row[first.row])).about(field, first.exception)
+    found.leave_out(cells, problems)
     columns = columns.with_fields(overconfidence=columns.overconfidence * model.overconfidence)
     truth = truths_of_rows(found, known, scale)
     scores = _Scores.of(columns, truth)

@@ -7,7 +7,7 @@ nothing is, what it states: no row is judged by two sets of rules, and none is l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
@@ -19,6 +19,7 @@ from reliability.claims._checks import short
 from reliability.claims.claim import Claim
 from reliability.claims.digits import rounding_units
 from reliability.claims.phrases import read
+from reliability.claims.problems import Problem
 from reliability.claims.rows import Rows, Stated, Statements, constant, statements_from_objects
 from reliability.claims.statements import About, Estimate, Statement
 from reliability.errors import InvalidValueError, ReliabilityError
@@ -132,6 +133,28 @@ class TableRows:
     row: IntArray
     sources: SourceColumns
     bad: BadRows
+
+    def leave_out(
+        self,
+        cells: Cells,
+        problems: Iterable[Problem],
+        on_error: Literal["raise", "collect"] = "raise",
+    ) -> None:
+        """Raise the first of the rows impossible on the scale, in the table's order, or list all.
+
+        Parameters
+        ----------
+        cells : the table
+        problems : the impossible rows, as ``columns_from_rows`` gives them
+        on_error : "raise" or "collect", into ``bad``
+        """
+        for problem in sorted(problems, key=lambda one: int(self.row[one.row])):
+            row = int(self.row[problem.row])
+            field = vars(problem.exception).get("path") or "statement"
+            error = cells.place(row).about(field, problem.exception)
+            if on_error == "raise":
+                raise error
+            self.bad.add(cells, row, error)
 
 
 def rows_from_table(
