@@ -509,11 +509,12 @@ class PanelDensities:
             with np.errstate(all="ignore"):
                 edge = sign * (self.ends[end] - self.medians)
                 start = np.where((edge > 0.0) & (edge < np.inf), np.log(edge), LARGEST_LOG)
-            needed = bulk + _ENOUGH / decay
-            reached = (needed <= start) & (start <= limit)
-            goes_on = np.isfinite(decay) & ~reached
+            goes_on = np.isfinite(decay)
             # Where the first correction to the power no longer shows, panels need not go on.
             settled = (start <= limit) & ((start - bulk) * (1.0 + decay) >= _ENOUGH)
+            # A power may begin far out, where a wide prior ends: what panels know is not cut
+            # before the limit, and what lies beyond them is added however little it should be.
+            needed = np.maximum(start, bulk + _ENOUGH / decay)
             stop = np.where(settled, start, np.minimum(needed, limit))
             known, stop = self._cut(known, goes_on & (start > stop), sign, stop)
             longer = np.flatnonzero(goes_on & (start < stop))
