@@ -32,7 +32,7 @@ LAYERS = (
     "pieces",
     "many",
     "io frames report source_report",
-    "plots dask strategies",
+    "plots plots.* dask strategies",
     "demo commands",
     "__main__",
 )

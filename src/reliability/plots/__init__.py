@@ -1,0 +1,13 @@
+"""Pictures of results. Needs matplotlib: ``pip install "source-reliability[plot]"``.
+
+Every function takes the axes to draw on, or makes a figure of its own that belongs to no pyplot
+state, and returns the axes: ``forest(result).figure.savefig("claims.png")``. No global style is
+changed.
+"""
+
+from __future__ import annotations
+
+from reliability.plots.forest import forest, forests
+from reliability.plots.stated import stated_interval
+
+__all__ = ["forest", "forests", "stated_interval"]
