@@ -42,6 +42,7 @@ __all__ = [
     "compare_text",
     "digits_of",
     "groups",
+    "interval_text",
     "one_line",
     "paragraph",
     "statement_text",
@@ -81,6 +82,14 @@ def digits_of(result: Combination) -> Digits:
     ends = result.scale.to_x(result.posterior.interval(0.6827))
     middle = float(result.scale.to_x(result.estimate))
     return Digits(result.scale, min(middle - float(ends[0]), float(ends[1]) - middle))
+
+
+def interval_text(result: Combination, level: float = 0.95) -> str:
+    """Estimate and interval in a few words: ``10.4 (8.1 to 12.6, 95%)``."""
+    digits = digits_of(result)
+    low, high = result.posterior.interval(level)
+    ends = f"{digits.text(low)} to {digits.text(high)}"
+    return f"{digits.text(result.estimate)} ({ends}, {100.0 * level:g}%)"
 
 
 @attrs.frozen

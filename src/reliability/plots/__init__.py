@@ -7,7 +7,8 @@ changed.
 
 from __future__ import annotations
 
+from reliability.plots.densities import posterior
 from reliability.plots.forest import forest, forests
 from reliability.plots.stated import stated_interval
 
-__all__ = ["forest", "forests", "stated_interval"]
+__all__ = ["forest", "forests", "posterior", "stated_interval"]

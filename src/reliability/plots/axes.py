@@ -25,16 +25,20 @@ if TYPE_CHECKING:
 __all__ = [
     "DARK",
     "FONT_POINTS",
+    "LABEL_PAD",
     "LIGHT",
     "POSTERIOR",
     "QUIET",
     "arrow_head",
+    "fitting_size",
     "fonts_for",
     "interval_line",
     "label",
     "new_axes",
     "prepare_axis",
     "require_matplotlib",
+    "shade",
+    "width_of",
 ]
 
 # Sound claims are dark and unsound ones light: the order survives a black-and-white print and
@@ -43,6 +47,7 @@ LIGHT, DARK = (0.78, 0.80, 0.83), (0.03, 0.19, 0.42)
 POSTERIOR = (0.84, 0.37, 0.0)  # vermilion of Okabe & Ito's palette for all kinds of colour vision
 QUIET = (0.45, 0.45, 0.45)
 FONT_POINTS = 9.0
+LABEL_PAD = 7.0  # points between the axis and its labels: an arrow at its edge touches none
 _LONGEST_LABEL = 44
 _MOST_TICKS = 7
 
@@ -56,10 +61,31 @@ def new_axes(width: float, height: float) -> Axes:
     return axes
 
 
+def width_of(ax: Axes) -> float:
+    """Width of axes in points."""
+    return float(ax.get_window_extent().width / ax.figure.dpi * 72.0)
+
+
+def fitting_size(ax: Axes, rows: float) -> float:
+    """Largest size, up to the usual one, at which the labels of neighbouring rows are apart."""
+    height = ax.get_window_extent().height / ax.figure.dpi * 72.0
+    return min(FONT_POINTS, 0.62 * height / rows)
+
+
+def shade(soundness: float) -> Color:
+    """Colour of a claim: the darker, the more probably sound."""
+    share = 0.0 if math.isnan(soundness) else soundness
+    red, green, blue = (
+        light + share * (dark - light) for light, dark in zip(LIGHT, DARK, strict=True)
+    )
+    return red, green, blue
+
+
 # --- labels -------------------------------------------------------------------------------------
 
 
 def require_matplotlib() -> None:
+    """Say which extra is missing, before anything else fails."""
     try:
         import matplotlib.figure  # noqa: F401, PLC0415  # optional
     except ImportError:
@@ -206,5 +232,6 @@ def interval_line(
 
 
 def arrow_head(ax: Axes, tip: float, y: float, sign: int, color: Color) -> None:
+    """Head of an arrow that ends at the axes' edge."""
     marker = ">" if sign > 0 else "<"
     ax.plot([tip], [y], marker=marker, markersize=6, color=color, clip_on=False, zorder=4)

@@ -8,23 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reliability.numbers import Digits
 from reliability.plots.axes import (
     DARK,
     FONT_POINTS,
-    LIGHT,
+    LABEL_PAD,
     POSTERIOR,
     QUIET,
     arrow_head,
+    fitting_size,
     fonts_for,
     interval_line,
     label,
     new_axes,
     prepare_axis,
     require_matplotlib,
+    shade,
+    width_of,
 )
+from reliability.plots.densities import density_on_axis
 from reliability.plots.stated import Span, limits_of, span_of
-from reliability.report import digits_of, statement_text
+from reliability.report import interval_text, statement_text
 
 if TYPE_CHECKING:
     import os
@@ -34,28 +37,17 @@ if TYPE_CHECKING:
 
     from reliability.combination import ClaimResult, Combination
 
-    Color = tuple[float, float, float]
-
 __all__ = ["forest", "forests"]
 
 #: Rows of the foot, in units of a claim's row: where the posterior's density and interval stand.
 _FOOT = 2.2
 _ROW_POINTS = 19.0  # height of a claim's row in a figure that is made here
-_LABEL_PAD = 7.0  # points between the axis and its labels: an arrow at its edge touches none
-
-
-def _shade(soundness: float) -> Color:
-    share = 0.0 if math.isnan(soundness) else soundness
-    red, green, blue = (
-        light + share * (dark - light) for light, dark in zip(LIGHT, DARK, strict=True)
-    )
-    return red, green, blue
 
 
 def _draw_claim(ax: Axes, y: float, entry: ClaimResult, span: Span, result: Combination) -> None:
     scale, limits = result.scale, ax.get_xlim()
     dropped = entry.dropped is not None
-    color, width = (QUIET, 1.0) if dropped else (_shade(entry.soundness), 1.8)
+    color, width = (QUIET, 1.0) if dropped else (shade(entry.soundness), 1.8)
     low, middle, high = (float(t) for t in scale.to_theta([span.low, span.middle, span.high]))
     if span.open:
         # An arrow of a visible length, however small the excess is on this axis.
@@ -83,17 +75,16 @@ def _draw_claim(ax: Axes, y: float, entry: ClaimResult, span: Span, result: Comb
 def _draw_posterior(ax: Axes, y: float, result: Combination, level: float) -> None:
     posterior, scale = result.posterior, result.scale
     x_limits = scale.to_x(ax.get_xlim())
-    even = np.linspace(x_limits[0], x_limits[1], 600)
-    dense = np.asarray(scale.to_x(np.asarray(posterior.ppf(np.linspace(0.001, 0.999, 600)))))
-    x = np.unique(np.concatenate([even, dense]))
-    x = x[np.isfinite(x) & (x >= x_limits[0]) & (x <= x_limits[1])]
-    theta = scale.to_theta(x)
-    # The density on the axis that is seen: per unit of x.
-    height = np.exp(np.asarray(posterior.logpdf(theta)) + scale.log_jacobian(x))
+    x, height = density_on_axis(posterior, scale, (float(x_limits[0]), float(x_limits[1])))
     top = float(np.max(height)) if len(height) else 0.0
     if top > 0.0:
         ax.fill_between(
-            theta, y + 0.2, y + 0.2 + 1.25 * height / top, color=POSTERIOR, alpha=0.35, linewidth=0
+            scale.to_theta(x),
+            y + 0.2,
+            y + 0.2 + 1.25 * height / top,
+            color=POSTERIOR,
+            alpha=0.35,
+            linewidth=0,
         )
     wide, narrow = posterior.interval(level), posterior.interval(0.5)
     interval_line(ax, y, wide, POSTERIOR, 1.5)
@@ -109,12 +100,6 @@ def _draw_posterior(ax: Axes, y: float, result: Combination, level: float) -> No
         zorder=5,
     )
     ax.axvline(result.estimate, color=POSTERIOR, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
-
-
-def _font_size(ax: Axes, rows: float) -> float:
-    """Largest size, up to the usual one, at which the labels of neighbouring rows are apart."""
-    height = ax.get_window_extent().height / ax.figure.dpi * 72.0
-    return min(FONT_POINTS, 0.62 * height / rows)
 
 
 def forest(result: Combination, ax: Axes | None = None, *, level: float = 0.95) -> Axes:
@@ -149,13 +134,12 @@ def forest(result: Combination, ax: Axes | None = None, *, level: float = 0.95) 
     names = [label(str(entry.claim.source)) for entry in entries]
     shares = result.scale.name == "logit"
     statements = [label(statement_text(entry.claim.statement, shares=shares)) for entry in entries]
-    digits = digits_of(result)
-    answer = label(_interval_text(result, digits, level))
+    answer = label(interval_text(result, level))
     fonts = fonts_for([*names, *statements])
-    size = _font_size(ax, count + _FOOT + 0.4)
+    size = fitting_size(ax, count + _FOOT + 0.4)
     # The labels at both sides take their place from the axis.
     taken = 0.56 * size * sum(max(map(len, side)) for side in (names, [answer, *statements]))
-    width = ax.get_window_extent().width / ax.figure.dpi * 72.0
+    width = width_of(ax)
     prepare_axis(ax, result.scale, limits, max(width - taken, 0.1 * width), fonts)
     ax.set_ylim(-0.6, count + _FOOT - 0.2)
     foot = 0.0
@@ -168,7 +152,7 @@ def forest(result: Combination, ax: Axes | None = None, *, level: float = 0.95) 
     right = ax.secondary_yaxis("right")
     right.set_yticks(rows, [answer, *statements], **style)
     for side in (ax, right):
-        side.tick_params(axis="y", length=0, pad=_LABEL_PAD)
+        side.tick_params(axis="y", length=0, pad=LABEL_PAD)
         for spine in side.spines.values():
             spine.set_visible(False)
     ax.spines["bottom"].set_visible(True)
@@ -182,12 +166,6 @@ def forest(result: Combination, ax: Axes | None = None, *, level: float = 0.95) 
     if result.quantity:
         ax.set_xlabel(label(result.quantity), fontfamily=fonts, fontsize=FONT_POINTS)
     return ax
-
-
-def _interval_text(result: Combination, digits: Digits, level: float) -> str:
-    low, high = result.posterior.interval(level)
-    ends = f"{digits.text(low)} to {digits.text(high)}"
-    return f"{digits.text(result.estimate)} ({ends}, {100.0 * level:g}%)"
 
 
 def forests(

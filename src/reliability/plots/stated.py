@@ -99,6 +99,7 @@ def stated_interval(entry: ClaimResult, result: Combination) -> tuple[float, flo
 
 
 def span_of(entry: ClaimResult, result: Combination) -> Span:
+    """What a claim states, on x."""
     name = str(entry.claim)
     columns = columns_from_claims([entry.claim], result.scale, result.model.unstated_error, [name])
     return _span(entry, columns, result.scale)
