@@ -7,8 +7,22 @@ changed.
 
 from __future__ import annotations
 
+from reliability.plots.calibration import coverage_curve, pit_histogram
 from reliability.plots.densities import posterior
+from reliability.plots.dependence import dependence_matrix
 from reliability.plots.forest import forest, forests
+from reliability.plots.influence import influence
+from reliability.plots.sources import source_values
 from reliability.plots.stated import stated_interval
 
-__all__ = ["forest", "forests", "posterior", "stated_interval"]
+__all__ = [
+    "coverage_curve",
+    "dependence_matrix",
+    "forest",
+    "forests",
+    "influence",
+    "pit_histogram",
+    "posterior",
+    "source_values",
+    "stated_interval",
+]

@@ -34,6 +34,7 @@ __all__ = [
     "fonts_for",
     "interval_line",
     "label",
+    "label_rows",
     "new_axes",
     "prepare_axis",
     "require_matplotlib",
@@ -128,6 +129,24 @@ def fonts_for(labels: Iterable[str]) -> list[str]:
             if not missing:
                 break
     return [*usual, *families]
+
+
+def label_rows(
+    ax: Axes,
+    rows: Sequence[float],
+    left: Sequence[str],
+    right: Sequence[str],
+    size: float,
+    fonts: list[str],
+) -> None:
+    """Write labels at both sides of rows, and leave only the lower line of the frame."""
+    opposite = ax.secondary_yaxis("right")
+    for side, labels in ((ax, left), (opposite, right)):
+        side.set_yticks(rows, labels, fontsize=size, fontfamily=fonts)
+        side.tick_params(axis="y", length=0, pad=LABEL_PAD)
+        for spine in side.spines.values():
+            spine.set_visible(False)
+    ax.spines["bottom"].set_visible(True)
 
 
 # --- the axis -----------------------------------------------------------------------------------

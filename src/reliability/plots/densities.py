@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,12 +10,12 @@ from reliability.claims.columns import Columns, columns_from_claims
 from reliability.engine.likelihoods import Claims, Scatter, log_sound
 from reliability.plots.axes import (
     FONT_POINTS,
-    LABEL_PAD,
     POSTERIOR,
     QUIET,
     fitting_size,
     fonts_for,
     label,
+    label_rows,
     new_axes,
     prepare_axis,
     require_matplotlib,
@@ -138,16 +138,8 @@ def posterior(result: Combination, ax: Axes | None = None, *, level: float = 0.9
         ax.fill_between(theta, row, height, color=color, alpha=0.45, linewidth=0)
         ax.plot(theta, height, color=color, linewidth=1.0)
     _draw_foot(ax, result, limits, level)
-    style: dict[str, Any] = {"fontsize": size, "fontfamily": fonts}
     middles = [0.5 * _FOOT * _FILL, *(row + 0.3 for row in rows)]
-    ax.set_yticks(middles, ["posterior", *names], **style)
-    right = ax.secondary_yaxis("right")
-    right.set_yticks(middles, [answer, *said], **style)
-    for side in (ax, right):
-        side.tick_params(axis="y", length=0, pad=LABEL_PAD)
-        for spine in side.spines.values():
-            spine.set_visible(False)
-    ax.spines["bottom"].set_visible(True)
+    label_rows(ax, middles, ["posterior", *names], [answer, *said], size, fonts)
     ax.set_title(
         "above, what each claim says alone (dark: probably sound); below, all together",
         loc="left",

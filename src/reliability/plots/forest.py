@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reliability.plots.axes import (
     DARK,
     FONT_POINTS,
-    LABEL_PAD,
     POSTERIOR,
     QUIET,
     arrow_head,
@@ -19,6 +18,7 @@ from reliability.plots.axes import (
     fonts_for,
     interval_line,
     label,
+    label_rows,
     new_axes,
     prepare_axis,
     require_matplotlib,
@@ -147,15 +147,7 @@ def forest(result: Combination, ax: Axes | None = None, *, level: float = 0.95) 
         _draw_claim(ax, count - index + _FOOT - 1.2, entry, span, result)
     _draw_posterior(ax, foot, result, level)
     rows = [foot, *(count - index + _FOOT - 1.2 for index in range(count))]
-    style: dict[str, Any] = {"fontsize": size, "fontfamily": fonts}
-    ax.set_yticks(rows, ["posterior", *names], **style)
-    right = ax.secondary_yaxis("right")
-    right.set_yticks(rows, [answer, *statements], **style)
-    for side in (ax, right):
-        side.tick_params(axis="y", length=0, pad=LABEL_PAD)
-        for spine in side.spines.values():
-            spine.set_visible(False)
-    ax.spines["bottom"].set_visible(True)
+    label_rows(ax, rows, ["posterior", *names], [answer, *statements], size, fonts)
     ax.axhline(_FOOT - 0.7, color=QUIET, linewidth=0.6)
     ax.set_title(
         "dark: probably sound, pale: probably not; larger dot: more weight",
