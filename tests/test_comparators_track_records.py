@@ -61,7 +61,7 @@ def test_higher_rates_single_out_the_best() -> None:
     ("losses", "rate", "message"),
     [
         ([[1.0, -2.0]], 1.0, r"losses\[0, 1\] must be finite and 0 or more \(got -2"),
-        ([[1.0, np.inf]], 1.0, r"losses\[0, 1\] must be finite and 0 or more \(got float),
+        ([[1.0, np.inf]], 1.0, r"losses\[0, 1\] must be finite and 0 or more \(got float"),
         ([1.0, 2.0], 1.0, "losses must be a table of numbers"),
         ([[]], 1.0, "losses must have a column for each source"),
         ([["low"]], 1.0, "losses must be an array of numbers"),

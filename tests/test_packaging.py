@@ -31,8 +31,9 @@ LAYERS = (
     "batch learning learning.* scores scores.* comparators comparators.*",
     "pieces",
     "many",
-    "io frames report source_report",
+    "io frames report source_report model_text",
     "plots plots.* dask strategies",
+    "html_report",
     "demo commands",
     "__main__",
 )

@@ -140,6 +140,11 @@ def _parser() -> _Parser:
         metavar="PICTURE",
         help="also draw the claims into a file (png, svg, pdf)",
     )
+    combine_.add_argument(
+        "--html",
+        metavar="PAGE",
+        help="also write everything into one page to read, print or send",
+    )
     add_learn(commands)
     add_score(commands)
     commands.add_parser(
@@ -152,7 +157,7 @@ def _combine_by_quantity(options: argparse.Namespace) -> str:
     """Write a line of results per quantity; what is printed says how many."""
     if options.output is None:
         raise UsageError("--by quantity: also say where the results go: -o OUT.csv")
-    for name in ("json", "plot"):
+    for name in ("json", "plot", "html"):
         if getattr(options, name):
             raise UsageError(f"--{name} does not go with --by; the results are in {options.output}")
     collect = options.on_error == "collect"
@@ -222,6 +227,10 @@ def _combine(options: argparse.Namespace) -> str:
             forests(results, options.plot, level=options.level)
         except ValueError as error:  # an ending that matplotlib does not know
             raise InvalidValueError(f"--plot {options.plot}: {error}") from None
+    if options.html is not None:
+        from reliability.html_report import write_page  # noqa: PLC0415  # needs an extra
+
+        write_page(results, options.html, level=options.level)
     if options.json:
         document = (
             found.to_dict(options.level)

@@ -51,6 +51,8 @@ from reliability.settings import settings_from_dict, settings_to_dict
 from reliability.shares import Shares, independent, reasons
 
 if TYPE_CHECKING:
+    import os
+
     from matplotlib.axes import Axes
 
 __all__ = ["ClaimResult", "Combination", "Conflict", "Influence", "combine"]
@@ -492,6 +494,29 @@ class Combination:
         from reliability.plots import forest  # noqa: PLC0415 - optional dependency
 
         return forest(self, ax=ax, level=level)
+
+    def report(self, path: str | os.PathLike[str], *, level: float = 0.95) -> None:
+        """Write one self-contained HTML page; its pictures need the plot extra.
+
+        The answer in a sentence, the forest, who moved it, conflicts, every claim with its note,
+        link and date, the model in words, the numbers. Nothing is loaded from the network, and
+        whatever sources are called stays text.
+
+        Parameters
+        ----------
+        path : file to write
+        level : probability of the intervals
+
+        Raises
+        ------
+        MissingExtraError
+            If matplotlib is not installed.
+        OSError
+            If the file cannot be written.
+        """
+        from reliability.html_report import write_page  # noqa: PLC0415 - optional dependency
+
+        write_page([self], path, level=level)
 
     def __str__(self) -> str:
         """Table for readers."""

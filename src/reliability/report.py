@@ -38,13 +38,16 @@ __all__ = [
     "Group",
     "as_html",
     "as_text",
+    "claim_table",
     "clean",
     "compare_text",
     "digits_of",
     "groups",
     "interval_text",
+    "notes_of",
     "one_line",
     "paragraph",
+    "sentences_of",
     "statement_text",
     "text_table",
 ]
@@ -384,32 +387,50 @@ def _row(entry: ClaimResult, digits: Digits, estimate: float, shared: set[str]) 
     ]
 
 
-def _page(result: Combination, level: float) -> _Page:
+def sentences_of(result: Combination, level: float) -> list[str]:
+    """Say the answer, and whether the claims form groups."""
     digits, found = digits_of(result), groups(result)
-    counts = Counter(entry.origin for entry in result.claims)
-    shared = {origin for origin, count in counts.items() if count > 1}
-    names = ["source", "says", *(["origin"] if shared else [])]
     sentences = [_headline(result, digits, level), _disagreement(found, digits)]
     if result.posterior.zero > 0.0:
         sentences.insert(
             1, f"There is none at all with probability {percent(result.posterior.zero)}."
         )
+    return [sentence for sentence in sentences if sentence]
+
+
+def notes_of(result: Combination) -> list[str]:
+    """Say what to be careful about, one sentence a matter."""
     notes = [
-        _agreement(result, found),
-        *_learned(result, digits),
+        _agreement(result, groups(result)),
+        *_learned(result, digits_of(result)),
         *_moments(result),
         *_dropped(result),
         _unknowable(result),
     ]
     if not result.error <= _ERROR_SHOWN:
         notes.append(f"Numerical error: up to {result.error:.0e} of these results.")
+    return [note for note in notes if note]
+
+
+def claim_table(result: Combination) -> tuple[list[str], list[list[str]], int]:
+    """Header and rows of the table of claims, and how many of its columns are texts."""
+    digits = digits_of(result)
+    counts = Counter(entry.origin for entry in result.claims)
+    shared = {origin for origin, count in counts.items() if count > 1}
+    names = ["source", "says", *(["origin"] if shared else [])]
+    rows = [_row(entry, digits, result.estimate, shared) for entry in result.claims]
+    return [*names, *_LEGEND], rows, len(names)
+
+
+def _page(result: Combination, level: float) -> _Page:
+    header, rows, texts = claim_table(result)
     return _Page(
         clean(result.quantity or ""),
-        [sentence for sentence in sentences if sentence],
-        [*names, *_LEGEND],
-        [_row(entry, digits, result.estimate, shared) for entry in result.claims],
-        len(names),
-        [note for note in notes if note],
+        sentences_of(result, level),
+        header,
+        rows,
+        texts,
+        notes_of(result),
     )
 
 

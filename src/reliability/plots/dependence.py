@@ -58,7 +58,7 @@ def dependence_matrix(
     >>> from reliability.plots import dependence_matrix
     >>> ax = dependence_matrix({("A", "B"): 0.9, ("C", "B"): 0.4})
     >>> [text.get_text() for text in ax.get_yticklabels()]
-    ['A', 'B', 'C']
+    ['C', 'B', 'A']
     """
     require_matplotlib()
     pairs = learned if isinstance(learned, Mapping) else learned.dependence

@@ -72,8 +72,8 @@ def influence(result: Combination, ax: Axes | None = None) -> Axes:
     >>> from reliability import combine
     >>> from reliability.plots import influence
     >>> ax = influence(combine([("A", "10 +- 1"), ("B", "12 +- 1"), ("C", "30 +- 1")]))
-    >>> ax.get_yticklabels()[0].get_text()
-    'C'
+    >>> [text.get_text() for text in ax.get_yticklabels()]
+    ['without A', 'without B', 'without C']
     """
     require_matplotlib()
     origins = _origins(result)
