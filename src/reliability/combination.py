@@ -27,9 +27,9 @@ from reliability.errors import (
     InvalidValueError,
     NoPosteriorError,
     ReliabilityError,
-    WrongTypeError,
     short,
 )
+from reliability.foreign_priors import as_prior
 from reliability.models import Model
 from reliability.pairs import PairDependence
 from reliability.posterior import Posterior
@@ -489,6 +489,17 @@ class Combination:
         assert isinstance(result, Combination)  # noqa: S101 - one quantity was written
         return result
 
+    def to_frame(self, kind: str | None = None) -> Any:
+        """Per-claim results (those of :meth:`summary`) as a data frame, a row a claim.
+
+        Parameters
+        ----------
+        kind : "pandas", "polars" or "pyarrow"; None is the first of these that is installed
+        """
+        from reliability.interchange import to_frame  # noqa: PLC0415 - optional dependencies
+
+        return to_frame(self.summary(), kind)
+
     def plot(self, ax: Axes | None = None, *, level: float = 0.95) -> Axes:
         """Forest of the claims with the posterior and its interval; needs the plot extra."""
         from reliability.plots import forest  # noqa: PLC0415 - optional dependency
@@ -572,7 +583,8 @@ def combine(
     claims : claims, or pairs (source, statement); claims whose sources have one name must agree
         on what is known about it (a bare name says that nothing is)
     scale : "linear", "log" (positive magnitudes) or "logit" (shares)
-    prior : prior on the quantity, in its units; None is the model's, by default flat in x
+    prior : prior on the quantity, in its units, or a frozen scipy distribution; None is the
+        model's, by default flat in x
     model : assumptions; None is ``Model.reports()``
     correlation : (n, n) correlation matrix of the claims' stated errors; sound normal claims
         only (generalised least squares)
@@ -604,11 +616,7 @@ def combine(
     """
     model = checked_model(model)
     scale = get_scale(scale)
-    if prior is not None and not isinstance(prior, QuantityPrior):
-        raise WrongTypeError(
-            "prior must be a prior on the quantity, such as priors.Normal(mean, sd) "
-            f"(got {short(prior)})"
-        )
+    prior = None if prior is None else as_prior(prior)
     chosen = prior if prior is not None else model.prior if model.prior is not None else Flat()
     rho = checked_dependence(model.dependence if dependence is None else dependence)
     records = as_claims(claims)

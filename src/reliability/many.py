@@ -163,9 +163,9 @@ def combine_many(
         said.check_known(cells.names("quantity"))
         said.check_without_zero()
         keys = cells.values("quantity", by.first)
-        groups = said.groups(keys, scale=what.scale.name, prior=prior, zero=0.0)
+        groups = said.groups(keys, scale=what.scale.name, prior=what.prior, zero=0.0)
     else:
-        groups = [SettingsGroup(what.scale.name, prior, 0.0, np.arange(by.count))]
+        groups = [SettingsGroup(what.scale.name, what.prior, 0.0, np.arange(by.count))]
     chosen = _positions(names, cells, by)
     # Small tables in pieces too, for every thread to have some; whatever their number.
     least = max(claims_at_once, _LIGHT_ROWS) if what.light else claims_at_once

@@ -16,9 +16,8 @@ from reliability.engine.setup import Setup
 from reliability.errors import (
     NoPosteriorError,
     ReliabilityError,
-    WrongTypeError,
-    short,
 )
+from reliability.foreign_priors import as_prior
 from reliability.models import Model
 from reliability.pairs import PairDependence
 from reliability.preparation import (
@@ -76,11 +75,8 @@ class Settings:
     ) -> Settings:
         """Settings from what ``combine_many`` was given; refuses what is impossible."""
         model = checked_model(model)
-        if prior is not None and not isinstance(prior, QuantityPrior):
-            raise WrongTypeError(
-                "prior must be a prior on the quantity, such as priors.Normal(mean, sd) "
-                f"(got {short(prior)}); priors that differ go into the table quantities="
-            )
+        if prior is not None:
+            prior = as_prior(prior, "; priors that differ go into the table quantities=")
         rho = checked_dependence(model.dependence if dependence is None else dependence)
         return cls(get_scale(scale), prior, model, checked_level(level), rho)
 

@@ -20,6 +20,7 @@ from reliability.claims._checks import (
     fail,
     short,
 )
+from reliability.claims.foreign import foreign_statement
 from reliability.claims.phrases import read
 from reliability.claims.sources import Source
 from reliability.claims.statements import Estimate, Statement, statement_from_dict
@@ -37,13 +38,13 @@ def _as_source(value: Source | str) -> Source:
 
 
 def _as_statement(value: Statement | SupportsFloat | str) -> Statement:
-    """A bare number is an estimate, a text is read."""
+    """A bare number is an estimate, a text is read, uncertain numbers of others are taken."""
     if isinstance(value, str):
         return read(value)
     given: Any = value
     if isinstance(given, numbers.Number):  # a bool or a complex number is refused by Estimate
         return Estimate(cast("SupportsFloat", given))
-    return cast("Statement", given)
+    return foreign_statement(given) or cast("Statement", given)
 
 
 def _as_date(value: dt.date | str | None) -> dt.date | None:
@@ -77,7 +78,8 @@ class Claim:
     ----------
     source : a Source, or the name of one about which nothing more is known; where claims are
         combined a name stands for one source, so that all its claims must give the same Source
-    statement : a statement, a number (a bare Estimate), or a phrase such as "more than 12,000"
+    statement : a statement, a number (a bare Estimate), a phrase such as "more than 12,000", a
+        number of the packages uncertainties or gvar, or a frozen scipy distribution
     quantity : name of the quantity; may be left out when all claims are about the same one
     origin : the report, sensor or document behind the claim; claims that share an origin are
         one piece of evidence
