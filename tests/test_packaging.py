@@ -21,7 +21,7 @@ PACKAGE = Path(reliability.__file__).parent
 LAYERS = (
     "errors",
     "scales tails student_t",
-    "claims claims.* numbers",
+    "claims claims.* grades numbers words",
     "shares pairs priors",
     "tables tables.*",
     "engine engine.*",
