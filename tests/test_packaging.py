@@ -32,6 +32,7 @@ LAYERS = (
     "pieces",
     "many",
     "io frames report source_report",
+    "what_if sensitivity",
     "plots dask strategies",
     "demo commands",
     "__main__",
