@@ -65,7 +65,7 @@ SETTINGS: list[dict[str, Any]] = [
     {"scale": "log", "dependence": 0.3},
     {"scale": "log", "dependence": {("Ukraine", "US officials"): 0.5}},
     {"scale": "log", "model": Model.experts()},
-    {"scale": "log", "model": Model(unsound=Wide(5), shared=0.5)},
+    {"scale": "log", "model": Model(unsound=Wide(5))},
 ]
 
 
@@ -207,9 +207,9 @@ def test_raising_a_reliability_never_lowers_the_soundness_of_its_claim(
             "reliability must lie in [0, 1], got 30",
         ),
         (
-            lambda: RESULT.with_source(3, reliability=0.3),
+            lambda: RESULT.with_source(3, reliability=0.3),  # type: ignore[arg-type]
             "source must be a name, or several, got 3",
-        ),  # type: ignore[arg-type]
+        ),
         (RESULT.without, "say what to leave out: source= or origin="),
         (
             lambda: RESULT.without(source="Russia"),
