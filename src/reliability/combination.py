@@ -55,6 +55,8 @@ from reliability.shares import Shares, independent, reasons
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from reliability.sensitivity import BreakEven, Sensitivity
+
 __all__ = ["ClaimResult", "Combination", "Conflict", "Influence", "combine"]
 
 Array = NDArray[np.float64]
@@ -522,6 +524,26 @@ class Combination:
         dependence : as for :func:`combine`
         """
         return self.again(dependence=dependence)
+
+    def sensitivity(self, *, values: ArrayLike | None = None, level: float = 0.95) -> Sensitivity:
+        """How estimate and interval move with each source's reliability and the dependence.
+
+        See :func:`reliability.sensitivity.sensitivity`.
+        """
+        from reliability.sensitivity import sensitivity  # noqa: PLC0415 - it is above results
+
+        return sensitivity(self, values=values, level=level)
+
+    def break_even(
+        self, source: str | Source, *, above: float, probability: float = 0.5
+    ) -> BreakEven:
+        """The reliability of a source at which the best estimate crosses a threshold.
+
+        See :func:`reliability.sensitivity.break_even`.
+        """
+        from reliability.sensitivity import break_even  # noqa: PLC0415 - it is above results
+
+        return break_even(self, source, above=above, probability=probability)
 
     # ---------------------------------------------------------------- showing
 
