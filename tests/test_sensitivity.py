@@ -152,7 +152,7 @@ def problems(draw: st.DrawFn) -> Combination:
     return one(claims, model=draw(st.sampled_from(MODELS)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(problems(), st.floats(-4, 4), st.sampled_from([0.5, 0.5, 0.2]))
 def test_signs_change_where_it_crosses_and_nowhere_else(
     result: Combination, threshold: float, probability: float

@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 
     from reliability.combination import ClaimResult, Combination
     from reliability.scales import Scale
+    from reliability.sensitivity import Sensitivity
 
     Array = NDArray[np.float64]
     Color = tuple[float, float, float]
 
-__all__ = ["forest", "forests", "stated_interval"]
+__all__ = ["forest", "forests", "sensitivity", "stated_interval"]
 
 #: Stated intervals are drawn at this level, whatever level they were stated at.
 STATED_LEVEL = 0.9
@@ -237,6 +238,11 @@ def _apart(places: Array, labels: Sequence[str]) -> list[int]:
     return kept
 
 
+def _tick(scale: Scale, tick: float) -> str:
+    """A round value of the quantity as it is written."""
+    return f"{said(float(f'{100.0 * tick:.10g}'))}%" if scale.name == "logit" else said(tick)
+
+
 def _prepare_axis(
     ax: Axes, scale: Scale, limits: tuple[float, float], room: float, fonts: list[str]
 ) -> None:
@@ -249,10 +255,7 @@ def _prepare_axis(
     ticks: list[float] = []
     labels: list[str] = []
     for ladder in _ladders(scale, low, high):
-        written = [
-            f"{said(float(f'{100.0 * tick:.10g}'))}%" if scale.name == "logit" else said(tick)
-            for tick in ladder
-        ]
+        written = [_tick(scale, tick) for tick in ladder]
         places = (np.asarray(scale.to_x(np.array(ladder))) - low) / (high - low) * room
         kept = _apart(places, written)
         # The densest ladder of which every label has room; else the one before it, thinned.
@@ -482,6 +485,71 @@ def forests(
         for result, ax in zip(results, axes, strict=True):
             forest(result, ax, level=level)
     figure.savefig(path, dpi=150)
+
+
+#: Kinds of lines, so that many are told apart in black and white too.
+_DASHES = ("-", "--", "-.", ":")
+
+
+def sensitivity(found: Sensitivity, ax: Axes | None = None, *, above: float | None = None) -> Axes:
+    """Draw how the best estimate moves with each assumption; a dot is the value that was given.
+
+    Where one assumption is varied alone, its interval is shaded.
+
+    Parameters
+    ----------
+    found : what ``Combination.sensitivity`` returned
+    ax : axes to draw on; without, a new figure that belongs to no pyplot state
+    above : a threshold to draw, in the quantity's units
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Save with ``ax.figure.savefig("sensitivity.png")``.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    _require_matplotlib()
+    if ax is None:
+        from matplotlib.figure import Figure  # noqa: PLC0415  # optional
+
+        ax = Figure(figsize=(9.0, 5.0), layout="constrained").subplots()
+    result = found.result
+    names = [_label(curve.name) for curve in found.curves]
+    fonts = _fonts(names)
+    for index, (curve, name) in enumerate(zip(found.curves, names, strict=True)):
+        dash = _DASHES[index % len(_DASHES)]
+        (line,) = ax.plot(curve.values, curve.estimate, linestyle=dash, label=name)
+        if len(found.curves) == 1:
+            ax.fill_between(curve.values, curve.low, curve.high, alpha=0.2, linewidth=0)
+        if curve.given is not None:
+            ax.plot([curve.given], [result.estimate], "o", color=line.get_color())
+    if above is not None:
+        ax.axhline(above, color=_QUIET, linewidth=0.8, linestyle=(0, (4, 3)))
+    _value_ticks(ax, result.scale)
+    ax.set_xlim(0.0, 1.0)
+    ax.set_xlabel("value", fontsize=_FONT_POINTS)
+    ax.set_ylabel(
+        _label(result.quantity or "best estimate"), fontsize=_FONT_POINTS, fontfamily=fonts
+    )
+    ax.legend(frameon=False, prop={"family": fonts, "size": _FONT_POINTS})
+    return ax
+
+
+def _value_ticks(ax: Axes, scale: Scale) -> None:
+    """Round values of the quantity on the vertical axis."""
+    if scale.name != "linear":
+        ax.set_yscale(scale.name)
+    low, high = (float(x) for x in scale.to_x(np.array(ax.get_ylim())))
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        return
+    ladders = _ladders(scale, low, high)
+    ladder = next((ladder for ladder in ladders if len(ladder) <= _MOST_TICKS), ladders[-1])
+    ax.set_yticks(ladder, [_tick(scale, tick) for tick in ladder], fontsize=_FONT_POINTS)
+    ax.set_yticks([], minor=True)
 
 
 def _require_matplotlib() -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
@@ -29,6 +29,9 @@ from reliability.numbers import percent, significant
 from reliability.pairs import PairDependence
 from reliability.preparation import checked_level
 from reliability.report import clean, digits_of, html_table, paragraph, text_table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["BreakEven", "Crossing", "Curve", "Sensitivity", "break_even", "sensitivity"]
 
@@ -118,6 +121,12 @@ class Sensitivity:
             ]
             for name in names
         }
+
+    def plot(self, ax: Axes | None = None, *, above: float | None = None) -> Axes:
+        """Lines of the best estimate, and a threshold; needs the plot extra."""
+        from reliability import plots  # noqa: PLC0415 - optional dependency
+
+        return plots.sensitivity(self, ax=ax, above=above)
 
     def __repr__(self) -> str:
         """One line."""

@@ -216,8 +216,9 @@ def difference(first: Combination, other: Combination) -> str:
 
 def _sources(first: Combination, other: Combination) -> list[str]:
     was, now = (_named(result) for result in (first, other))
-    parts = [f"without {name}" for name in was if name not in now]
-    parts += [f"with {name}" for name in now if name not in was]
+    gone, new = [n for n in was if n not in now], [n for n in now if n not in was]
+    parts = [f"without {', '.join(gone)}"] if gone else []
+    parts += [f"with {', '.join(new)}"] if new else []
     for name, source in now.items():
         changed = [] if name not in was else _fields(Source, was[name], source)
         if changed:
