@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
@@ -24,6 +24,7 @@ from reliability import (
     combine_many,
     priors,
 )
+from reliability.__main__ import main
 from reliability.claims.claim import claims_from_json, claims_to_json
 from reliability.claims.rows import rows_from_claims
 from reliability.grades import ADMIRALTY, Letter, split_grade
@@ -31,6 +32,9 @@ from reliability.io import claims_from_text
 from reliability.prepared import prepare
 from reliability.scales import get_scale
 from reliability.tables.objects import claims_from_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def one(claims: Any, **given_: Any) -> Combination:
@@ -182,6 +186,20 @@ def test_grades_in_a_csv_file() -> None:
     assert claims[1] == Claim(Source.graded("X", "B"), Estimate(7, sd=1))
     assert claims[2].credibility == "6"
     assert claims_from_json(claims_to_json(claims)) == claims
+
+
+def test_grades_in_a_large_file(tmp_path: Path) -> None:
+    """A letter that stands in a later row, of another quantity, holds for the earlier ones."""
+    lines = ["quantity,source,value,sd,grade", "p,X,5,1,", "p,Y,6,1,A2", "q,X,7,1,B1", "q,Y,8,1,"]
+    path, out = tmp_path / "claims.csv", tmp_path / "results.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert main(["combine", str(path), "--by", "quantity", "-o", str(out)]) == 0
+    rows = [line.split(",") for line in out.read_text(encoding="utf-8").splitlines()]
+    estimates = [float(row[rows[0].index("estimate")]) for row in rows[1:]]
+    each = combine(claims_from_text(path.read_text(encoding="utf-8")))
+    assert isinstance(each, dict)
+    assert estimates == pytest.approx([each["p"].estimate, each["q"].estimate], rel=1e-9)
+    assert each["p"].claims[0].claim.source == Source.graded("X", "B")
 
 
 @given(

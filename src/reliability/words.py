@@ -90,7 +90,9 @@ class Chance:
     @property
     def middle(self) -> float:
         """The published point, else half-way between the ends."""
-        return 0.5 * (self.low + self.high) if self.point is None else self.point
+        if self.point is not None:
+            return self.point
+        return round(0.5 * (self.low + self.high), 12)  # ends are decimals, and so is this
 
     def __repr__(self) -> str:
         point = "" if self.point is None else f", point={short(self.point)}"
