@@ -21,7 +21,7 @@ PACKAGE = Path(reliability.__file__).parent
 LAYERS = (
     "errors",
     "scales tails student_t",
-    "claims claims.* numbers",
+    "claims claims.* grades numbers words",
     "shares pairs priors",
     "foreign_priors",
     "tables tables.*",
@@ -33,6 +33,7 @@ LAYERS = (
     "pieces",
     "many",
     "io frames report source_report model_text interchange",
+    "what_if sensitivity",
     "plots plots.* dask strategies",
     "html_report",
     "demo commands",

@@ -31,6 +31,7 @@ __all__ = [
     "Wide",
     "combine",
     "combine_many",
+    "compare",
     "learn",
     "priors",
     "read",
@@ -41,10 +42,11 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from reliability.learning.learned import learn
     from reliability.many import combine_many
+    from reliability.what_if import compare
 
 
 def __getattr__(name: str) -> Any:
-    """Load what only tables need when it is first asked for."""
+    """Load what only tables and comparisons need when it is first asked for."""
     if name == "combine_many":
         from reliability.many import combine_many  # noqa: PLC0415  # spares the import of tables
 
@@ -53,6 +55,10 @@ def __getattr__(name: str) -> Any:
         from reliability.learning.learned import learn  # noqa: PLC0415  # the same
 
         return learn
+    if name == "compare":
+        from reliability.what_if import compare  # noqa: PLC0415  # the same
+
+        return compare
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -45,9 +45,10 @@ _MODELS = {
 _EPILOG = """\
 FILE is CSV or JSON (- for standard input) with the columns source and statement (a phrase such
 as "more than 12,000"), or numbers in value, sd, low, high, level; and any of quantity, origin,
-reliability, evidence, bias, bias_sd, overconfidence, interest, credibility, date, note, url,
-form. What is known about a source may stand in any of its rows: an empty cell means "as said
-elsewhere". Claims of several quantities are combined one quantity at a time.
+reliability, evidence, bias, bias_sd, overconfidence, interest, credibility, grade (an Admiralty
+grade such as B2), date, note, url, form. What is known about a source may stand in any of its
+rows: an empty cell means "as said elsewhere". Claims of several quantities are combined one
+quantity at a time.
 
 With --by quantity -o OUT there is one line of results per quantity, and FILE (CSV, Parquet) may
 be larger than memory; it is read once if the rows of each quantity stand together in it. The first

@@ -10,9 +10,11 @@ import attrs
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reliability.claims.changes import Names, positions_without, with_source_changed
 from reliability.claims.claim import Claim, disagreement
 from reliability.claims.columns import Columns
 from reliability.claims.rows import origin_of, rows_from_claims
+from reliability.claims.sources import Source
 from reliability.engine import normal
 from reliability.engine.claim_results import soundness_of_dropped, weights_and_soundness
 from reliability.engine.conflict import cochran, excess, tail_of_cochran
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
     import os
 
     from matplotlib.axes import Axes
+
+    from reliability.sensitivity import BreakEven, Sensitivity
 
 __all__ = ["ClaimResult", "Combination", "Conflict", "Influence", "combine"]
 
@@ -178,6 +182,8 @@ class Combination:
     _columns: Columns
     _inference: Inference
     _correlation: Array | None
+    #: Which of "prior" and "dependence" nobody stated: they are the model's.
+    _of_model: frozenset[str]
 
     # ---------------------------------------------------------------- the answer
 
@@ -402,6 +408,145 @@ class Combination:
                 return None
         return inference.log_normaliser - none
 
+    # ---------------------------------------------------------------- what if
+
+    def again(
+        self, claims: Iterable[Claim | tuple[Any, Any]] | None = None, **settings: Any
+    ) -> Combination:
+        """Combine again, under other settings or with other claims; all else stays.
+
+        Parameters
+        ----------
+        claims : claims about one quantity, in place of these
+        settings : arguments of :func:`combine` that differ, such as ``scale="linear"``
+
+        Raises
+        ------
+        ReliabilityError
+            As `combine` does.
+
+        Examples
+        --------
+        >>> from reliability import Source, combine
+        >>> result = combine([(Source("A", reliability=0.9), "10 +- 1"),
+        ...                   (Source("B", reliability=0.6), "16 +- 1")])
+        >>> round(result.estimate, 1), round(result.again(scale="log").estimate, 1)
+        (10.7, 11.1)
+        """
+        result = combine(
+            self._claims if claims is None else claims, **(self._settings() | settings)
+        )
+        if not isinstance(result, Combination):
+            raise InvalidValueError(
+                f"claims: name {len(result)} quantities; give those about one of them"
+            )
+        return result
+
+    def _settings(self) -> dict[str, Any]:
+        """Arguments of `combine` that give this result; what is the model's is None."""
+        return {
+            "scale": self.scale,
+            "prior": None if "prior" in self._of_model else self.prior,
+            "model": self.model,
+            "correlation": self._correlation,
+            "dependence": None if "dependence" in self._of_model else self.dependence,
+        }
+
+    def with_source(self, name: str | Source, **changes: Any) -> Combination:
+        """Return what the same claims say under other assumptions about one source.
+
+        Parameters
+        ----------
+        name : the source
+        changes : its new attributes: reliability, evidence, bias, bias_sd, overconfidence,
+            interest
+
+        Raises
+        ------
+        ReliabilityError
+            If no claim is of that source, or an attribute is unknown or impossible.
+
+        Examples
+        --------
+        >>> from reliability import Source, combine
+        >>> result = combine([(Source("A", reliability=0.9), "10 +- 1"),
+        ...                   (Source("B", reliability=0.6), "16 +- 1")])
+        >>> round(result.with_source("A", reliability=0.3).estimate, 1)
+        14.6
+        """
+        return self.again(with_source_changed(self._claims, name, changes))
+
+    def without(self, *, source: Names | None = None, origin: Names | None = None) -> Combination:
+        """Return what the other claims say.
+
+        Parameters
+        ----------
+        source : source or sources whose claims are left out
+        origin : origin or origins whose claims are left out; a claim that names none has its
+            source as its origin
+
+        Raises
+        ------
+        ReliabilityError
+            If there is no such source or origin, or nothing is left.
+
+        Examples
+        --------
+        >>> from reliability import combine
+        >>> result = combine([("A", "10 +- 1"), ("B", "11 +- 1"), ("C", "30 +- 1")])
+        >>> round(result.estimate, 1), round(result.without(source="C").estimate, 1)
+        (10.6, 10.5)
+        """
+        kept = positions_without(self._claims, source, origin)
+        correlation = self._correlation
+        if correlation is not None:
+            correlation = correlation[np.ix_(kept, kept)]
+        return self.again([self._claims[i] for i in kept], correlation=correlation)
+
+    def with_model(self, model: Model) -> Combination:
+        """Return what the same claims say under another model.
+
+        A prior and a dependence that `combine` was given stay; those that were the old model's
+        give way to the new one's.
+
+        Examples
+        --------
+        >>> from reliability import Model, combine
+        >>> result = combine([("A", "10 +- 1"), ("B", "16 +- 1")])
+        >>> result.with_model(Model.common_effect()).estimate
+        13.0
+        """
+        return self.again(model=model)
+
+    def with_dependence(self, dependence: Dependence) -> Combination:
+        """Return what the same claims say under another dependence between their origins.
+
+        Parameters
+        ----------
+        dependence : as for :func:`combine`
+        """
+        return self.again(dependence=dependence)
+
+    def sensitivity(self, *, values: ArrayLike | None = None, level: float = 0.95) -> Sensitivity:
+        """How estimate and interval move with each source's reliability and the dependence.
+
+        See :func:`reliability.sensitivity.sensitivity`.
+        """
+        from reliability.sensitivity import sensitivity  # noqa: PLC0415 - it is above results
+
+        return sensitivity(self, values=values, level=level)
+
+    def break_even(
+        self, source: str | Source, *, above: float, probability: float = 0.5
+    ) -> BreakEven:
+        """The reliability of a source at which the best estimate crosses a threshold.
+
+        See :func:`reliability.sensitivity.break_even`.
+        """
+        from reliability.sensitivity import break_even  # noqa: PLC0415 - it is above results
+
+        return break_even(self, source, above=above, probability=probability)
+
     # ---------------------------------------------------------------- showing
 
     def summary(self) -> dict[str, list[Any]]:
@@ -451,6 +596,7 @@ class Combination:
             "scale": self.scale.name,
             "settings": settings_to_dict(self.model, self.prior),
             "dependence": dependence_to_data(self.dependence),
+            "of_model": sorted(self._of_model),
             "correlation": None if self._correlation is None else self._correlation.tolist(),
             "claims": [claim.to_dict() for claim in self._claims],
             "result": _finite(result),
@@ -477,14 +623,16 @@ class Combination:
                 f"claims must be a list of claims (got {short(data['claims'])})"
             )
         model, prior = settings_from_dict(data["settings"])
+        dependence = dependence_from_data(data["dependence"])
+        of_model = _of_model_from(data.get("of_model", []), model, prior, dependence)
         claims = [Claim.from_dict(claim) for claim in data["claims"]]
         result = combine(
             claims,
             scale=data["scale"],
-            prior=prior,
+            prior=None if "prior" in of_model else prior,
             model=model,
             correlation=data.get("correlation"),
-            dependence=dependence_from_data(data["dependence"]),
+            dependence=None if "dependence" in of_model else dependence,
         )
         assert isinstance(result, Combination)  # noqa: S101 - one quantity was written
         return result
@@ -617,14 +765,19 @@ def combine(
     model = checked_model(model)
     scale = get_scale(scale)
     prior = None if prior is None else as_prior(prior)
-    chosen = prior if prior is not None else model.prior if model.prior is not None else Flat()
+    chosen = prior if prior is not None else _prior_of(model)
+    of_model = frozenset(
+        name for name, given in (("prior", prior), ("dependence", dependence)) if given is None
+    )
     rho = checked_dependence(model.dependence if dependence is None else dependence)
     records = as_claims(claims)
     _check_sources(records)
     groups = by_quantity(records)
     if len(groups) == 1:
         ((quantity, members),) = groups.items()
-        return _combine_one(quantity, members, records, scale, chosen, model, rho, correlation)
+        return _combine_one(
+            quantity, members, records, scale, chosen, model, rho, correlation, of_model
+        )
     if correlation is not None:
         raise InvalidValueError(
             f"correlation is for the claims about one quantity, but these name "
@@ -635,7 +788,7 @@ def combine(
         assert quantity is not None  # noqa: S101 - checked by by_quantity
         try:
             out[quantity] = _combine_one(
-                quantity, members, records, scale, chosen, model, rho, None
+                quantity, members, records, scale, chosen, model, rho, None, of_model
             )
         except ReliabilityError as error:
             raise error.located(f"quantity {quantity!r}") from None
@@ -651,6 +804,7 @@ def _combine_one(
     model: Model,
     dependence: float | PairDependence,
     correlation: ArrayLike | None,
+    of_model: frozenset[str],
 ) -> Combination:
     claims = [records[i] for i in members]
     names = [name_of(i + 1, records[i]) for i in members]
@@ -694,7 +848,28 @@ def _combine_one(
         columns=prepared.columns,
         inference=infer(prepared.active, setup),
         correlation=matrix,
+        of_model=of_model,
     )
+
+
+def _prior_of(model: Model) -> QuantityPrior:
+    """The prior where none is given."""
+    return Flat() if model.prior is None else model.prior
+
+
+def _of_model_from(
+    given: object, model: Model, prior: QuantityPrior, dependence: float | PairDependence
+) -> frozenset[str]:
+    """Which settings of a document are its model's own; one that was edited is not any more."""
+    own = {"prior": _prior_of(model) == prior, "dependence": model.dependence == dependence}
+    if not isinstance(given, (list, tuple)) or not all(
+        isinstance(name, str) and name in own for name in given
+    ):
+        raise InvalidValueError(
+            "of_model: must list which of prior and dependence are the model's own "
+            f"(got {short(given)})"
+        )
+    return frozenset(name for name in given if own[name])
 
 
 def _check_sources(records: Sequence[Claim]) -> None:

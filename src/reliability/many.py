@@ -101,7 +101,7 @@ def combine_many(
         ``statement`` (a phrase) or ``value`` with ``sd`` or ``low``, ``high``, ``level``, or
         quantiles (``q0.05``, ...), and any of ``form``, ``origin``, ``credibility``,
         ``reliability``, ``evidence``, ``bias``, ``bias_sd``, ``overconfidence``, ``interest``,
-        ``date``
+        ``grade`` (such as "B2", in place of reliability and credibility), ``date``
     scale : "linear", "log" or "logit"
     prior : prior on every quantity, in its units; None is the model's, by default flat in x
     model : assumptions; None is ``Model.reports()``

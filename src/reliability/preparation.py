@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+import attrs
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
@@ -13,9 +14,10 @@ from reliability.claims._checks import about, short
 from reliability.claims.claim import Claim
 from reliability.claims.columns import Columns, Form
 from reliability.claims.problems import Problem
-from reliability.claims.rows import Rows
+from reliability.claims.rows import Rows, different
 from reliability.claims.sources import Source
 from reliability.errors import InvalidValueError, ReliabilityError, WrongTypeError
+from reliability.grades import ADMIRALTY, CONFIRMED
 from reliability.models import Model
 from reliability.pairs import PairDependence
 
@@ -27,6 +29,7 @@ __all__ = [
     "checked_dependence",
     "checked_level",
     "checked_model",
+    "confirmed_in_pool",
     "dependence_from_data",
     "dependence_to_data",
     "effective_reliability",
@@ -152,6 +155,33 @@ def by_quantity(claims: Sequence[Claim]) -> dict[str | None, list[int]]:
             "name it, or leave it out everywhere"
         )
     return groups
+
+
+def confirmed_in_pool(rows: Rows, silent: NDArray[np.bool_]) -> Rows:
+    """Rows whose digit 1, "confirmed by other sources", is as 2 where these sources speak too.
+
+    What confirms a claim then stands beside it, and would count twice. Any claim of another
+    origin about the same quantity is taken for one of the sources meant, whatever it says: how
+    well it agrees is for the likelihood to judge.
+
+    Parameters
+    ----------
+    rows : the claims
+    silent : (rows,) claims that say nothing, and confirm nothing
+    """
+    if not different(rows.confirmed).any():
+        return rows
+    quantity = np.repeat(np.arange(len(rows.starts) - 1), np.diff(rows.starts))
+    heard = np.flatnonzero(~silent)
+    # A quantity's first origin and its last, of those that are heard, differ if there are two.
+    lowest = np.full(len(rows.starts) - 1, np.iinfo(np.int64).max)
+    highest = np.full(len(rows.starts) - 1, -1)
+    np.minimum.at(lowest, quantity[heard], rows.origin[heard])
+    np.maximum.at(highest, quantity[heard], rows.origin[heard])
+    several = (lowest < highest)[quantity]
+    credibility = rows.credibility.copy()
+    credibility[rows.confirmed & several] = ADMIRALTY.credibility(CONFIRMED, confirmed_here=True)
+    return attrs.evolve(rows, credibility=credibility)
 
 
 def effective_reliability(rows: Rows) -> tuple[Array, list[Problem]]:

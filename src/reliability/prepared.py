@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns, columns_from_rows
 from reliability.claims.problems import Problem
 from reliability.claims.rows import Rows, constant
 from reliability.models import Model, Void
 from reliability.pairs import NumberedPairs
-from reliability.preparation import effective_reliability
+from reliability.preparation import confirmed_in_pool, effective_reliability
 from reliability.priors import Beta
 from reliability.scales import Scale
 from reliability.shares import Shares, share_out
 
 __all__ = ["Prepared", "prepare"]
+
+Flags = NDArray[np.bool_]
 
 
 @attrs.frozen(eq=False)
@@ -60,8 +63,9 @@ def prepare(rows: Rows, scale: Scale, model: Model, dependence: float | Numbered
     if model.unsound is None:
         reliability = constant(1.0, rows.count)
     else:
-        reliability, contradictions = effective_reliability(rows)
         known = {problem.row for problem in problems}
+        rows = confirmed_in_pool(rows, _silent(rows, model, known))
+        reliability, contradictions = effective_reliability(rows)
         problems += [problem for problem in contradictions if problem.row not in known]
     rank = reliability
     unsaid = np.isnan(reliability)
@@ -84,6 +88,15 @@ def prepare(rows: Rows, scale: Scale, model: Model, dependence: float | Numbered
         share=shares.share,
     )
     return Prepared(columns, shares, _active(columns, shares), unknown, problems)
+
+
+def _silent(rows: Rows, model: Model, impossible: set[int]) -> Flags:
+    """Rows that say nothing, whatever else is known of them."""
+    silent = np.zeros(rows.count, dtype=bool)
+    if isinstance(model.unsound, Void):
+        silent |= (rows.reliability == 0.0) | (rows.credibility == 0.0)
+    silent[list(impossible)] = True
+    return silent
 
 
 def _active(columns: Columns, shares: Shares) -> Columns:

@@ -41,8 +41,10 @@ __all__ = [
     "claim_table",
     "clean",
     "compare_text",
+    "compared",
     "digits_of",
     "groups",
+    "html_table",
     "interval_text",
     "notes_of",
     "one_line",
@@ -546,6 +548,29 @@ def one_line(result: Combination) -> str:
 # --- HTML ---------------------------------------------------------------------------------------
 
 
+def _element(tag: str, text: str, style: str = "") -> str:
+    attribute = f' style="{style}"' if style else ""
+    return f"<{tag}{attribute}>{html.escape(text)}</{tag}>"
+
+
+def _html_row(cells: Sequence[str], tag: str, texts: int) -> str:
+    written = [
+        _element(tag, cell, f"text-align: {'left' if column < texts else 'right'}")
+        for column, cell in enumerate(cells)
+    ]
+    return f"<tr>{''.join(written)}</tr>"
+
+
+def html_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], texts: int, *, title: str = ""
+) -> str:
+    """Table as HTML, with everything escaped; columns as for `text_table`."""
+    parts = [_element("h4", title)] if title else []
+    parts += ["<table>", f"<thead>{_html_row(header, 'th', texts)}</thead>", "<tbody>"]
+    parts += [_html_row(cells, "td", texts) for cells in rows]
+    return "\n".join([*parts, "</tbody>", "</table>"])
+
+
 def as_html(result: Combination, *, level: float = 0.95) -> str:
     """Write the same as `as_text` as an HTML fragment, with everything escaped.
 
@@ -556,19 +581,8 @@ def as_html(result: Combination, *, level: float = 0.95) -> str:
     """
     page = _page(result, level)
 
-    def element(tag: str, text: str, style: str = "") -> str:
-        attribute = f' style="{style}"' if style else ""
-        return f"<{tag}{attribute}>{html.escape(text)}</{tag}>"
-
-    def row(cells: Sequence[str], tag: str) -> str:
-        written = [
-            element(tag, cell, f"text-align: {'left' if column < page.texts else 'right'}")
-            for column, cell in enumerate(cells)
-        ]
-        return f"<tr>{''.join(written)}</tr>"
-
     def heading() -> str:
-        cells = [element("th", name, "text-align: left") for name in page.header[: page.texts]]
+        cells = [_element("th", name, "text-align: left") for name in page.header[: page.texts]]
         cells += [
             f'<th style="text-align: right" title="{html.escape(_LEGEND[name])}">{name}</th>'
             for name in page.header[page.texts :]
@@ -577,14 +591,14 @@ def as_html(result: Combination, *, level: float = 0.95) -> str:
 
     parts = ["<div>"]
     if page.title:
-        parts.append(element("h4", page.title))
+        parts.append(_element("h4", page.title))
     first, *others = page.sentences
     parts.append(f"<p><strong>{html.escape(first)}</strong></p>")
-    parts += [element("p", sentence) for sentence in others]
+    parts += [_element("p", sentence) for sentence in others]
     parts += ["<table>", f"<thead>{heading()}</thead>", "<tbody>"]
-    parts += [row(cells, "td") for cells in page.rows]
+    parts += [_html_row(cells, "td", page.texts) for cells in page.rows]
     parts += ["</tbody>", "</table>", "<ul>"]
-    parts += [element("li", note) for note in page.notes]
+    parts += [_element("li", note) for note in page.notes]
     parts += ["</ul>", "</div>"]
     return "\n".join(parts)
 
@@ -600,8 +614,14 @@ def _change(posterior: Posterior, against: Posterior) -> str:
     return f"{one - other:+.3g}"
 
 
-def compare_text(results: Mapping[str, Combination], *, level: float = 0.95) -> str:
-    """Results of the same quantity under different assumptions, one row each.
+#: Columns of `compared` that hold text.
+COMPARED_TEXTS = 2
+
+
+def compared(
+    results: Mapping[str, Combination], *, level: float = 0.95
+) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of results of the same quantity under different assumptions.
 
     Parameters
     ----------
@@ -629,4 +649,9 @@ def compare_text(results: Mapping[str, Combination], *, level: float = 0.95) -> 
             ]
         )
     header = ["assumption", "groups", "best estimate", f"{100.0 * level:g}% interval", "change"]
-    return "\n".join(text_table(header, rows, 2))
+    return header, rows
+
+
+def compare_text(results: Mapping[str, Combination], *, level: float = 0.95) -> str:
+    """Results of the same quantity under different assumptions, one row each; see `compared`."""
+    return "\n".join(text_table(*compared(results, level=level), COMPARED_TEXTS))

@@ -74,7 +74,7 @@ def _text() -> SearchStrategy[str]:
 
 
 def sources() -> SearchStrategy[Source]:
-    """Sources with any combination of known and unknown fields.
+    """Sources with any combination of known and unknown fields, or an Admiralty grade.
 
     What is known is part of the name, so that sources that are drawn one by one never share a
     name and differ: `combine` would refuse their claims.
@@ -100,8 +100,11 @@ def sources() -> SearchStrategy[Source]:
         bias_sd=st.just(0.0) | st.floats(0.0, 2.0),
         overconfidence=st.just(1.0) | st.floats(0.1, 10.0),
         interest=st.sampled_from((-1, 0, 1)),
-    ).map(_named_by_what_is_known)
-    return built
+    )
+    graded: SearchStrategy[Source] = st.builds(
+        Source.graded, _text().filter(lambda text: "(" not in text), st.sampled_from("ABCDEF")
+    )
+    return (built | graded).map(_named_by_what_is_known)
 
 
 def _named_by_what_is_known(source: Source) -> Source:
@@ -257,7 +260,7 @@ def claims(
         statements(scale=scale, forms=forms),
         quantity=st.just(quantity),
         origin=st.none() | _text(),
-        credibility=st.none() | st.floats(0.0, 1.0),
+        credibility=st.none() | st.floats(0.0, 1.0) | st.sampled_from("123456"),
         date=st.none() | st.dates(dt.date(1900, 1, 1), dt.date(2100, 1, 1)),
         note=st.none() | _text(),
         url=st.none() | st.just("https://example.org/report"),

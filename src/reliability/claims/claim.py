@@ -12,11 +12,9 @@ import attrs
 import numpy as np
 
 from reliability.claims._checks import (
-    as_optional_float,
     at,
     check_keys,
     check_mapping,
-    check_optional_share,
     fail,
     short,
 )
@@ -25,6 +23,7 @@ from reliability.claims.phrases import read
 from reliability.claims.sources import Source
 from reliability.claims.statements import Estimate, Statement, statement_from_dict
 from reliability.errors import InvalidValueError, ReliabilityError, WrongTypeError
+from reliability.grades import as_credibility, check_credibility
 
 __all__ = ["Claim", "claims_from_json", "claims_to_json", "disagreement"]
 
@@ -83,8 +82,9 @@ class Claim:
     quantity : name of the quantity; may be left out when all claims are about the same one
     origin : the report, sensor or document behind the claim; claims that share an origin are
         one piece of evidence
-    credibility : probability, in [0, 1], that this very claim is sound, given its source; None
-        if nothing is known beyond the source
+    credibility : probability, in [0, 1], that this very claim is sound, given its source; an
+        estimative word such as "probably" (:mod:`reliability.words`) or an Admiralty digit, the
+        text "1" to "6" (:mod:`reliability.grades`); None if nothing is known beyond the source
     date : day of the claim; a datetime or an ISO text is converted
     note, url : for the reader
 
@@ -110,8 +110,8 @@ class Claim:
     statement: Statement = attrs.field(converter=_as_statement)
     quantity: str | None = attrs.field(default=None, validator=_check_text, kw_only=True)
     origin: str | None = attrs.field(default=None, validator=_check_text, kw_only=True)
-    credibility: float | None = attrs.field(
-        default=None, converter=as_optional_float, validator=check_optional_share, kw_only=True
+    credibility: float | str | None = attrs.field(
+        default=None, converter=as_credibility, validator=check_credibility, kw_only=True
     )
     date: dt.date | None = attrs.field(default=None, converter=_as_date, kw_only=True)
     note: str | None = attrs.field(default=None, validator=_check_text, kw_only=True)

@@ -25,6 +25,7 @@ from reliability.claims.statements import (
     Statement,
 )
 from reliability.errors import WrongTypeError
+from reliability.grades import ADMIRALTY, CONFIRMED
 
 __all__ = [
     "Rows",
@@ -113,10 +114,11 @@ class Rows:
     """Claims, one row each; rows of one quantity stand together: ``starts[q]:starts[q + 1]``.
 
     ``reliability`` is the source's, nan where it is unknown, ``credibility`` the claim's own, nan
-    where none is given; ``source`` and ``origin`` number sources and origins (equal numbers in
-    one quantity: the same source, the same origin). Sources are numbered in the order of their
-    names, so that a choice between two does not depend on the order of rows. ``bias`` and
-    ``bias_sd`` are on x.
+    where none is given, ``confirmed`` whether that is the digit 1, "confirmed by other sources",
+    which counts for less where these are combined too; ``source`` and ``origin`` number sources and
+    origins (equal numbers in one quantity: the same source, the same origin). Sources are numbered
+    in the order of their names, so that a choice between two does not depend on the order of rows.
+    ``bias`` and ``bias_sd`` are on x.
     """
 
     statements: Statements
@@ -124,6 +126,7 @@ class Rows:
     origin: IntArray
     reliability: Array
     credibility: Array
+    confirmed: NDArray[np.bool_]
     bias: Array
     bias_sd: Array
     overconfidence: Array
@@ -143,6 +146,7 @@ class Rows:
             self.origin[rows],
             self.reliability[rows],
             self.credibility[rows],
+            self.confirmed[rows],
             self.bias[rows],
             self.bias_sd[rows],
             self.overconfidence[rows],
@@ -290,6 +294,13 @@ def origin_of(claim: Claim) -> str:
     return claim.origin if claim.origin is not None else claim.source.name
 
 
+def _credibility(claim: Claim) -> float:
+    """A claim's own probability of being sound, nan where none is given."""
+    given = claim.credibility
+    number = ADMIRALTY.credibility(given) if isinstance(given, str) else given
+    return NAN if number is None else number
+
+
 def rows_from_claims(claims: Sequence[Claim], starts: Sequence[int] | None = None) -> Rows:
     """Rows of claims.
 
@@ -319,7 +330,7 @@ def rows_from_claims(claims: Sequence[Claim], starts: Sequence[int] | None = Non
             number[source.name],
             origins.setdefault(origin_of(claim), len(origins)),
             NAN if source.reliability is None else source.reliability,
-            NAN if claim.credibility is None else claim.credibility,
+            _credibility(claim),
             source.bias,
             source.bias_sd,
             source.overconfidence,
@@ -336,6 +347,7 @@ def rows_from_claims(claims: Sequence[Claim], starts: Sequence[int] | None = Non
         origin.astype(np.int64),
         reliability,
         credibility,
+        np.array([claim.credibility == CONFIRMED for claim in claims], dtype=bool),
         bias,
         bias_sd,
         overconfidence,

@@ -12,6 +12,7 @@ from reliability.plots.densities import posterior
 from reliability.plots.dependence import dependence_matrix
 from reliability.plots.forest import forest, forests
 from reliability.plots.influence import influence
+from reliability.plots.sensitivity import sensitivity
 from reliability.plots.sources import source_values
 from reliability.plots.stated import stated_interval
 
@@ -23,6 +24,7 @@ __all__ = [
     "influence",
     "pit_histogram",
     "posterior",
+    "sensitivity",
     "source_values",
     "stated_interval",
 ]

@@ -37,6 +37,7 @@ __all__ = [
     "label_rows",
     "new_axes",
     "prepare_axis",
+    "prepare_vertical_axis",
     "require_matplotlib",
     "shade",
     "width_of",
@@ -200,6 +201,24 @@ def _apart(places: Array, labels: Sequence[str]) -> list[int]:
     return kept
 
 
+def _tick(scale: Scale, tick: float) -> str:
+    """A round value of the quantity as it is written."""
+    return f"{said(float(f'{100.0 * tick:.10g}'))}%" if scale.name == "logit" else said(tick)
+
+
+def prepare_vertical_axis(ax: Axes, scale: Scale) -> None:
+    """Scale and round values of the quantity on the vertical axis, in the limits it has."""
+    if scale.name != "linear":
+        ax.set_yscale(scale.name)
+    low, high = (float(x) for x in scale.to_x(np.array(ax.get_ylim())))
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        return
+    ladders = _ladders(scale, low, high)
+    ladder = next((ladder for ladder in ladders if len(ladder) <= _MOST_TICKS), ladders[-1])
+    ax.set_yticks(ladder, [_tick(scale, tick) for tick in ladder], fontsize=FONT_POINTS)
+    ax.set_yticks([], minor=True)
+
+
 def prepare_axis(
     ax: Axes, scale: Scale, limits: tuple[float, float], room: float, fonts: list[str]
 ) -> None:
@@ -212,10 +231,7 @@ def prepare_axis(
     ticks: list[float] = []
     labels: list[str] = []
     for ladder in _ladders(scale, low, high):
-        written = [
-            f"{said(float(f'{100.0 * tick:.10g}'))}%" if scale.name == "logit" else said(tick)
-            for tick in ladder
-        ]
+        written = [_tick(scale, tick) for tick in ladder]
         places = (np.asarray(scale.to_x(np.array(ladder))) - low) / (high - low) * room
         kept = _apart(places, written)
         # The densest ladder of which every label has room; else the one before it, thinned.
