@@ -140,6 +140,12 @@ def test_one_claim_and_results_without_moments() -> None:
     assert "does not exist" in page
 
 
+def test_where_nothing_can_be_varied_there_is_no_such_section() -> None:
+    alone = as_page([one([("A", "10 +- 1")], model=Model.common_effect())])
+    assert "Would it change?" not in alone
+    assert "Would it change?" in as_page([one([("A", "10 +- 1"), ("B", "12 +- 1")])])
+
+
 def test_no_result_is_refused() -> None:
     with pytest.raises(ReliabilityError, match="at least one result"):
         as_page([])
@@ -191,7 +197,7 @@ def test_a_browser_reads_it(tmp_path: Path) -> None:
     reader = Reader(found.stdout)
     assert "<script>alert(1)</script>" in html.unescape(reader.text)
     assert not reader.tags & {"script", "img", "b"}
-    assert len(re.findall("<svg", found.stdout)) == 3
+    assert len(re.findall("<svg", found.stdout)) == 4
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from reliability.plots import (
     influence,
     pit_histogram,
     posterior,
+    sensitivity,
     source_values,
 )
 from reliability.plots.axes import shade
@@ -249,3 +250,14 @@ def test_axes_are_the_callers() -> None:
 def test_shades_are_in_order() -> None:
     light = [sum(shade(value)) for value in (0.0, 0.3, 0.6, 1.0)]
     assert light == sorted(light, reverse=True)
+
+
+def test_of_many_assumptions_those_that_matter_are_named() -> None:
+    result = many(12)
+    ax = sensitivity(result.sensitivity(values=[0.1, 0.9]))
+    legend = ax.get_legend()
+    assert legend is not None
+    assert len(legend.get_texts()) == 10
+    assert ax.get_title(loc="left").startswith("10 of 13")
+    alone = sensitivity(one([("A", "10 +- 1"), ("B", "12 +- 1")]).sensitivity(values=[0.1, 0.9]))
+    assert alone.get_title(loc="left") == ""

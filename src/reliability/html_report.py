@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["as_page", "write_page"]
 
+#: Sources whose reliability a page varies: of more, that takes too long to be done unasked.
+_MOST_VARIED = 20
+
 _STYLE = """
 :root { color-scheme: light; }
 body { font: 17px/1.5 system-ui, sans-serif; color: #1b1f24; background: #fff;
@@ -118,6 +121,30 @@ def _who_moved_it(result: Combination) -> str:
         f"Most depends on {clean(strongest.claim.source.name)}: without that origin the best "
         f"estimate would be {digits.text(without)} instead of {digits.text(result.estimate)}."
     )
+
+
+def _would_it_change(
+    result: Combination, picture: Callable[[Callable[..., Axes], str], str]
+) -> list[str]:
+    """How the estimate moves with every assumption that can be varied."""
+    sources = {entry.claim.source.name for entry in result.claims}
+    if len(sources) > _MOST_VARIED:
+        return []
+    try:
+        found = result.sensitivity()
+    except InvalidValueError:  # nothing can be varied
+        return []
+
+    def sensitivity(_: Combination) -> Axes:
+        return plots.sensitivity(found)
+
+    return [
+        _text("h2", "Would it change?"),
+        picture(
+            sensitivity,
+            "The best estimate for every reliability and dependence from 0 to 1; dots: as given.",
+        ),
+    ]
 
 
 def _conflict(result: Combination) -> str:
@@ -221,6 +248,7 @@ def _section(result: Combination, level: float, number: int) -> str:
         _table(header, rows, texts),
         _text("h2", "What each claim says, and all together"),
         picture(plots.posterior, "Likelihoods of the claims alone, and the posterior of all."),
+        *_would_it_change(result, picture),
         _text("h2", "Conflict"),
         _conflict(result),
         _text("h2", "The claims"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from reliability.plots.axes import (
     FONT_POINTS,
     QUIET,
@@ -23,12 +25,15 @@ __all__ = ["sensitivity"]
 
 #: Kinds of lines, so that many are told apart in black and white too.
 _DASHES = ("-", "--", "-.", ":")
+#: Lines that a legend names; of more, those that move the estimate most.
+_MOST_NAMED = 10
 
 
 def sensitivity(found: Sensitivity, ax: Axes | None = None, *, above: float | None = None) -> Axes:
     """Draw how the best estimate moves with each assumption; a dot is the value that was given.
 
-    Where one assumption is varied alone, its interval is shaded.
+    Where one assumption is varied alone, its interval is shaded. Of more than ten, those that
+    move the estimate most are named.
 
     Parameters
     ----------
@@ -52,9 +57,23 @@ def sensitivity(found: Sensitivity, ax: Axes | None = None, *, above: float | No
     result = found.result
     names = [label(curve.name) for curve in found.curves]
     fonts = fonts_for(names)
-    for index, (curve, name) in enumerate(zip(found.curves, names, strict=True)):
-        dash = _DASHES[index % len(_DASHES)]
-        (line,) = ax.plot(curve.values, curve.estimate, linestyle=dash, label=name)
+    reach = [float(np.ptp(result.scale.to_x(curve.estimate))) for curve in found.curves]
+    # nan, where some value leaves no posterior, is worth a look as well.
+    order = sorted(range(len(names)), key=lambda k: -reach[k] if np.isfinite(reach[k]) else -np.inf)
+    named = sorted(order[:_MOST_NAMED])
+    for k in order[_MOST_NAMED:]:
+        curve = found.curves[k]
+        ax.plot(curve.values, curve.estimate, color=QUIET, linewidth=0.6, alpha=0.6)
+    if len(names) > _MOST_NAMED:
+        ax.set_title(
+            f"{_MOST_NAMED} of {len(names)}, those that move it most; grey: the others",
+            loc="left",
+            fontsize=8.0,
+            color=QUIET,
+        )
+    for index, k in enumerate(named):
+        curve, dash = found.curves[k], _DASHES[index % len(_DASHES)]
+        (line,) = ax.plot(curve.values, curve.estimate, linestyle=dash, label=names[k])
         if len(found.curves) == 1:
             ax.fill_between(curve.values, curve.low, curve.high, alpha=0.2, linewidth=0)
         if curve.given is not None:
