@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -71,6 +72,8 @@ def test_a_graded_source_has_the_letters_prior() -> None:
     assert Source.graded("Ukraine", "B", grades=ours).reliability == 0.8
     assert ours.credibility("3") == 0.55
     assert ADMIRALTY.letter("B") == Letter(0.7, 10, "usually reliable")
+    twin = pickle.loads(pickle.dumps(ours))  # noqa: S301
+    assert (twin.letters, twin.digits) == (ours.letters, ours.digits)
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,8 @@ def test_scales_print_and_travel() -> None:
     assert "Directive 203" in str(ICD_203)
     assert repr(KENT) == "<Kent: 9 words>"
     assert pickle.loads(pickle.dumps(KENT["certain"])) == KENT["certain"]  # noqa: S301
-    assert copy.copy(KENT) == KENT
+    for twin in (copy.deepcopy(KENT), pickle.loads(pickle.dumps(KENT))):  # noqa: S301
+        assert (twin.name, twin.source, dict(twin)) == (KENT.name, KENT.source, dict(KENT))
 
 
 @pytest.mark.parametrize(

@@ -212,6 +212,9 @@ class Grades:
         """
         return Grades({**self.letters, **letters}, {**self.digits, **(digits or {})})
 
+    def __reduce__(self) -> tuple[Any, ...]:  # a read-only view cannot be pickled
+        return Grades, (dict(self.letters), dict(self.digits))
+
 
 #: The numbers that grades have unless another table is given; the module says whence.
 ADMIRALTY = Grades(

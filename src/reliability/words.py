@@ -171,6 +171,9 @@ class WordScale(Mapping[str, Chance]):
         """
         return WordScale(f"{self.name} (changed)", self.source, {**self.terms, **terms})
 
+    def __reduce__(self) -> tuple[Any, ...]:  # a read-only view cannot be pickled
+        return WordScale, (self.name, self.source, dict(self.terms))
+
     def __repr__(self) -> str:
         return f"<{self.name}: {len(self)} words>"
 
