@@ -17,11 +17,10 @@ from reliability.engine import normal
 from reliability.engine.claim_results import soundness_of_dropped, weights_and_soundness
 from reliability.engine.conflict import cochran, excess, tail_of_cochran
 from reliability.engine.density import PanelDensity
-from reliability.engine.explain import ReliabilityDensity
 from reliability.engine.inference import Inference, infer
 from reliability.engine.leave_out import LeftOut, leave_origins_out
 from reliability.engine.predictive import predictive
-from reliability.engine.quadrature import refine
+from reliability.engine.reliability import reliability_of, scatter_of_both
 from reliability.engine.setup import Setup, shared_sds
 from reliability.errors import (
     InvalidValueError,
@@ -31,15 +30,17 @@ from reliability.errors import (
     short,
 )
 from reliability.models import Model
-from reliability.pairs import PairDependence
+from reliability.pairs import NumberedPairs, PairDependence
 from reliability.posterior import Posterior
 from reliability.preparation import (
+    NOTHING_SAID,
     Dependence,
     as_claims,
     by_quantity,
     checked_correlation,
     checked_dependence,
     checked_model,
+    checked_zero,
     dependence_from_data,
     dependence_to_data,
     name_of,
@@ -81,9 +82,10 @@ class Conflict:
 
     ``Q`` is Cochran's statistic of the claims' values about their inverse-variance mean, with
     ``df`` degrees of freedom and tail probability ``p``; ``I2 = max(0, (Q - df)/Q)`` (0 to 1),
-    ``H2 = Q/df``, ``birge = sqrt(Q/df)`` (Birge 1932; Higgins & Thompson 2002). Bounds take no
-    part. ``log_bayes_factor`` compares the model's scatter with none (None for an improper
-    prior on the scatter, or without scatter). Values that need two claims are nan.
+    ``H2 = Q/df``, ``birge = sqrt(Q/df)`` (Birge 1932; Higgins & Thompson 2002). Bounds and
+    claims of presence take no part. ``log_bayes_factor`` compares the model's scatter with none
+    (None for an improper prior on the scatter, or without scatter). Values that need two claims
+    are nan.
     """
 
     Q: float
@@ -171,6 +173,7 @@ class Combination:
     model: Model
     prior: QuantityPrior
     dependence: float | PairDependence
+    zero: float
     _claims: tuple[Claim, ...]
     _shares: Shares
     _columns: Columns
@@ -189,6 +192,7 @@ class Combination:
             exists.moment(self.scale, 1),
             exists.moment(self.scale, 2),
             self._support(self._inference.prior),
+            zero=self._inference.zero,
             has_root_mean=exists.moment(self.scale, 0.5),
         )
 
@@ -209,9 +213,13 @@ class Combination:
 
     @cached_property
     def predictive(self) -> Posterior:
-        """What a new sound source's own value would be: x plus scatter."""
+        """What a new sound source's own value would be: x plus scatter.
+
+        Where there is nothing it says so: the atom at zero is the posterior's. None of the scatter
+        is known where no claim states a number; then this is the posterior.
+        """
         inference, exists = self._inference, self._inference.existence
-        if self.model.heterogeneity is None:
+        if self.model.heterogeneity is None or not inference.columns.count:
             return self.posterior
         if inference.normal is not None:
             distribution: Any = normal.predictive(inference.normal)
@@ -231,20 +239,26 @@ class Combination:
             exists.predictive_moment(self.scale, 1),
             exists.predictive_moment(self.scale, 2),
             (self.scale.low, self.scale.high),
+            zero=inference.zero,
             has_root_mean=exists.predictive_moment(self.scale, 0.5),
         )
 
     @cached_property
     def heterogeneity(self) -> Posterior | None:
-        """Posterior of tau (on the scale) or of the inflation; None without scatter."""
+        """Posterior of tau (on the scale) or of the inflation.
+
+        None without scatter, and where no claim states a number.
+        """
         inference = self._inference
         if inference.normal is not None:
             distribution = inference.normal.scatter_density
-        else:
-            assert inference.mixture is not None  # noqa: S101 - one of both is there
+        elif inference.mixture is not None:
             distribution = inference.mixture.scatter_distribution()
+        else:
+            distribution = None
         if distribution is None:
             return None
+        distribution = scatter_of_both(inference, distribution)
         exists = inference.existence
         return Posterior(
             distribution,
@@ -258,12 +272,9 @@ class Combination:
     @cached_property
     def reliability(self) -> Posterior | None:
         """Posterior of the reliability shared by sources without one; None if there are none."""
-        inference = self._inference
-        if inference.mixture is None or not np.isnan(inference.columns.reliability).any():
+        distribution = reliability_of(self._inference)
+        if distribution is None:
             return None
-        density = ReliabilityDensity(inference.mixture)
-        mesh = refine(density.panels(), density.on_panels, 1, tolerance=1e-11)
-        distribution = PanelDensity.from_mesh(mesh, density, -np.inf, np.inf)
         return Posterior(distribution, SCALES["logit"], support=(0.0, 1.0))
 
     # ---------------------------------------------------------------- numbers about it
@@ -277,7 +288,7 @@ class Combination:
         scatter = self._inference.setup.scatter
         if not self._inference.prior.proper or (scatter is not None and not scatter.proper):
             return None
-        return self._inference.log_normaliser
+        return self._inference.log_evidence
 
     @property
     def error(self) -> float:
@@ -367,8 +378,7 @@ class Combination:
     @cached_property
     def conflict(self) -> Conflict:
         """How much the claims disagree, beyond what they state."""
-        columns = self._inference.columns
-        every_q, every_df = cochran(columns)
+        every_q, every_df = cochran(self._inference.rows)
         q, df = float(every_q[0]), int(every_df[0])
         log_bayes_factor = self._log_bayes_factor()
         if df < 1:
@@ -388,17 +398,18 @@ class Combination:
     def _log_bayes_factor(self) -> float | None:
         inference = self._inference
         scatter = inference.setup.scatter
-        if scatter is None or not scatter.proper:
+        if scatter is None or not scatter.proper or not inference.columns.count:
             return None
-        if inference.normal is not None:
-            none = inference.normal.log_normaliser_without_scatter
-        else:
-            setup = attrs.evolve(inference.setup, heterogeneity=None, inflation=None)
-            try:
-                none = infer(inference.columns, setup).log_normaliser
-            except NoPosteriorError:
-                return None
-        return inference.log_normaliser - none
+        if inference.normal is not None and inference.atom is None:
+            # Claims of presence say the same of either.
+            solution = inference.normal
+            return solution.log_normaliser - solution.log_normaliser_without_scatter
+        setup = attrs.evolve(inference.setup, heterogeneity=None, inflation=None)
+        try:
+            none = infer(inference.rows, setup).log_evidence
+        except NoPosteriorError:
+            return None
+        return inference.log_evidence - none
 
     # ---------------------------------------------------------------- showing
 
@@ -432,6 +443,7 @@ class Combination:
             "level": level,
             "low": low,
             "high": high,
+            "zero": posterior.zero,
             "mean": posterior.mean(),
             "sd": posterior.std(),
             "modes": posterior.modes(),
@@ -449,6 +461,7 @@ class Combination:
             "scale": self.scale.name,
             "settings": settings_to_dict(self.model, self.prior),
             "dependence": dependence_to_data(self.dependence),
+            "zero": self.zero,
             "correlation": None if self._correlation is None else self._correlation.tolist(),
             "claims": [claim.to_dict() for claim in self._claims],
             "result": _finite(result),
@@ -481,6 +494,7 @@ class Combination:
             scale=data["scale"],
             prior=prior,
             model=model,
+            zero=data.get("zero", 0.0),
             correlation=data.get("correlation"),
             dependence=dependence_from_data(data["dependence"]),
         )
@@ -532,6 +546,7 @@ def combine(
     scale: ScaleName | Scale = "linear",
     prior: QuantityPrior | None = None,
     model: Model | None = None,
+    zero: float = 0.0,
     correlation: ArrayLike | None = None,
     dependence: Dependence | None = None,
 ) -> Combination | dict[str, Combination]:
@@ -549,6 +564,8 @@ def combine(
     scale : "linear", "log" (positive magnitudes) or "logit" (shares)
     prior : prior on the quantity, in its units; None is the model's, by default flat in x
     model : assumptions; None is ``Model.reports()``
+    zero : prior probability, in [0, 1), that there is nothing at all, theta = 0; it needs a proper
+        prior on what there is otherwise, and is what claims ``Absent()`` and ``Present()`` speak of
     correlation : (n, n) correlation matrix of the claims' stated errors; sound normal claims
         only (generalised least squares)
     dependence : rho in [0, 1] between origins, in place of the model's; or between pairs of
@@ -584,6 +601,7 @@ def combine(
             "prior must be a prior on the quantity, such as priors.Normal(mean, sd) "
             f"(got {short(prior)})"
         )
+    nothing = checked_zero(zero)
     chosen = prior if prior is not None else model.prior if model.prior is not None else Flat()
     rho = checked_dependence(model.dependence if dependence is None else dependence)
     records = as_claims(claims)
@@ -591,7 +609,9 @@ def combine(
     groups = by_quantity(records)
     if len(groups) == 1:
         ((quantity, members),) = groups.items()
-        return _combine_one(quantity, members, records, scale, chosen, model, rho, correlation)
+        return _combine_one(
+            quantity, members, records, scale, chosen, model, nothing, rho, correlation
+        )
     if correlation is not None:
         raise InvalidValueError(
             f"correlation is for the claims about one quantity, but these name "
@@ -602,7 +622,7 @@ def combine(
         assert quantity is not None  # noqa: S101 - checked by by_quantity
         try:
             out[quantity] = _combine_one(
-                quantity, members, records, scale, chosen, model, rho, None
+                quantity, members, records, scale, chosen, model, nothing, rho, None
             )
         except ReliabilityError as error:
             raise error.located(f"quantity {quantity!r}") from None
@@ -616,6 +636,7 @@ def _combine_one(
     scale: Scale,
     prior: QuantityPrior,
     model: Model,
+    zero: float,
     dependence: float | PairDependence,
     correlation: ArrayLike | None,
 ) -> Combination:
@@ -625,9 +646,10 @@ def _combine_one(
     sources = sorted({claim.source.name for claim in claims})
     if isinstance(dependence, PairDependence):
         dependence = dependence.among(sources)
-        prepared = prepare(rows_from_claims(claims), scale, model, dependence.numbered(sources))
+        among: float | NumberedPairs = dependence.numbered(sources)
     else:
-        prepared = prepare(rows_from_claims(claims), scale, model, dependence)
+        among = dependence
+    prepared = prepare(rows_from_claims(claims), scale, model, among, zero)
     for problem in prepared.problems:
         raise problem.exception.located(names[problem.row])
     matrix = None
@@ -636,10 +658,7 @@ def _combine_one(
         prepared = prepared.with_shares(independent(len(claims)))
     shares = prepared.shares
     if not prepared.active.count:
-        raise NoPosteriorError(
-            "every claim has reliability 0, and with Void() such claims say nothing; "
-            "there is nothing to combine"
-        )
+        raise NoPosteriorError(NOTHING_SAID)
     setup = Setup(
         law=model.law,
         prior=prior,
@@ -649,6 +668,7 @@ def _combine_one(
         inflation=model.inflation,
         shared=model.shared,
         correlation=matrix,
+        zero=zero,
     )
     return Combination(
         quantity=quantity,
@@ -656,6 +676,7 @@ def _combine_one(
         model=model,
         prior=prior,
         dependence=dependence,
+        zero=zero,
         claims=tuple(claims),
         shares=shares,
         columns=prepared.columns,

@@ -22,6 +22,7 @@ from reliability.errors import (
 from reliability.models import Model
 from reliability.pairs import PairDependence
 from reliability.preparation import (
+    NOTHING_SAID,
     Dependence,
     checked_dependence,
     checked_level,
@@ -47,12 +48,6 @@ __all__ = ["Settings", "Work"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-
-#: Why a quantity has no posterior none of whose claims says anything.
-NOTHING_SAID = (
-    "every claim has reliability 0, and with Void() such claims say nothing; "
-    "there is nothing to combine"
-)
 
 
 @attrs.frozen(eq=False)

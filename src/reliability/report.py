@@ -17,7 +17,7 @@ import attrs
 import numpy as np
 
 from reliability.claims.digits import plain
-from reliability.claims.statements import Estimate, Quantiles, Range
+from reliability.claims.statements import Absent, Estimate, Present, Quantiles, Range
 from reliability.numbers import (
     Digits,
     percent,
@@ -78,8 +78,9 @@ def digits_of(result: Combination) -> Digits:
     The uncertainty is the distance from the median to the nearer end of the central 68 %
     interval: a second group far away does not blur the digits of the first.
     """
-    ends = result.scale.to_x(result.posterior.interval(0.6827))
-    middle = float(result.scale.to_x(result.estimate))
+    posterior = result.posterior.nonzero
+    ends = result.scale.to_x(posterior.interval(0.6827))
+    middle = float(result.scale.to_x(posterior.median()))
     return Digits(result.scale, min(middle - float(ends[0]), float(ends[1]) - middle))
 
 
@@ -102,9 +103,9 @@ def groups(result: Combination) -> list[Group]:
     -------
     list of Group
         One group where the claims agree; more where the density has separate peaks that each
-        hold a share of the probability.
+        hold a share of the probability. Where there may be nothing, those if there is something.
     """
-    posterior, scale = result.posterior, result.scale
+    posterior, scale = result.posterior.nonzero, result.scale
     steps = np.linspace(0.001, 0.999, 400)
     at_quantiles = scale.to_x(np.asarray(posterior.ppf(steps)))
     x = np.unique(at_quantiles[np.isfinite(at_quantiles)])
@@ -336,7 +337,7 @@ def statement_text(statement: Statement, *, shares: bool = False) -> str:
     return text
 
 
-def _shares_text(statement: Statement) -> str:
+def _shares_text(statement: Statement) -> str:  # noqa: PLR0911 - one for each form
     """What was said about a share, in percent."""
 
     def share(value: float) -> str:
@@ -347,6 +348,8 @@ def _shares_text(statement: Statement) -> str:
         return f"quantiles {', '.join(pairs)}"
     if isinstance(statement, Range):
         return f"{share(statement.low)} to {share(statement.high)}"
+    if isinstance(statement, Absent | Present):
+        return str(statement)
     if not isinstance(statement, Estimate):
         # "at least 0.3", "about 0.3": the value is the only number on the scale of the share.
         return str(statement).replace(plain(statement.value), share(statement.value), 1)
