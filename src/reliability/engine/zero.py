@@ -126,10 +126,8 @@ def moments_with_atom(mean: Array, variance: Array, zero: Array) -> tuple[Array,
     """Mean and variance of quantities with an atom at zero, from those beside the atom."""
     rest = 1.0 - zero
     with np.errstate(invalid="ignore", over="ignore"):
-        return (
-            np.where(rest > 0.0, rest * mean, 0.0),
-            np.where(rest > 0.0, rest * (variance + zero * mean * mean), 0.0),
-        )
+        whole = variance + np.where(zero > 0.0, zero * mean * mean, 0.0)
+        return np.where(rest > 0.0, rest * mean, 0.0), np.where(rest > 0.0, rest * whole, 0.0)
 
 
 def divergence_with_atom(zero: float, other: float, beside: float) -> float:
