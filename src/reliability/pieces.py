@@ -149,7 +149,6 @@ class Work:
         self.rank = (_NO_ERROR, 0)
         # What is written to later takes no memory yet.
         self.columns = {name: np.empty(by.count) for name in _COLUMNS}
-        self.columns["zero"] = np.zeros(by.count)
         self.n, self.first = np.empty((2, by.count), dtype=np.int64)
         self.alive = np.zeros(by.count, dtype=bool)
         self.used = np.ones(len(cells), dtype=bool)
@@ -210,7 +209,7 @@ class Work:
         scale = get_scale(group.scale)
         rho = self.what.dependence
         pairs = rho.numbered(piece.found.sources) if isinstance(rho, PairDependence) else rho
-        prepared = prepare(rows, scale, self.what.model, pairs)
+        prepared = prepare(rows, scale, self.what.model, pairs, group.zero)
         # In the order of the table, whose first is the one to raise.
         problems = {problem.row: problem.exception for problem in prepared.problems}
         for claim in sorted(problems, key=piece.number):
@@ -237,6 +236,7 @@ class Work:
             inflation=model.inflation,
             shared=model.shared,
             correlation=None,
+            zero=group.zero,
         )
         sizes = prepared.active.sizes
         there = np.flatnonzero(sizes > 0)
@@ -250,8 +250,7 @@ class Work:
         found = summarise(columns, setup, level, claims_at_once=self.claims_at_once)
         quantities = _as_slice(piece.quantities[there])
         for name in _COLUMNS:
-            if name != "zero":
-                self.columns[name][quantities] = getattr(found, name)
+            self.columns[name][quantities] = getattr(found, name)
         self.alive[quantities] = True
         failures |= {int(there[q]): error for q, error in found.failures.items()}
         if self.of_claims:
@@ -322,6 +321,7 @@ class Work:
             scale=group.scale,
             prior=what.prior_of(group.prior),
             model=what.model,
+            zero=group.zero,
             dependence=what.dependence,
         )
         assert isinstance(result, Combination)  # noqa: S101 - the claims about one quantity

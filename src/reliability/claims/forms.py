@@ -99,7 +99,12 @@ def _check_inside(batch: Batch, field: str, values: Array) -> NDArray[np.bool_]:
         inside,
         lambda row: InvalidValueError(
             f"{field}={values[row]:g} is impossible on the {scale.name} scale, which needs "
-            f"{scale.describe()}; correct the value or choose another scale"
+            f"{scale.describe()}; "
+            + (
+                "that there is nothing is said by Absent(), with zero= in combine"
+                if values[row] == 0.0 and field == "value"
+                else "correct the value or choose another scale"
+            )
         ),
         field,
     )

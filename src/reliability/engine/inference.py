@@ -12,10 +12,10 @@ from reliability.engine.density import Distribution
 from reliability.engine.existence import Existence, existence
 from reliability.engine.features import features
 from reliability.engine.likelihoods import UnsoundKind
-from reliability.engine.mixture import Problem
+from reliability.engine.mixture import Problem, ReliabilityRule
 from reliability.engine.normal_mixtures import NormalMixture
 from reliability.engine.panels import LARGEST_LOG
-from reliability.engine.presence import rule_beside, split
+from reliability.engine.presence import log_known, rule_beside, split
 from reliability.engine.prior_panels import log_mass, prior_on_panels
 from reliability.engine.scattered import Solution, peak_of, rounding, solve_mixture
 from reliability.engine.setup import COARSEST, Setup, hulls, refusal, shared_sds
@@ -121,12 +121,20 @@ def infer(rows: Columns, setup: Setup, *, closed_form: bool = True) -> Inference
     return _infer_mixture(rows, numbers, presence, setup, prior, exists)
 
 
+def _rule(
+    setup: Setup, numbers: Columns, presence: Columns | None
+) -> tuple[ReliabilityRule, float]:
+    """Rule over the unknown reliability, and log evidence of presence, if there is something."""
+    rule, of_unknown = rule_beside(setup.unknown, numbers, presence)
+    return rule, of_unknown + float(np.sum(log_known(presence, zero=False)))
+
+
 def _prior_alone(rows: Columns, setup: Setup, prior: PriorOnX) -> Inference:
     """No claim states a number: what there is if there is something is the prior's."""
     if not prior.proper:
         raise NoPosteriorError(NO_NUMBER)
     numbers, presence = split(rows)
-    _, log_evidence = rule_beside(setup.unknown, numbers, presence)
+    _, log_evidence = _rule(setup, numbers, presence)
     lower, upper = prior.lower_tail, prior.upper_tail
     exists = Existence(
         lower, upper, np.inf, 0.0, (np.array([upper.rate]), np.zeros(1)), proper=True, reason=""
@@ -172,7 +180,7 @@ def _infer_normal(
     exists: Existence,
 ) -> Inference:
     solution = normal.solve_normal(normal.problem_of(numbers, setup, prior, exists.scatter_power))
-    _, of_presence = rule_beside(setup.unknown, numbers, presence)
+    _, of_presence = _rule(setup, numbers, presence)
     found = Inference(
         numbers,
         setup,
@@ -207,7 +215,7 @@ def _infer_mixture(
         exists.lower.reach_power,
         exists.upper.reach_power,
     )
-    rule, of_presence = rule_beside(setup.unknown, columns, presence)
+    rule, of_presence = _rule(setup, columns, presence)
     solution = solve_mixture(
         problem,
         rule,

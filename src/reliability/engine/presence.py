@@ -40,8 +40,10 @@ def likelihoods(presence: Columns, *, zero: bool) -> tuple[Array, Array]:
     return np.where(held, 0.0, -np.inf), np.where(wanted, 0.0, -np.log(2.0))
 
 
-def log_known(presence: Columns, *, zero: bool) -> Array:
+def log_known(presence: Columns | None, *, zero: bool) -> Array | float:
     """Log likelihood of claims of presence whose reliability is known: (quantities,)."""
+    if presence is None:
+        return 0.0
     sound, unsound = likelihoods(presence, zero=zero)
     known = np.flatnonzero(~np.isnan(presence.reliability))
     logs = log_mixture(sound[known], unsound[known], presence.reliability[known])
@@ -65,10 +67,11 @@ def exponents(presence: Columns) -> Array:
 def rule_beside(
     prior: Beta, numbers: Columns, presence: Columns | None, *, zero: bool = False
 ) -> tuple[ReliabilityRule, float]:
-    """Rule over the unknown reliability of one quantity, and the log evidence of presence.
+    """Rule over the unknown reliability of one quantity, and evidence of the presence it is of.
 
-    The rule is that given the claims of presence, where there is something (or nothing: ``zero``),
-    and has as many nodes as these and the claims of numbers together need.
+    The log evidence is that of the claims of presence of unknown reliability. The rule is that
+    given the claims of presence, where there is something (or nothing: ``zero``), and has as many
+    nodes as these and the claims of numbers together need.
     """
     shares = numbers.share[np.isnan(numbers.reliability)]
     if presence is None:
@@ -77,5 +80,4 @@ def rule_beside(
     rule = reliability_rule(prior, np.concatenate([shares, presence.share[unknown]]))
     sound, unsound = likelihoods(presence, zero=zero)
     constants = Constants(sound[unknown], unsound[unknown], presence.share[unknown])
-    rule, evidence = rule.beside(constants)
-    return rule, evidence + float(log_known(presence, zero=zero).sum())
+    return rule.beside(constants)

@@ -37,7 +37,7 @@ from reliability.engine.mixture import (
     terms,
 )
 from reliability.engine.panels import WEIGHTS, Panels
-from reliability.engine.presence import likelihoods, rule_beside, split
+from reliability.engine.presence import likelihoods, log_known, rule_beside, split
 from reliability.engine.quadrature import refine
 from reliability.engine.scattered import (
     SCATTER_TOLERANCE,
@@ -63,6 +63,7 @@ __all__ = [
     "posterior_zero",
     "quantile_with_atom",
     "solve_zero",
+    "solve_zeros",
 ]
 
 Array = NDArray[np.float64]
@@ -163,10 +164,10 @@ def _verified_limit(columns: Columns) -> NDArray[np.bool_]:
     return np.asarray((columns.form == Form.BOUND) & (columns.direction < 0.0))
 
 
-def excludes_zero(columns: Columns, *, linear: bool) -> NDArray[np.bool_]:
+def excludes_zero(columns: Columns, scale: Scale) -> NDArray[np.bool_]:
     """Claims that are sound for certain and cannot be where there is nothing."""
     said = columns.form == Form.PRESENCE
-    number = ~said & ~_verified_limit(columns) & (not linear)
+    number = ~said & ~_verified_limit(columns) & (scale.name != "linear")
     return np.asarray((columns.reliability == 1.0) & (number | (said & (columns.direction > 0.0))))
 
 
@@ -213,6 +214,27 @@ class Nothing:
             of_numbers = self._numbers(numbers, quantity, scatter, z)
             sound[~said], unsound[~said], error[~said] = of_numbers
         return Terms(sound, unsound, panel, row, starts), error
+
+    def likelihood(
+        self,
+        columns: Columns,
+        quantity: IntArray,
+        rule: ReliabilityRule,
+        scatter: Scatter = NO_SCATTER,
+        z: Array | None = None,
+    ) -> tuple[Terms, Array, Array]:
+        """Terms, and their log likelihood with p integrated out and its error: (rows,) each.
+
+        Parameters as of :meth:`terms`, and the rule for the unknown reliability.
+        """
+        some, errors = self.terms(columns, quantity, scatter, z)
+        logs = log_likelihood_of_terms(columns, some, rule)[:, 0]
+        error = np.add.reduceat(errors[:, 0] * columns.share[some.row], some.starts)
+        if rule.coarse is not None:
+            coarse = log_likelihood_of_terms(columns, some, rule, coarse=True)[:, 0]
+            gap = np.abs(np.expm1(coarse - logs))
+            error += np.minimum(gap, 10.0 * gap * gap)
+        return some, logs, error
 
     def _numbers(
         self, numbers: Columns, quantity: IntArray, scatter: Scatter, z: Array | None
@@ -322,6 +344,31 @@ class AtZero:
         return out
 
 
+def solve_zeros(columns: Columns, setup: Setup, priors: PriorsOnX) -> tuple[Array, Array]:
+    """Log evidence of many quantities where there is nothing, and its error; without scatter.
+
+    Parameters
+    ----------
+    columns : all claims that count, with equal shares of unknown reliability; a Void's constants
+        are known
+    setup : everything else, without scatter or shared bias
+    priors : of the quantities
+    """
+    log_zero, error = np.full(columns.quantities, -np.inf), np.zeros(columns.quantities)
+    claimed = excludes_zero(columns, setup.scale)
+    index = np.flatnonzero(~np.logical_or.reduceat(claimed, columns.starts[:-1]))
+    if len(index):
+        some = columns.take_quantities(index)
+        first = some.take_quantities(np.array([0]))
+        rule = reliability_rule(setup.unknown, first.share[np.isnan(first.reliability)])
+        nothing = Nothing(
+            setup.law, priors.take(index), setup.unknown, setup.scale.name == "linear"
+        )
+        found = nothing.likelihood(some, np.arange(len(index)), rule)
+        log_zero[index], error[index] = found[1:]
+    return log_zero, error
+
+
 def _by_claim(some: Terms) -> tuple[Array, Array]:
     """Logs of S and U at rows of nodes of one quantity: (claims, nodes) each."""
     shape = len(some.starts), -1
@@ -369,7 +416,7 @@ def solve_zero(
     settled : the claims of numbers where these are sound, normal and under a normal prior
     """
     linear = setup.scale.name == "linear"
-    if excludes_zero(columns, linear=linear).any():
+    if excludes_zero(columns, setup.scale).any():
         return None
     numbers, _ = split(columns)
     rule = reliability_rule(setup.unknown, columns.share[np.isnan(columns.reliability)])
@@ -427,15 +474,10 @@ def _summed(
     of_scatter: Callable[[], PanelDensity | None] = _no_scatter,
 ) -> AtZero:
     """Evidence from nodes, with the errors of the claims' terms and of the rule over p."""
-    some, of_terms = nothing.terms(columns, np.zeros(len(log_weight), dtype=np.int64), scatter, z)
-    logs = log_likelihood_of_terms(columns, some, rule)[:, 0]
+    quantity = np.zeros(len(log_weight), dtype=np.int64)
+    some, logs, errors = nothing.likelihood(columns, quantity, rule, scatter, z)
     log_evidence = float(log_sum(log_weight + logs, 0))
-    mass = np.exp(log_weight + logs - log_evidence)
-    error += float(mass @ np.add.reduceat(of_terms[:, 0] * columns.share[some.row], some.starts))
-    if rule.coarse is not None:
-        coarse = log_likelihood_of_terms(columns, some, rule, coarse=True)[:, 0]
-        gap = float(mass @ np.abs(np.expm1(coarse - logs)))
-        error += min(gap, 10.0 * gap * gap)
+    error += float(np.exp(log_weight + logs - log_evidence) @ errors)
     return AtZero(
         columns,
         nothing,
@@ -517,6 +559,7 @@ def _of_shared(
     )
     # Claims of presence are the same at every z here as well.
     tilted, evidence = rule_beside(setup.unknown, numbers, presence, zero=True)
+    evidence += float(np.sum(log_known(presence, zero=True)))
     solution = solve_mixture(problem, tilted, setup.scatter, exists.scatter_power)
     grid = solution.nodes(1e-16)
     # Every node of z becomes a row of its own.
