@@ -474,7 +474,7 @@ def test_sources_and_quantities_from_files(
         ("--quantities", "quantity,scale\nbb,log\n", "no claim is about quantity 'bb'; did you"),
         ("--quantities", "quantity,scale\nb,lin\n", "side.csv, row 1, scale: must be one of"),
         ("--quantities", "quantity,prior\nb,N(1)\n", "side.csv, row 1, prior: there is no prior"),
-        ("--quantities", "quantity,zero\nb,0.5\n", "quantity 'b', zero: a probability that"),
+        ("--quantities", "quantity,zero\nb,0.5\n", "quantity 'b': zero=, the probability"),
         ("--quantities", None, "side.csv: No such file or directory"),
     ],
 )

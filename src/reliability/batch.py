@@ -182,9 +182,9 @@ def _summarise_block(columns: Columns, setup: Setup, level: float) -> Summaries:
 def _summarise_part(part: Part, setup: Setup, level: float, out: Summaries) -> None:
     scale, posteriors, chosen = setup.scale, part.posteriors, part.quantities
     tail = 0.5 * (1.0 - level)
-    out.low[chosen], out.high[chosen] = scale.to_theta(_quantiles(part, scale, tail, 1.0 - tail))
+    out.low[chosen], out.high[chosen] = scale.to_theta(_quantiles(part, scale, [tail, 1.0 - tail]))
     if part.zero.any():
-        (medians,) = _quantiles(part, scale, 0.5)
+        (medians,) = _quantiles(part, scale, [0.5])
     else:
         medians = np.clip(posteriors.medians, part.low, part.high)
     out.estimate[chosen] = scale.to_theta(medians)
@@ -202,8 +202,8 @@ def _summarise_part(part: Part, setup: Setup, level: float, out: Summaries) -> N
     out.error[chosen] = part.error
 
 
-def _quantiles(part: Part, scale: Scale, *probabilities: float) -> Array:
-    """Quantiles on x, the atom among them: (probabilities, quantities)."""
+def _quantiles(part: Part, scale: Scale, probabilities: list[float]) -> Array:
+    """Quantiles on x, at probabilities that lie symmetrically: (probabilities, quantities)."""
     shape = len(probabilities), len(part.quantities)
     quantity = np.tile(np.arange(shape[1]), shape[0])
     low, high = (np.tile(ends, shape[0]) for ends in (part.low, part.high))
@@ -213,4 +213,4 @@ def _quantiles(part: Part, scale: Scale, *probabilities: float) -> Array:
 
     lower = np.repeat(probabilities, shape[1])
     zero, place = np.tile(part.zero, shape[0]), place_of_zero(scale)
-    return quantile_with_atom(quantile, lower, 1.0 - lower, zero, place).reshape(shape)
+    return quantile_with_atom(quantile, lower, lower[::-1], zero, place).reshape(shape)

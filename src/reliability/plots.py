@@ -13,7 +13,7 @@ from scipy.special import ndtr, ndtri
 from reliability.claims.columns import Columns, Form, columns_from_claims
 from reliability.claims.statements import Quantiles
 from reliability.errors import MissingExtraError
-from reliability.numbers import Digits, said
+from reliability.numbers import Digits, percent, said
 from reliability.report import digits_of, statement_text
 
 if TYPE_CHECKING:
@@ -59,7 +59,10 @@ _FOLLOW = 0.75
 
 @attrs.frozen
 class _Span:
-    """A stated interval on x; an open side is the direction of a bound, 0 for none."""
+    """A stated interval on x; an open side is the direction of a bound, 0 for none.
+
+    Claims of presence have no place: nan, with their direction.
+    """
 
     low: float
     middle: float
@@ -91,6 +94,8 @@ def _span(entry: ClaimResult, columns: Columns, scale: Scale) -> _Span:
     form, at = int(columns.form[0]), float(columns.location[0])
     sd_low, sd_high = float(columns.sd_low[0]), float(columns.sd_high[0])
     statement = entry.claim.statement
+    if form == Form.PRESENCE:
+        return _Span(math.nan, math.nan, math.nan, int(columns.direction[0]))
     if isinstance(statement, Quantiles):
         x = np.asarray(scale.to_x(np.array(statement.values)))
         scores = np.asarray(ndtri(np.array(statement.probabilities)))
@@ -111,7 +116,8 @@ def _span(entry: ClaimResult, columns: Columns, scale: Scale) -> _Span:
 def stated_interval(entry: ClaimResult, result: Combination) -> tuple[float, float]:
     """Central 90 % interval that a claim states, in the quantity's units.
 
-    A bound's runs from the bound to where 90 % of its expected excess lie.
+    A bound's runs from the bound to where 90 % of its expected excess lie; nan where it is only
+    said whether there is anything.
 
     Parameters
     ----------
@@ -173,9 +179,14 @@ def _fonts(labels: Iterable[str]) -> list[str]:
 
 def _limits(spans: Sequence[_Span], result: Combination) -> tuple[float, float]:
     """Limits on x: what was stated and the posterior, without the ends of very long lines."""
-    inner = result.scale.to_x(result.posterior.interval(0.5))
-    outer = result.scale.to_x(result.posterior.interval(0.95))
+    beside = result.posterior.nonzero
+    inner = result.scale.to_x(beside.interval(0.5))
+    outer = result.scale.to_x(beside.interval(0.95))
+    if not spans:
+        spans = [_Span(float(outer[0]), float(result.scale.to_x(beside.median())), float(outer[1]))]
     middles = np.array([span.middle for span in spans])
+    if result.zero > 0.0 and result.scale.name == "linear":
+        middles = np.append(middles, 0.0)
     low, high = float(min(middles.min(), inner[0])), float(max(middles.max(), inner[1]))
     # However long a line is, it leaves room to tell apart what stands in the middle.
     half = float(np.median([span.high - span.low for span in spans])) / 2.0
@@ -300,8 +311,36 @@ def _arrow_head(ax: Axes, tip: float, y: float, sign: int, color: Color) -> None
     ax.plot([tip], [y], marker=marker, markersize=6, color=color, clip_on=False, zorder=4)
 
 
+def _zero_on(ax: Axes, scale: Scale) -> float:
+    """Where zero stands on an axis: at its lower end, on scales that have no place for it."""
+    return 0.0 if scale.name == "linear" else float(ax.get_xlim()[0])
+
+
+def _draw_presence(ax: Axes, y: float, entry: ClaimResult, span: _Span, scale: Scale) -> None:
+    """A ring where there is nothing, or a line through all that there may be."""
+    color = _QUIET if entry.dropped is not None else _shade(entry.soundness)
+    if span.open > 0:
+        low, high = ax.get_xlim()
+        _line(ax, y, (low, high), color, 1.8, dashed=True)
+        return
+    ax.plot(
+        [_zero_on(ax, scale)],
+        [y],
+        marker="o",
+        markersize=8,
+        markerfacecolor="white",
+        markeredgecolor=color,
+        markeredgewidth=2.0,
+        clip_on=False,
+        zorder=5,
+    )
+
+
 def _draw_claim(ax: Axes, y: float, entry: ClaimResult, span: _Span, result: Combination) -> None:
     scale, limits = result.scale, ax.get_xlim()
+    if math.isnan(span.middle):
+        _draw_presence(ax, y, entry, span, scale)
+        return
     dropped = entry.dropped is not None
     color, width = (_QUIET, 1.0) if dropped else (_shade(entry.soundness), 1.8)
     low, middle, high = (float(t) for t in scale.to_theta([span.low, span.middle, span.high]))
@@ -332,31 +371,61 @@ def _draw_posterior(ax: Axes, y: float, result: Combination, level: float) -> No
     posterior, scale = result.posterior, result.scale
     x_limits = scale.to_x(ax.get_xlim())
     even = np.linspace(x_limits[0], x_limits[1], 600)
-    dense = np.asarray(scale.to_x(np.asarray(posterior.ppf(np.linspace(0.001, 0.999, 600)))))
+    steps = np.linspace(0.001, 0.999, 600)
+    dense = np.asarray(scale.to_x(np.asarray(posterior.nonzero.ppf(steps))))
     x = np.unique(np.concatenate([even, dense]))
     x = x[np.isfinite(x) & (x >= x_limits[0]) & (x <= x_limits[1])]
     theta = scale.to_theta(x)
     # The density on the axis that is seen: per unit of x.
-    height = np.exp(np.asarray(posterior.logpdf(theta)) + scale.log_jacobian(x))
+    height = np.exp(np.asarray(posterior.nonzero.logpdf(theta)) + scale.log_jacobian(x))
     top = float(np.max(height)) if len(height) else 0.0
     if top > 0.0:
         ax.fill_between(
             theta, y + 0.2, y + 0.2 + 1.25 * height / top, color=_POSTERIOR, alpha=0.35, linewidth=0
         )
-    wide, narrow = posterior.interval(level), posterior.interval(0.5)
+    place = _zero_on(ax, scale)
+    if posterior.zero > 0.0:
+        _draw_atom(ax, y, place, posterior.zero)
+    wide, narrow = (
+        [end if end != 0.0 else place for end in posterior.interval(each)] for each in (level, 0.5)
+    )
+    estimate = result.estimate if result.estimate != 0.0 else place
     _line(ax, y, wide, _POSTERIOR, 1.5)
     _line(ax, y, narrow, _POSTERIOR, 5.0)
     ax.plot(
-        [result.estimate],
+        [estimate],
         [y],
         marker="D",
         markersize=6,
         color="white",
         markeredgecolor=_POSTERIOR,
         markeredgewidth=1.5,
+        clip_on=False,
         zorder=5,
     )
-    ax.axvline(result.estimate, color=_POSTERIOR, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+    ax.axvline(estimate, color=_POSTERIOR, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+
+
+def _draw_atom(ax: Axes, y: float, place: float, zero: float) -> None:
+    """A bar as high as the probability that there is nothing; all of it is as high as a peak."""
+    ax.plot(
+        [place, place],
+        [y + 0.2, y + 0.2 + 1.25 * zero],
+        color=_POSTERIOR,
+        linewidth=6.0,
+        solid_capstyle="butt",
+        clip_on=False,
+        zorder=4,
+    )
+    ax.annotate(
+        f"none: {percent(zero)}",
+        (place, y + 0.2 + 1.25 * zero),
+        xytext=(5.0, 0.0),
+        textcoords="offset points",
+        va="center",
+        fontsize=min(8.0, _FONT_POINTS),
+        color=_POSTERIOR,
+    )
 
 
 def _new_axes(rows: int) -> Axes:
@@ -377,7 +446,9 @@ def _font_size(ax: Axes, rows: float) -> float:
 def forest(result: Combination, ax: Axes | None = None, *, level: float = 0.95) -> Axes:
     """Draw the claims with their stated 90 % intervals, and the posterior at the foot.
 
-    Darker claims are more probably sound; larger dots have more weight; arrows are bounds. The
+    Darker claims are more probably sound; larger dots have more weight; arrows are bounds; a ring
+    says that there is nothing, a broken line that there is something. A bar is the posterior
+    probability of nothing, at the lower end of the axis where this has no place for zero. The
     posterior shows its median, its density, and as lines its 50 % interval and that of `level`.
 
     Parameters
@@ -448,12 +519,13 @@ def _interval_text(result: Combination, digits: Digits, level: float) -> str:
 
 
 def _finite(spans: Sequence[_Span]) -> list[_Span]:
-    """Spans without the far end of pure bounds."""
+    """Spans without the far end of pure bounds, of those that have a place."""
     return [
         span
         if math.isfinite(span.low) and math.isfinite(span.high)
         else attrs.evolve(span, low=span.middle, high=span.middle)
         for span in spans
+        if not math.isnan(span.middle)
     ]
 
 

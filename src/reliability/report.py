@@ -103,7 +103,7 @@ def groups(result: Combination) -> list[Group]:
     -------
     list of Group
         One group where the claims agree; more where the density has separate peaks that each
-        hold a share of the probability. Where there may be nothing, those if there is something.
+        hold a share of the probability. An atom at zero is none of them.
     """
     posterior, scale = result.posterior.nonzero, result.scale
     steps = np.linspace(0.001, 0.999, 400)
@@ -124,7 +124,9 @@ def groups(result: Combination) -> list[Group]:
         for i, peak in enumerate(peaks)
     ]
     kept = [group for group in found if group.probability >= _SMALLEST_GROUP]
-    return kept or [Group(posterior.median(), 1.0)]
+    kept = kept or [Group(posterior.median(), 1.0)]
+    some = 1.0 - result.posterior.zero
+    return [Group(group.value, some * group.probability) for group in kept]
 
 
 def _separate_peaks(logs: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> list[int]:
@@ -510,9 +512,11 @@ def one_line(result: Combination) -> str:
     low, high = result.posterior.interval(0.95)
     count = len(result.claims)
     about = f" on {clean(result.quantity)!r}" if result.quantity else ""
+    zero = result.posterior.zero
+    none = f", none at all {percent(zero)}" if zero > 0.0 else ""
     return (
         f"Combination({count} claim{'s'[: count != 1]}{about}: {digits.text(result.estimate)}, "
-        f"95% {digits.text(low)} to {digits.text(high)})"
+        f"95% {digits.text(low)} to {digits.text(high)}{none})"
     )
 
 
