@@ -37,6 +37,7 @@ from reliability import (
     combine_many,
     priors,
 )
+from reliability.plots import forest, stated_interval
 from reliability.scales import ScaleName
 
 mp = mpmath.mp.clone()
@@ -339,10 +340,12 @@ def test_heterogeneity_by_brute_force() -> None:
             something += weight * mp.exp(exponent) / mp.sqrt(precision) / (2 * mp.pi)
         return nothing, something
 
+    def half_normal(t: Any) -> Any:
+        return 2 * normal(t / mp.mpf("0.5")) / mp.mpf("0.5")
+
     def over_tau(which: int) -> Any:
-        density = lambda t: 2 * normal(t / mp.mpf("0.5")) / mp.mpf("0.5")  # noqa: E731
         marks = [0, 0.05, 0.1, 0.2, 0.5, 1, 2, 4, 8]
-        return mp.quad(lambda t: density(t) * at(t)[which], marks)
+        return mp.quad(lambda t: half_normal(t) * at(t)[which], marks)
 
     z0, z1 = over_tau(0), over_tau(1)
     whole = z0 / 4 + 3 * z1 / 4
@@ -350,8 +353,7 @@ def test_heterogeneity_by_brute_force() -> None:
     assert result.log_evidence == pytest.approx(float(mp.log(whole)), abs=1e-8)
     assert result.heterogeneity is not None
     half = mp.quad(
-        lambda t: 2 * normal(t / mp.mpf("0.5")) / mp.mpf("0.5") * (at(t)[0] / 4 + 3 * at(t)[1] / 4),
-        [0, 0.05, 0.1, 0.2, 0.3],
+        lambda t: half_normal(t) * (at(t)[0] / 4 + 3 * at(t)[1] / 4), [0, 0.05, 0.1, 0.2, 0.3]
     )
     assert result.heterogeneity.cdf(0.3) == pytest.approx(float(half / whole), rel=1e-8)
 
@@ -450,7 +452,7 @@ presences = st.lists(
 
 
 @given(presences, st.floats(0.01, 0.99), st.randoms(use_true_random=False))
-@settings(max_examples=25)
+@settings(max_examples=10)
 def test_order_and_copies_change_nothing(said: list[Claim], zero: float, random: Any) -> None:
     claims = [*FOUNDING[:2], *said]
     result = founding(claims, zero)
@@ -470,7 +472,7 @@ def test_order_and_copies_change_nothing(said: list[Claim], zero: float, random:
 
 
 @given(presences, st.floats(0.01, 0.99))
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_zero_of_numbers_and_presence_multiply(said: list[Claim], zero: float) -> None:
     """Where reliabilities are known, what is said of presence moves the odds by its own factor."""
     said = [claim for claim in said if claim.source.reliability is not None]
@@ -821,3 +823,27 @@ def test_bad_rows_of_tables() -> None:
     ]
     with pytest.raises(ReliabilityError, match=r"^quantity 'a': claims that are sound for certain"):
         combine_many(table(contrary), scale="log", prior=LOG_PRIOR, zero=0.5)
+
+
+# ------------------------------------------------------------------ pictures
+
+
+def test_the_atom_is_a_bar_at_zero() -> None:
+    pytest.importorskip("matplotlib")
+    result = founding([*FOUNDING, says(Present(), None)])
+    assert all(math.isnan(end) for end in stated_interval(result.claims[3], result))
+    ax = forest(result)
+    edge = ax.get_xlim()[0]
+    bars = [line for line in ax.lines if line.get_linewidth() == 6.0]
+    (bar,) = bars
+    assert set(np.asarray(bar.get_xdata()).tolist()) == {edge}
+    assert np.ptp(np.asarray(bar.get_ydata())) == pytest.approx(1.25 * result.posterior.zero)
+    rings = [line for line in ax.lines if line.get_marker() == "o"]
+    assert [np.asarray(ring.get_xdata()).tolist() for ring in rings] == [[edge]]
+    on_line = one([says(Estimate(3.0, sd=1.0), 0.5)], prior=priors.Normal(5.0, 2.0), zero=0.5)
+    ax = forest(on_line)
+    (bar,) = (line for line in ax.lines if line.get_linewidth() == 6.0)
+    assert set(np.asarray(bar.get_xdata()).tolist()) == {0.0}
+    assert ax.get_xlim()[0] < 0.0
+    nothing = one([says(Absent(), 0.5)], scale="log", prior=WIDE_PRIOR, zero=0.9)
+    assert forest(nothing).lines

@@ -193,7 +193,8 @@ def _summarise_part(part: Part, setup: Setup, level: float, out: Summaries) -> N
     mean, variance = mean_and_variance(
         scale, posteriors.medians, about, orders, scale.to_theta(part.low)
     )
-    mean, variance = moments_with_atom(mean, variance, part.zero)
+    if part.zero.any():
+        mean, variance = moments_with_atom(mean, variance, part.zero)
     out.mean[chosen], out.sd[chosen] = mean, np.sqrt(variance)
     out.zero[chosen] = part.zero
     scatter = setup.scatter

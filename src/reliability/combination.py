@@ -165,6 +165,7 @@ class Combination:
     estimate : its median
     claims : one record per claim, in the order given
     conflict : how much the claims disagree
+    zero : prior probability that there is nothing; the posterior's is ``posterior.zero``
     error : bound on the relative numerical error
     """
 
@@ -593,6 +594,16 @@ def combine(
     10.56
     >>> [round(c.soundness, 2) for c in result.claims]
     [0.93, 0.93, 0.0]
+
+    Is there anything at all? A denial by a source that is sound with probability 0.5 and would
+    deny it anyway doubles the odds:
+
+    >>> from reliability import Absent, priors
+    >>> denial = Claim(Source("D", reliability=0.5, interest=-1), Absent())
+    >>> prior = priors.LogUniform(1, 1e6)
+    >>> result = combine([denial], scale="log", prior=prior, zero=0.5)
+    >>> round(result.posterior.zero, 3)
+    0.667
     """
     model = checked_model(model)
     scale = get_scale(scale)

@@ -83,8 +83,8 @@ def prepare(
     silent = np.zeros(rows.count, dtype=bool)
     if isinstance(model.unsound, Void):
         silent |= reliability == 0.0
-    presence = columns.form == Form.PRESENCE
-    if presence.any():
+    if Form.PRESENCE in columns.forms:
+        presence = columns.form == Form.PRESENCE
         silent |= presence & (reliability == 0.0)
         if zero == 0.0:
             # That there is something is known already.

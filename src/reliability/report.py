@@ -384,6 +384,8 @@ def _page(result: Combination, level: float) -> _Page:
     digits, found = digits_of(result), groups(result)
     counts = Counter(entry.origin for entry in result.claims)
     shared = {origin for origin, count in counts.items() if count > 1}
+    # Where the estimate is zero, shifts are written with the digits of what there may be.
+    about = result.estimate or result.posterior.nonzero.median()
     names = ["source", "says", *(["origin"] if shared else [])]
     sentences = [_headline(result, digits, level), _disagreement(found, digits)]
     if result.posterior.zero > 0.0:
@@ -403,7 +405,7 @@ def _page(result: Combination, level: float) -> _Page:
         clean(result.quantity or ""),
         [sentence for sentence in sentences if sentence],
         [*names, *_LEGEND],
-        [_row(entry, digits, result.estimate, shared) for entry in result.claims],
+        [_row(entry, digits, about, shared) for entry in result.claims],
         len(names),
         [note for note in notes if note],
     )

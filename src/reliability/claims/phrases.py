@@ -209,13 +209,11 @@ _KNOWN_WORDS = frozenset(
         *_AT_MOST,
         *_AT_LEAST_AFTER,
         *_AT_MOST_AFTER,
-        *_ABSENT,
-        *_PRESENT,
         *VAGUE_NUMBERS,
         *_SCALES,
         *_UNITS,
         *_TENS,
-        "zero a an and half quarter quarters of dozen score minus between from to",
+        "none zero a an and half quarter quarters of dozen score minus between from to",
         "percent per cent ci cri ui interval confidence credible verified",
     )
     for word in words.split()

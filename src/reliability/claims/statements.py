@@ -613,7 +613,8 @@ class Absent:
 
     It is evidence about whether there is anything, not about how much:
     :func:`reliability.combine` takes it with ``zero=``, the prior probability that there is
-    nothing.
+    nothing. Sound, it is true; unsound, it is made whatever the truth, with probability 1 by a
+    source with an interest in it (-1), else 1/2.
 
     Examples
     --------
@@ -636,7 +637,7 @@ class Absent:
 
 @attrs.frozen(repr=False)
 class Present:
-    """There is something, without a word on how much: the mirror image of `Absent`.
+    """There is something, without a word on how much: the mirror image of `Absent` (interest +1).
 
     Examples
     --------

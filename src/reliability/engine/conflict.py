@@ -24,10 +24,12 @@ def cochran(columns: Columns) -> tuple[Array, IntArray]:
     two others are left.
     """
     points = (columns.form != Form.BOUND) & (columns.form != Form.BOUND_WITH_EXCESS)
-    points &= columns.form != Form.PRESENCE
     variance = (columns.overconfidence * columns.stated_sd) ** 2 + columns.bias_variance
     weight = np.where(points, 1.0 / variance, 0.0)
-    value = np.where(columns.form == Form.PRESENCE, 0.0, columns.location - columns.bias)
+    value = columns.location - columns.bias
+    if Form.PRESENCE in columns.forms:
+        points &= columns.form != Form.PRESENCE
+        weight, value = np.where(points, weight, 0.0), np.where(points, value, 0.0)
     df = columns.total(points.astype(np.int64)).astype(np.int64) - 1
     _, _, q = precision_mean(value, weight, columns.starts[:-1], columns.quantity, columns.total)
     return np.where(df < 1, np.nan, q), df

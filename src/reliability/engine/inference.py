@@ -162,8 +162,10 @@ def _with_atom(found: Inference, of_z: PriorOnX | None, bias_sd: float) -> Infer
         power = found.existence.scatter_power
         at_zero = solve_zero(rows, setup, of_z, bias_sd, power, closed)
     log_zero = -np.inf if at_zero is None else at_zero.log_evidence
-    if np.isneginf(log_zero) and np.isneginf(above):
-        raise NoPosteriorError(CONTRADICTION)
+    if np.isneginf(log_zero):
+        at_zero = None
+        if np.isneginf(above):
+            raise NoPosteriorError(CONTRADICTION)
     if setup.zero == 0.0:
         return found
     zero, log_evidence = posterior_zero(setup.zero, np.array([log_zero]), np.array([above]))
