@@ -301,8 +301,10 @@ class Logistic(Brute):
         return [mp.mpf(-60), mp.mpf(-25), *super().points(), mp.mpf(25), mp.mpf(60)]
 
 
-def test_heterogeneity_by_brute_force() -> None:
-    """Scatter is common to all claims: it is integrated over both of the cases."""
+@pytest.mark.parametrize("shared", [0.0, 5.0])
+@pytest.mark.parametrize("inflated", [False, True])
+def test_scatter_and_shared_bias_by_brute_force(inflated: bool, shared: float) -> None:
+    """What is common to all claims is integrated over both of the cases."""
     values, r = [(900.0, 90.0), (4000.0, 900.0)], (0.7, 0.4)
     x = [(math.log(v), s / v) for v, s in values]
     claims = [
@@ -310,17 +312,23 @@ def test_heterogeneity_by_brute_force() -> None:
         for i, (v, s) in enumerate(values)
     ]
     claims.append(says(Absent(), 0.5))
-    model = Model(unsound=Wide(4.0), heterogeneity=priors.HalfNormal(0.5))
+    model = Model(
+        unsound=Wide(4.0),
+        heterogeneity=None if inflated else priors.HalfNormal(0.5),
+        inflation=priors.Pareto(3.0) if inflated else None,
+        shared=shared,
+    )
     result = one(claims, scale="log", prior=LOG_PRIOR, model=model, zero=0.25)
-    low, high = mp.mpf(math.log(1000.0)), mp.mpf("1.5")
+    # The claims speak of x plus the shared bias, whose prior is wider.
+    low, high = mp.mpf(math.log(1000.0)), mp.hypot(1.5, shared * mp.mpf("0.1"))
 
     def between(one_sd: Any, other: Any, gap: Any) -> Any:
         """Integral of the product of two normals in x."""
         return normal(gap / mp.hypot(one_sd, other)) / mp.hypot(one_sd, other)
 
-    def at(tau: Any) -> tuple[Any, Any]:
-        """Both evidences given tau: everything is normal in x."""
-        sds = [mp.hypot(sd, tau) for _, sd in x]
+    def at(scatter: Any) -> tuple[Any, Any]:
+        """Both evidences given the scatter: everything is normal in x."""
+        sds = [sd * scatter if inflated else mp.hypot(sd, scatter) for _, sd in x]
         nothing = mp.mpf("0.75")
         for i, (y, _) in enumerate(x):
             nothing *= (1 - mp.mpf(r[i])) * between(4 * sds[i], high, y - low)
@@ -340,22 +348,40 @@ def test_heterogeneity_by_brute_force() -> None:
             something += weight * mp.exp(exponent) / mp.sqrt(precision) / (2 * mp.pi)
         return nothing, something
 
-    def half_normal(t: Any) -> Any:
-        return 2 * normal(t / mp.mpf("0.5")) / mp.mpf("0.5")
+    def over_scatter(function: Any, end: float) -> Any:
+        if inflated:
+            # Pareto(3) is uniform in 1/k^3.
+            start = mp.mpf(end) ** -3 if end < mp.inf else mp.mpf(0)
+            marks = [start, *(m for m in (0.01, 0.1, 0.5, 1) if m > start)]
+            return mp.quad(lambda u: function(u ** (-mp.mpf(1) / 3)), marks)
+        marks = [m for m in (0, 0.05, 0.1, 0.2, 0.5, 1, 2, 4, 8) if m < end] + [min(end, 9)]
+        half = mp.mpf("0.5")
+        return mp.quad(lambda t: 2 * normal(t / half) / half * function(t), marks)
 
-    def over_tau(which: int) -> Any:
-        marks = [0, 0.05, 0.1, 0.2, 0.5, 1, 2, 4, 8]
-        return mp.quad(lambda t: half_normal(t) * at(t)[which], marks)
-
-    z0, z1 = over_tau(0), over_tau(1)
+    z0, z1 = (over_scatter(lambda t, k=k: at(t)[k], mp.inf) for k in (0, 1))
     whole = z0 / 4 + 3 * z1 / 4
     assert result.posterior.zero == pytest.approx(float(z0 / 4 / whole), rel=1e-8)
     assert result.log_evidence == pytest.approx(float(mp.log(whole)), abs=1e-8)
     assert result.heterogeneity is not None
-    half = mp.quad(
-        lambda t: half_normal(t) * (at(t)[0] / 4 + 3 * at(t)[1] / 4), [0, 0.05, 0.1, 0.2, 0.3]
-    )
-    assert result.heterogeneity.cdf(0.3) == pytest.approx(float(half / whole), rel=1e-8)
+    cut = 1.8 if inflated else 0.3
+    below = over_scatter(lambda t: at(t)[0] / 4 + 3 * at(t)[1] / 4, cut)
+    assert result.heterogeneity.cdf(cut) == pytest.approx(float(below / whole), rel=1e-7)
+
+
+def test_shares_below_one_of_unknown_reliability() -> None:
+    """Two origins that depend on each other: every likelihood to the power 1/(1 + rho)."""
+    claims = [says(Absent(), None), says(Present(), None, 1), says(Absent(), 0.4)]
+    result = one(claims, scale="log", prior=LOG_PRIOR, model=Model(dependence=0.5), zero=0.4)
+    a = mp.mpf(1) / (1 + 2 * mp.mpf("0.5"))
+
+    def mean(function: Any) -> Any:
+        return mp.quad(function, [0, 0.01, 0.5, 0.99, 1])
+
+    z0 = mean(lambda p: ((p + (1 - p) / 2) * (1 - p) * mp.mpf("0.7")) ** a)
+    z1 = mean(lambda p: ((1 - p) / 2 * mp.mpf("0.3")) ** a)
+    z0, z1 = mp.mpf("0.4") * z0, mp.mpf("0.6") * z1
+    assert result.posterior.zero == pytest.approx(float(z0 / (z0 + z1)), rel=1e-8)
+    assert result.log_evidence == pytest.approx(float(mp.log(z0 + z1)), abs=1e-8)
 
 
 @pytest.mark.parametrize("shared", [0.0, 0.5])

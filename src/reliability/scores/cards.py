@@ -104,10 +104,10 @@ def scorecard(
     A table of the kind that was given, one row per source in order of first appearance:
 
     ``source``; ``n`` (rows scored); ``unscored`` (rows about quantities without a truth, and
-    verified bounds and claims of presence, which are no distributions); ``missing`` (truths about
-    which it has no row); means ``crps``, ``wis`` (of the 50, 90 and 95 % intervals and the median)
-    and ``bias`` (median minus truth), in units of x, the first two lower is better; mean
-    ``log_score``, higher is better; ``coverage50``, ``coverage90``, ``coverage95`` of central intervals, each with the
+    verified bounds or presence, no distributions); ``missing`` (truths about which it has no row);
+    means ``crps``, ``wis`` (of the 50, 90 and 95 % intervals and the median) and ``bias``
+    (median minus truth), in units of x, the first two lower is better; mean ``log_score``, higher
+    is better; ``coverage50``, ``coverage90``, ``coverage95`` of central intervals, each with the
     ends ``_low`` and ``_high`` of an exact interval; ``pit_mean`` (1/2 if calibrated),
     ``pit_variance`` (1/12; more is overconfident) and ``pit_p`` (see
     :func:`reliability.scores.uniformity`). What needs rows is nan where there are none.
