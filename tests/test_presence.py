@@ -15,10 +15,11 @@ import attrs
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from reliability import (
+    About,
     Absent,
     AtLeast,
     AtMost,
@@ -29,6 +30,8 @@ from reliability import (
     Heavy,
     Model,
     Present,
+    Quantiles,
+    Range,
     ReliabilityError,
     Source,
     Void,
@@ -37,6 +40,7 @@ from reliability import (
     combine_many,
     priors,
 )
+from reliability import strategies as own
 from reliability.plots import forest, stated_interval
 from reliability.scales import ScaleName
 
@@ -429,6 +433,79 @@ def test_correlated_claims_on_the_linear_scale() -> None:
     assert result.posterior.zero == pytest.approx(0.4 * ratio / (0.4 * ratio + 0.6), rel=1e-12)
     other = one(list(reversed(claims)), prior=prior, correlation=correlation, zero=0.4)
     assert other.posterior.zero == pytest.approx(result.posterior.zero, rel=1e-12)
+
+
+EVERY_FORM: list[Any] = [
+    Estimate(2.0, sd=1.0),
+    Estimate(1.0, low=-1.0, high=2.0, level=0.9),
+    Estimate(3.0),
+    About(-2.0),
+    Range(-1.0, 4.0),
+    Quantiles({0.1: -2.0, 0.5: 1.0, 0.9: 2.5}),
+    AtLeast(-3.0),
+    AtMost(5.0, excess=math.inf),
+]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Model(),
+        Model(unsound=Void()),
+        Model(unsound=Heavy(2.0, 3.0), dependence=0.4),
+        Model(heterogeneity=priors.HalfNormal(1.0)),
+        Model(inflation=priors.Pareto(3.0)),
+        Model(shared=0.5),
+        Model(shared=0.5, heterogeneity=priors.HalfNormal(1.0)),
+    ],
+    ids=["floor", "void", "heavy", "scatter", "inflation", "shared", "both"],
+)
+def test_linear_zero_is_where_the_posterior_beside_it_says(model: Model) -> None:
+    """Z0/Z1 is the posterior density at zero over the prior's (Dickey 1971), whatever the form."""
+    scattered = model.heterogeneity is not None or model.inflation is not None
+    forms = EVERY_FORM[:4] if scattered else EVERY_FORM
+    claims = [
+        Claim(Source(f"s{i}", reliability=(0.6, None)[i % 2], interest=(0, 1, -1)[i % 3]), what)
+        for i, what in enumerate(forms)
+    ]
+    prior = priors.Normal(1.0, 3.0)
+    plain = one(claims, prior=prior, model=model)
+    result = one(claims, prior=prior, model=model, zero=0.4)
+    density = math.exp(-0.5 / 9.0) / (3.0 * math.sqrt(2.0 * math.pi))
+    ratio = float(plain.posterior.pdf(0.0)) / density
+    assert result.posterior.zero == pytest.approx(0.4 * ratio / (0.4 * ratio + 0.6), rel=1e-7)
+    assert plain.log_evidence is not None
+    expected = plain.log_evidence + math.log(0.4 * ratio + 0.6)
+    assert result.log_evidence == pytest.approx(expected, abs=1e-7)
+
+
+@given(
+    own.statements(scale="log"),
+    st.floats(0.0, 0.99),
+    st.sampled_from([-1, 0, 1]),
+    st.sampled_from([Floor(), Floor(5.0), Wide(4.0), Heavy(1.5, 2.0)]),
+)
+@settings(max_examples=40)
+def test_an_unsound_number_is_as_probable_of_nothing(
+    statement: Any, r: float, interest: int, kind: Any
+) -> None:
+    """Z0 = (1 - r) V, V the evidence of the same claim with reliability 0."""
+    setup: dict[str, Any] = {
+        "scale": "log",
+        "prior": priors.LogNormal(1.0, 20.0),
+        "model": Model(unsound=kind),
+    }
+    try:
+        alone = one([says(statement, 0.0, interest)], **setup).log_evidence
+    except ReliabilityError:  # numbers whose digits or sizes floats do not hold on this scale
+        reject()
+    plain = one([says(statement, r, interest)], **setup).log_evidence
+    found = one([says(statement, r, interest)], zero=0.5, **setup).posterior.zero
+    assert alone is not None
+    assert plain is not None
+    verified = isinstance(statement, AtMost) and statement.excess == math.inf
+    z0 = (r if verified else 0.0) + (1.0 - r) * math.exp(alone)
+    assert found == pytest.approx(z0 / (z0 + math.exp(plain)), rel=1e-8)
 
 
 def test_bounds_at_zero() -> None:
