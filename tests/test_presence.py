@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import pickle
 from collections.abc import Sequence
 from typing import Any
 
@@ -768,6 +769,24 @@ def test_texts_and_data() -> None:
     old = {name: value for name, value in data.items() if name != "zero"}
     old["claims"] = old["claims"][:3]
     assert Combination.from_dict(old).posterior.zero == 0.0
+
+
+@pytest.mark.parametrize(
+    ("claims", "model"),
+    [
+        (FOUNDING, None),
+        (FOUNDING[:2], Model(heterogeneity=priors.HalfNormal(0.5))),
+        ([FOUNDING[3]], None),
+    ],
+)
+def test_results_can_be_pickled(claims: list[Claim], model: Model | None) -> None:
+    result = founding(claims, model=model)
+    again = pickle.loads(pickle.dumps(result))  # noqa: S301
+    assert again.posterior.zero == result.posterior.zero
+    assert [c.soundness for c in again.claims] == [c.soundness for c in result.claims]
+    if model is not None:
+        assert result.heterogeneity is not None
+        assert again.heterogeneity.median() == pytest.approx(result.heterogeneity.median())
 
 
 # ------------------------------------------------------------------ tables

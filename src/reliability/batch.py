@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns
+from reliability.engine.atom import moments_with_atom, place_of_zero, quantile_with_atom
 from reliability.engine.claim_results import soundness_of_dropped, weights_and_soundness
 from reliability.engine.conflict import cochran, tail_of_cochran
 from reliability.engine.inference import infer
@@ -20,7 +21,6 @@ from reliability.engine.leave_out import leave_origins_out
 from reliability.engine.many import Part, infer_many
 from reliability.engine.presence import split
 from reliability.engine.setup import Setup
-from reliability.engine.zero import moments_with_atom, place_of_zero, quantile_with_atom
 from reliability.errors import ReliabilityError
 from reliability.posterior import mean_and_variance
 from reliability.scales import Scale

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr
 
+from reliability.engine.atom import moments_with_atom, place_of_zero, quantile_with_atom
 from reliability.engine.density import Distribution
-from reliability.engine.zero import moments_with_atom, place_of_zero, quantile_with_atom
 from reliability.errors import InvalidValueError, WrongTypeError
 from reliability.scales import SCALES, Scale
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns, Form
 from reliability.engine import normal
+from reliability.engine.atom import posterior_zero
 from reliability.engine.density import Distribution
 from reliability.engine.existence import Existence, existence
 from reliability.engine.features import features
@@ -22,7 +23,7 @@ from reliability.engine.setup import COARSEST, Setup, hulls, refusal, shared_sds
 from reliability.engine.setup import closed_form as is_closed
 from reliability.engine.shared import blurred_prior, solve_shared
 from reliability.engine.voids import VOID_NEEDS_PRIOR, with_voids
-from reliability.engine.zero import Atom, posterior_zero, solve_zero
+from reliability.engine.zero import Atom, solve_zero
 from reliability.errors import NoPosteriorError
 from reliability.priors import PriorOnX, PriorsOnX, ScatterPrior
 

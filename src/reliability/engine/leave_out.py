@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns, Form
 from reliability.engine import normal
+from reliability.engine.atom import divergence_with_atom, place_of_zero, quantile_with_atom
 from reliability.engine.density import medians
 from reliability.engine.divergence import divergence, joined
 from reliability.engine.existence import Existence, existence
@@ -51,7 +52,6 @@ from reliability.engine.scattered import (
     scatter_start,
 )
 from reliability.engine.setup import hulls
-from reliability.engine.zero import divergence_with_atom, place_of_zero, quantile_with_atom
 from reliability.errors import ReliabilityError
 
 __all__ = ["LeftOut", "leave_origins_out"]

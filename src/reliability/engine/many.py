@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns, Form
 from reliability.engine import normal
+from reliability.engine.atom import posterior_zero
 from reliability.engine.densities import PanelDensities
 from reliability.engine.density import Distribution
 from reliability.engine.existence import Existence, existences
@@ -36,7 +37,7 @@ from reliability.engine.scattered import EXCLUDED
 from reliability.engine.setup import Setup, closed_form, hulls
 from reliability.engine.voids import VOID_NEEDS_PRIOR, with_voids
 from reliability.engine.without_scatter import LogDensities, solve_without_scatter
-from reliability.engine.zero import excludes_zero, posterior_zero, solve_zeros
+from reliability.engine.zero import excludes_zero, solve_zeros
 from reliability.errors import InvalidValueError, NoPosteriorError, NumericalError, ReliabilityError
 from reliability.priors import NO_RANGE, PriorsOnX
 from reliability.scales import Scale

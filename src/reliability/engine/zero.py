@@ -12,6 +12,7 @@ L_i(0) is the likelihood at x = 0.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import attrs
 import numpy as np
@@ -56,107 +57,13 @@ __all__ = [
     "AtZero",
     "Atom",
     "Nothing",
-    "divergence_with_atom",
     "excludes_zero",
-    "moments_with_atom",
-    "place_of_zero",
-    "posterior_zero",
-    "quantile_with_atom",
     "solve_zero",
     "solve_zeros",
 ]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-
-
-def place_of_zero(scale: Scale) -> float:
-    """Coordinate x of zero: below all others on the log and logit scales."""
-    return 0.0 if scale.name == "linear" else -np.inf
-
-
-def quantile_with_atom(
-    quantile: Callable[[Array, Array], Array],
-    lower: Array,
-    upper: Array,
-    zero: float | Array,
-    place: float,
-) -> Array:
-    """Quantiles on x of a distribution with an atom at zero.
-
-    Parameters
-    ----------
-    quantile : those of the distribution beside the atom, from probabilities below and above
-    lower, upper : probability below each quantile, and above it
-    zero : probability of zero
-    place : its coordinate
-
-    >>> quantile_with_atom(lambda lower, upper: lower, np.array([0.1, 0.6, 0.9]),
-    ...     np.array([0.9, 0.4, 0.1]), 0.5, -np.inf).round(6).tolist()
-    [-inf, 0.2, 0.8]
-    """
-    if np.all(np.asarray(zero) == 0.0):
-        return quantile(lower, upper)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rest = 1.0 - np.asarray(zero)
-        # A value below zero has all of the atom above it, a value above zero has it below.
-        below, above_that = lower / rest, (upper - zero) / rest
-        below_that, above = (lower - zero) / rest, upper / rest
-    is_above = np.asarray(np.where(lower < upper, below_that > 0.0, above < 1.0) & (rest > 0.0))
-    with np.errstate(invalid="ignore"):
-        high = quantile(*_probabilities(below_that, above, is_above))
-        is_above &= high > place
-        out = np.where(is_above, high, place)
-        if np.isfinite(place):
-            is_below = np.asarray(
-                np.where(lower < upper, below < 1.0, above_that > 0.0) & (rest > 0.0)
-            )
-            low = quantile(*_probabilities(below, above_that, is_below))
-            out = np.where(is_below & (low < place), low, out)
-    return np.asarray(out)
-
-
-def _probabilities(lower: Array, upper: Array, valid: NDArray[np.bool_]) -> tuple[Array, Array]:
-    """Probabilities below and above, one half where they are not wanted."""
-    return np.where(valid, np.clip(lower, 0.0, 1.0), 0.5), np.where(
-        valid, np.clip(upper, 0.0, 1.0), 0.5
-    )
-
-
-def moments_with_atom(mean: Array, variance: Array, zero: Array) -> tuple[Array, Array]:
-    """Mean and variance of quantities with an atom at zero, from those beside the atom."""
-    rest = 1.0 - zero
-    with np.errstate(invalid="ignore", over="ignore"):
-        whole = variance + np.where(zero > 0.0, zero * mean * mean, 0.0)
-        return np.where(rest > 0.0, rest * mean, 0.0), np.where(rest > 0.0, rest * whole, 0.0)
-
-
-def divergence_with_atom(zero: float, other: float, beside: float) -> float:
-    """Kullback-Leibler divergence of a distribution with an atom at zero from another.
-
-    ``beside`` is that of what is beside the atoms.
-    """
-    if zero == 0.0 and other == 0.0:
-        return beside
-    out = 0.0
-    for mass, against in ((zero, other), (1.0 - zero, 1.0 - other)):
-        if mass > 0.0:
-            out += mass * float(np.log(mass / against)) if against > 0.0 else np.inf
-    return out + (1.0 - zero) * beside if zero < 1.0 else out
-
-
-def posterior_zero(prior: float, log_zero: Array, log_above: Array) -> tuple[Array, Array]:
-    """Posterior probabilities of zero, and log evidence, from the evidence of both cases.
-
-    >>> at_zero, _ = posterior_zero(0.5, np.log([0.3]), np.log([0.1]))
-    >>> at_zero.round(6).tolist()
-    [0.75]
-    """
-    with np.errstate(divide="ignore"):
-        nothing = np.log(prior) + log_zero
-        something = np.log1p(-prior) + log_above
-    whole = np.logaddexp(nothing, something)
-    return np.exp(nothing - whole), whole
 
 
 def _verified_limit(columns: Columns) -> NDArray[np.bool_]:
@@ -200,8 +107,7 @@ class Nothing:
         scatter : at each row, (rows, 1) or (1, 1)
         z : (rows, 1) places at which the claims are looked at on the linear scale; zero if None
         """
-        _, row, starts = pairs_of(columns, quantity)
-        panel = np.repeat(np.arange(len(quantity)), np.diff(np.append(starts, len(row))))
+        panel, row, starts = pairs_of(columns, quantity)
         sound, unsound, error = np.empty((3, len(row), 1))
         numbers, presence = split(columns)
         said = columns.form[row] == Form.PRESENCE
@@ -439,10 +345,7 @@ def _of_normal(
     problem = attrs.evolve(settled, prior_mean=0.0, prior_variance=0.0)
     solution = normal.solve_normal(problem)
     log_weight = np.array([solution.log_normaliser])
-
-    def of_scatter() -> PanelDensity | None:
-        return solution.scatter_density
-
+    of_scatter = partial(getattr, solution, "scatter_density")
     presence = split(columns)[1]
     if presence is None:
         none = np.zeros((0, 1))
@@ -533,10 +436,7 @@ def _of_scatter(
     log_weight = slope + np.log(WEIGHTS) + log_prior(prior, numbers, values)
     log_weight -= log_mass_of_scatter(prior, numbers)
     scatter = scatter_of(values.reshape(-1, 1), inflation=prior.low > 0.0)
-
-    def of_scatter() -> PanelDensity:
-        return PanelDensity.from_mesh(mesh, density, prior.low, np.inf)
-
+    of_scatter = partial(PanelDensity.from_mesh, mesh, density, prior.low, np.inf)
     return _summed(
         columns, nothing, scatter, None, log_weight.ravel(), rule, float(mesh.error[0]), of_scatter
     )
