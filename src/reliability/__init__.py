@@ -6,7 +6,16 @@ from reliability import priors
 from reliability.claims.claim import Claim
 from reliability.claims.phrases import read
 from reliability.claims.sources import Source
-from reliability.claims.statements import About, AtLeast, AtMost, Estimate, Quantiles, Range
+from reliability.claims.statements import (
+    About,
+    Absent,
+    AtLeast,
+    AtMost,
+    Estimate,
+    Present,
+    Quantiles,
+    Range,
+)
 from reliability.combination import Combination, combine
 from reliability.errors import ReliabilityError
 from reliability.models import Floor, Heavy, Model, Void, Wide
@@ -14,6 +23,7 @@ from reliability.posterior import Posterior
 
 __all__ = [
     "About",
+    "Absent",
     "AtLeast",
     "AtMost",
     "Claim",
@@ -23,6 +33,7 @@ __all__ = [
     "Heavy",
     "Model",
     "Posterior",
+    "Present",
     "Quantiles",
     "Range",
     "ReliabilityError",

@@ -20,6 +20,7 @@ from reliability.commands import (
     read_small,
     run_learn,
     run_score,
+    zero,
 )
 from reliability.errors import InvalidValueError, ReliabilityError
 from reliability.io import claims_with_sources, read_claims
@@ -101,6 +102,13 @@ def _parser() -> _Parser:
         "--prior", metavar="PRIOR", help='on the quantity, such as "LogNormal(10000, 1)"'
     )
     combine_.add_argument(
+        "--zero",
+        type=zero,
+        default=0.0,
+        metavar="P",
+        help="prior probability that there is nothing at all (default: 0); needs a prior",
+    )
+    combine_.add_argument(
         "--level",
         type=level,
         default=0.95,
@@ -132,7 +140,7 @@ def _parser() -> _Parser:
     combine_.add_argument(
         "--quantities",
         metavar="FILE",
-        help="with --by: scales and priors of single quantities: quantity, scale, prior",
+        help="with --by: what differs of single quantities: quantity, scale, prior, zero",
     )
     combine_.add_argument("--json", action="store_true", help="print the results as JSON")
     combine_.add_argument(
@@ -177,6 +185,7 @@ def _combine_by_quantity(options: argparse.Namespace) -> str:
             scale=options.scale,
             prior=prior,
             model=model,
+            zero=options.zero,
             level=options.level,
             on_error=options.on_error,
         )
@@ -217,7 +226,7 @@ def _combine(options: argparse.Namespace) -> str:
     claims = claims_with_sources(read_claims(options.file), known)
     model = _MODELS[options.model]()
     try:
-        found = combine(claims, scale=options.scale, prior=prior, model=model)
+        found = combine(claims, scale=options.scale, prior=prior, model=model, zero=options.zero)
     except ReliabilityError as error:
         raise error.located(options.file) from None
     results = [found] if isinstance(found, Combination) else list(found.values())

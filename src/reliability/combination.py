@@ -19,11 +19,10 @@ from reliability.engine import normal
 from reliability.engine.claim_results import soundness_of_dropped, weights_and_soundness
 from reliability.engine.conflict import cochran, excess, tail_of_cochran
 from reliability.engine.density import PanelDensity
-from reliability.engine.explain import ReliabilityDensity
 from reliability.engine.inference import Inference, infer
 from reliability.engine.leave_out import LeftOut, leave_origins_out
 from reliability.engine.predictive import predictive
-from reliability.engine.quadrature import refine
+from reliability.engine.reliability import reliability_of, scatter_of_both
 from reliability.engine.setup import Setup, shared_sds
 from reliability.errors import (
     InvalidValueError,
@@ -33,15 +32,17 @@ from reliability.errors import (
 )
 from reliability.foreign_priors import as_prior
 from reliability.models import Model
-from reliability.pairs import PairDependence
+from reliability.pairs import NumberedPairs, PairDependence
 from reliability.posterior import Posterior
 from reliability.preparation import (
+    NOTHING_SAID,
     Dependence,
     as_claims,
     by_quantity,
     checked_correlation,
     checked_dependence,
     checked_model,
+    checked_zero,
     dependence_from_data,
     dependence_to_data,
     name_of,
@@ -87,9 +88,10 @@ class Conflict:
 
     ``Q`` is Cochran's statistic of the claims' values about their inverse-variance mean, with
     ``df`` degrees of freedom and tail probability ``p``; ``I2 = max(0, (Q - df)/Q)`` (0 to 1),
-    ``H2 = Q/df``, ``birge = sqrt(Q/df)`` (Birge 1932; Higgins & Thompson 2002). Bounds take no
-    part. ``log_bayes_factor`` compares the model's scatter with none (None for an improper
-    prior on the scatter, or without scatter). Values that need two claims are nan.
+    ``H2 = Q/df``, ``birge = sqrt(Q/df)`` (Birge 1932; Higgins & Thompson 2002). Bounds and
+    claims of presence take no part. ``log_bayes_factor`` compares the model's scatter with none
+    (None for an improper prior on the scatter, or without scatter). Values that need two claims
+    are nan.
     """
 
     Q: float
@@ -169,6 +171,7 @@ class Combination:
     estimate : its median
     claims : one record per claim, in the order given
     conflict : how much the claims disagree
+    zero : prior probability that there is nothing; the posterior's is ``posterior.zero``
     error : bound on the relative numerical error
     """
 
@@ -177,6 +180,7 @@ class Combination:
     model: Model
     prior: QuantityPrior
     dependence: float | PairDependence
+    zero: float
     _claims: tuple[Claim, ...]
     _shares: Shares
     _columns: Columns
@@ -197,6 +201,7 @@ class Combination:
             exists.moment(self.scale, 1),
             exists.moment(self.scale, 2),
             self._support(self._inference.prior),
+            zero=self._inference.zero,
             has_root_mean=exists.moment(self.scale, 0.5),
         )
 
@@ -217,9 +222,13 @@ class Combination:
 
     @cached_property
     def predictive(self) -> Posterior:
-        """What a new sound source's own value would be: x plus scatter."""
+        """What a new sound source's own value would be: x plus scatter.
+
+        Where there is nothing it says so: the atom at zero is the posterior's. None of the scatter
+        is known where no claim states a number; then this is the posterior.
+        """
         inference, exists = self._inference, self._inference.existence
-        if self.model.heterogeneity is None:
+        if self.model.heterogeneity is None or not inference.columns.count:
             return self.posterior
         if inference.normal is not None:
             distribution: Any = normal.predictive(inference.normal)
@@ -239,20 +248,26 @@ class Combination:
             exists.predictive_moment(self.scale, 1),
             exists.predictive_moment(self.scale, 2),
             (self.scale.low, self.scale.high),
+            zero=inference.zero,
             has_root_mean=exists.predictive_moment(self.scale, 0.5),
         )
 
     @cached_property
     def heterogeneity(self) -> Posterior | None:
-        """Posterior of tau (on the scale) or of the inflation; None without scatter."""
+        """Posterior of tau (on the scale) or of the inflation.
+
+        None without scatter, and where no claim states a number.
+        """
         inference = self._inference
         if inference.normal is not None:
             distribution = inference.normal.scatter_density
-        else:
-            assert inference.mixture is not None  # noqa: S101 - one of both is there
+        elif inference.mixture is not None:
             distribution = inference.mixture.scatter_distribution()
+        else:
+            distribution = None
         if distribution is None:
             return None
+        distribution = scatter_of_both(inference, distribution)
         exists = inference.existence
         return Posterior(
             distribution,
@@ -266,12 +281,9 @@ class Combination:
     @cached_property
     def reliability(self) -> Posterior | None:
         """Posterior of the reliability shared by sources without one; None if there are none."""
-        inference = self._inference
-        if inference.mixture is None or not np.isnan(inference.columns.reliability).any():
+        distribution = reliability_of(self._inference)
+        if distribution is None:
             return None
-        density = ReliabilityDensity(inference.mixture)
-        mesh = refine(density.panels(), density.on_panels, 1, tolerance=1e-11)
-        distribution = PanelDensity.from_mesh(mesh, density, -np.inf, np.inf)
         return Posterior(distribution, SCALES["logit"], support=(0.0, 1.0))
 
     # ---------------------------------------------------------------- numbers about it
@@ -285,7 +297,7 @@ class Combination:
         scatter = self._inference.setup.scatter
         if not self._inference.prior.proper or (scatter is not None and not scatter.proper):
             return None
-        return self._inference.log_normaliser
+        return self._inference.log_evidence
 
     @property
     def error(self) -> float:
@@ -375,8 +387,7 @@ class Combination:
     @cached_property
     def conflict(self) -> Conflict:
         """How much the claims disagree, beyond what they state."""
-        columns = self._inference.columns
-        every_q, every_df = cochran(columns)
+        every_q, every_df = cochran(self._inference.rows)
         q, df = float(every_q[0]), int(every_df[0])
         log_bayes_factor = self._log_bayes_factor()
         if df < 1:
@@ -396,17 +407,18 @@ class Combination:
     def _log_bayes_factor(self) -> float | None:
         inference = self._inference
         scatter = inference.setup.scatter
-        if scatter is None or not scatter.proper:
+        if scatter is None or not scatter.proper or not inference.columns.count:
             return None
-        if inference.normal is not None:
-            none = inference.normal.log_normaliser_without_scatter
-        else:
-            setup = attrs.evolve(inference.setup, heterogeneity=None, inflation=None)
-            try:
-                none = infer(inference.columns, setup).log_normaliser
-            except NoPosteriorError:
-                return None
-        return inference.log_normaliser - none
+        if inference.normal is not None and inference.atom is None:
+            # Claims of presence say the same of either.
+            solution = inference.normal
+            return solution.log_normaliser - solution.log_normaliser_without_scatter
+        setup = attrs.evolve(inference.setup, heterogeneity=None, inflation=None)
+        try:
+            none = infer(inference.rows, setup).log_evidence
+        except NoPosteriorError:
+            return None
+        return inference.log_evidence - none
 
     # ---------------------------------------------------------------- what if
 
@@ -448,6 +460,7 @@ class Combination:
             "scale": self.scale,
             "prior": None if "prior" in self._of_model else self.prior,
             "model": self.model,
+            "zero": self.zero,
             "correlation": self._correlation,
             "dependence": None if "dependence" in self._of_model else self.dependence,
         }
@@ -579,6 +592,7 @@ class Combination:
             "level": level,
             "low": low,
             "high": high,
+            "zero": posterior.zero,
             "mean": posterior.mean(),
             "sd": posterior.std(),
             "modes": posterior.modes(),
@@ -597,6 +611,7 @@ class Combination:
             "settings": settings_to_dict(self.model, self.prior),
             "dependence": dependence_to_data(self.dependence),
             "of_model": sorted(self._of_model),
+            "zero": self.zero,
             "correlation": None if self._correlation is None else self._correlation.tolist(),
             "claims": [claim.to_dict() for claim in self._claims],
             "result": _finite(result),
@@ -631,6 +646,7 @@ class Combination:
             scale=data["scale"],
             prior=None if "prior" in of_model else prior,
             model=model,
+            zero=data.get("zero", 0.0),
             correlation=data.get("correlation"),
             dependence=None if "dependence" in of_model else dependence,
         )
@@ -716,6 +732,7 @@ def combine(
     scale: ScaleName | Scale = "linear",
     prior: QuantityPrior | None = None,
     model: Model | None = None,
+    zero: float = 0.0,
     correlation: ArrayLike | None = None,
     dependence: Dependence | None = None,
 ) -> Combination | dict[str, Combination]:
@@ -734,6 +751,8 @@ def combine(
     prior : prior on the quantity, in its units, or a frozen scipy distribution; None is the
         model's, by default flat in x
     model : assumptions; None is ``Model.reports()``
+    zero : prior probability, in [0, 1), that there is nothing at all, theta = 0; it needs a proper
+        prior on what there is otherwise, and is what claims ``Absent()`` and ``Present()`` speak of
     correlation : (n, n) correlation matrix of the claims' stated errors; sound normal claims
         only (generalised least squares)
     dependence : rho in [0, 1] between origins, in place of the model's; or between pairs of
@@ -761,6 +780,16 @@ def combine(
     10.56
     >>> [round(c.soundness, 2) for c in result.claims]
     [0.93, 0.93, 0.0]
+
+    Is there anything at all? A denial by a source that is sound with probability 0.5 and would
+    deny it anyway doubles the odds:
+
+    >>> from reliability import Absent, priors
+    >>> denial = Claim(Source("D", reliability=0.5, interest=-1), Absent())
+    >>> prior = priors.LogUniform(1, 1e6)
+    >>> result = combine([denial], scale="log", prior=prior, zero=0.5)
+    >>> round(result.posterior.zero, 3)
+    0.667
     """
     model = checked_model(model)
     scale = get_scale(scale)
@@ -769,6 +798,7 @@ def combine(
     of_model = frozenset(
         name for name, given in (("prior", prior), ("dependence", dependence)) if given is None
     )
+    nothing = checked_zero(zero)
     rho = checked_dependence(model.dependence if dependence is None else dependence)
     records = as_claims(claims)
     _check_sources(records)
@@ -776,7 +806,7 @@ def combine(
     if len(groups) == 1:
         ((quantity, members),) = groups.items()
         return _combine_one(
-            quantity, members, records, scale, chosen, model, rho, correlation, of_model
+            quantity, members, records, scale, chosen, model, nothing, rho, correlation, of_model
         )
     if correlation is not None:
         raise InvalidValueError(
@@ -788,7 +818,7 @@ def combine(
         assert quantity is not None  # noqa: S101 - checked by by_quantity
         try:
             out[quantity] = _combine_one(
-                quantity, members, records, scale, chosen, model, rho, None, of_model
+                quantity, members, records, scale, chosen, model, nothing, rho, None, of_model
             )
         except ReliabilityError as error:
             raise error.located(f"quantity {quantity!r}") from None
@@ -802,6 +832,7 @@ def _combine_one(
     scale: Scale,
     prior: QuantityPrior,
     model: Model,
+    zero: float,
     dependence: float | PairDependence,
     correlation: ArrayLike | None,
     of_model: frozenset[str],
@@ -812,9 +843,10 @@ def _combine_one(
     sources = sorted({claim.source.name for claim in claims})
     if isinstance(dependence, PairDependence):
         dependence = dependence.among(sources)
-        prepared = prepare(rows_from_claims(claims), scale, model, dependence.numbered(sources))
+        among: float | NumberedPairs = dependence.numbered(sources)
     else:
-        prepared = prepare(rows_from_claims(claims), scale, model, dependence)
+        among = dependence
+    prepared = prepare(rows_from_claims(claims), scale, model, among, zero)
     for problem in prepared.problems:
         raise problem.exception.located(names[problem.row])
     matrix = None
@@ -823,10 +855,7 @@ def _combine_one(
         prepared = prepared.with_shares(independent(len(claims)))
     shares = prepared.shares
     if not prepared.active.count:
-        raise NoPosteriorError(
-            "every claim has reliability 0, and with Void() such claims say nothing; "
-            "there is nothing to combine"
-        )
+        raise NoPosteriorError(NOTHING_SAID)
     setup = Setup(
         law=model.law,
         prior=prior,
@@ -836,6 +865,7 @@ def _combine_one(
         inflation=model.inflation,
         shared=model.shared,
         correlation=matrix,
+        zero=zero,
     )
     return Combination(
         quantity=quantity,
@@ -843,6 +873,7 @@ def _combine_one(
         model=model,
         prior=prior,
         dependence=dependence,
+        zero=zero,
         claims=tuple(claims),
         shares=shares,
         columns=prepared.columns,

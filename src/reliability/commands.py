@@ -28,6 +28,7 @@ __all__ = [
     "read_small",
     "run_learn",
     "run_score",
+    "zero",
 ]
 
 _LEARN_EPILOG = """\
@@ -59,6 +60,19 @@ def level(text: str) -> float:
     if not 0.0 < found < 1.0:
         raise argparse.ArgumentTypeError(
             f"must lie in (0, 1), got {text!r}{percent_hint(found) if found < 100.0 else ''}"
+        )
+    return found
+
+
+def zero(text: str) -> float:
+    """Probability that there is nothing, from an argument."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = float("nan")
+    if not 0.0 <= found < 1.0:
+        raise argparse.ArgumentTypeError(
+            f"must lie in [0, 1), got {text!r}{percent_hint(found) if found < 100.0 else ''}"
         )
     return found
 

@@ -22,6 +22,7 @@ from reliability.models import Model
 from reliability.pairs import PairDependence
 
 __all__ = [
+    "NOTHING_SAID",
     "Dependence",
     "as_claims",
     "by_quantity",
@@ -29,6 +30,7 @@ __all__ = [
     "checked_dependence",
     "checked_level",
     "checked_model",
+    "checked_zero",
     "confirmed_in_pool",
     "dependence_from_data",
     "dependence_to_data",
@@ -37,6 +39,12 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
+
+#: Why a quantity has no posterior none of whose claims says anything.
+NOTHING_SAID = (
+    "every claim has reliability 0, and with Void() such claims say nothing, or says only that "
+    "there is something, which zero=0 takes for granted; there is nothing to combine"
+)
 
 #: What ``combine`` is told about what depends on what.
 Dependence: TypeAlias = float | PairDependence | Mapping[tuple[str, str], float]
@@ -61,6 +69,22 @@ def checked_level(level: object) -> float:
         hint = f"; did you mean {level / 100:g}?" if 1.0 < level < 100.0 else ""
         raise InvalidValueError(f"level must lie in (0, 1), got {level:g}{hint}")
     return float(level)
+
+
+def checked_zero(value: object) -> float:
+    """The prior probability that there is nothing, in [0, 1)."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise WrongTypeError(
+            f"zero must be a number in [0, 1), the probability that there is nothing "
+            f"(got {short(value)})"
+        )
+    if not 0.0 <= value < 1.0:
+        hint = f"; did you mean {value / 100:g}?" if 1.0 < value < 100.0 else ""
+        raise InvalidValueError(
+            f"zero, the probability that there is nothing, must lie in [0, 1), "
+            f"got {short(value)}{hint}"
+        )
+    return float(value)
 
 
 def checked_dependence(value: Dependence) -> float | PairDependence:

@@ -6,9 +6,11 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from reliability.claims.columns import Columns, columns_from_rows
+from reliability.claims._checks import about
+from reliability.claims.columns import Columns, Form, columns_from_rows
 from reliability.claims.problems import Problem
 from reliability.claims.rows import Rows, constant
+from reliability.errors import InvalidValueError
 from reliability.models import Model, Void
 from reliability.pairs import NumberedPairs
 from reliability.preparation import confirmed_in_pool, effective_reliability
@@ -47,7 +49,13 @@ class Prepared:
         return Prepared(columns, shares, _active(columns, shares), self.unknown, self.problems)
 
 
-def prepare(rows: Rows, scale: Scale, model: Model, dependence: float | NumberedPairs) -> Prepared:
+def prepare(
+    rows: Rows,
+    scale: Scale,
+    model: Model,
+    dependence: float | NumberedPairs,
+    zero: float = 0.0,
+) -> Prepared:
     """Turn rows into the columns that the engine combines.
 
     Parameters
@@ -57,6 +65,7 @@ def prepare(rows: Rows, scale: Scale, model: Model, dependence: float | Numbered
     model : assumptions
     dependence : rho between origins, in place of the model's; or between the sources by the
         numbers in ``rows.source``
+    zero : prior probability that there is nothing
     """
     columns, problems = columns_from_rows(rows, scale, model.unstated_error)
     unknown = model.unknown_reliability
@@ -78,6 +87,14 @@ def prepare(rows: Rows, scale: Scale, model: Model, dependence: float | Numbered
     silent = np.zeros(rows.count, dtype=bool)
     if isinstance(model.unsound, Void):
         silent |= reliability == 0.0
+    if Form.PRESENCE in columns.forms:
+        presence = columns.form == Form.PRESENCE
+        silent |= presence & (reliability == 0.0)
+        if zero == 0.0:
+            # That there is something is known already.
+            silent |= presence & (columns.direction > 0.0) & ~np.isnan(reliability)
+            denied = np.flatnonzero(presence & (columns.direction < 0.0) & ~silent)
+            problems += [Problem(row, about(_denied(), "form")) for row in denied.tolist()]
     silent[[problem.row for problem in problems]] = True
     shares = share_out(rows, rank, silent, dependence)
     columns = columns.with_fields(
@@ -97,6 +114,13 @@ def _silent(rows: Rows, model: Model, impossible: set[int]) -> Flags:
         silent |= (rows.reliability == 0.0) | (rows.credibility == 0.0)
     silent[list(impossible)] = True
     return silent
+
+
+def _denied() -> InvalidValueError:
+    return InvalidValueError(
+        "it says that there is nothing, which zero=0 excludes; give zero=, the prior probability "
+        "of that, such as zero=0.5"
+    )
 
 
 def _active(columns: Columns, shares: Shares) -> Columns:

@@ -17,7 +17,7 @@ import attrs
 import numpy as np
 
 from reliability.claims.digits import plain
-from reliability.claims.statements import Estimate, Quantiles, Range
+from reliability.claims.statements import Absent, Estimate, Present, Quantiles, Range
 from reliability.numbers import (
     Digits,
     percent,
@@ -84,8 +84,9 @@ def digits_of(result: Combination) -> Digits:
     The uncertainty is the distance from the median to the nearer end of the central 68 %
     interval: a second group far away does not blur the digits of the first.
     """
-    ends = result.scale.to_x(result.posterior.interval(0.6827))
-    middle = float(result.scale.to_x(result.estimate))
+    posterior = result.posterior.nonzero
+    ends = result.scale.to_x(posterior.interval(0.6827))
+    middle = float(result.scale.to_x(posterior.median()))
     return Digits(result.scale, min(middle - float(ends[0]), float(ends[1]) - middle))
 
 
@@ -116,9 +117,9 @@ def groups(result: Combination) -> list[Group]:
     -------
     list of Group
         One group where the claims agree; more where the density has separate peaks that each
-        hold a share of the probability.
+        hold a share of the probability. An atom at zero is none of them.
     """
-    posterior, scale = result.posterior, result.scale
+    posterior, scale = result.posterior.nonzero, result.scale
     steps = np.linspace(0.001, 0.999, 400)
     at_quantiles = scale.to_x(np.asarray(posterior.ppf(steps)))
     x = np.unique(at_quantiles[np.isfinite(at_quantiles)])
@@ -137,7 +138,9 @@ def groups(result: Combination) -> list[Group]:
         for i, peak in enumerate(peaks)
     ]
     kept = [group for group in found if group.probability >= _SMALLEST_GROUP]
-    return kept or [Group(posterior.median(), 1.0)]
+    kept = kept or [Group(posterior.median(), 1.0)]
+    some = 1.0 - result.posterior.zero
+    return [Group(group.value, some * group.probability) for group in kept]
 
 
 def _separate_peaks(logs: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> list[int]:
@@ -350,7 +353,7 @@ def statement_text(statement: Statement, *, shares: bool = False) -> str:
     return text
 
 
-def _shares_text(statement: Statement) -> str:
+def _shares_text(statement: Statement) -> str:  # noqa: PLR0911 - one for each form
     """What was said about a share, in percent."""
 
     def share(value: float) -> str:
@@ -361,6 +364,8 @@ def _shares_text(statement: Statement) -> str:
         return f"quantiles {', '.join(pairs)}"
     if isinstance(statement, Range):
         return f"{share(statement.low)} to {share(statement.high)}"
+    if isinstance(statement, Absent | Present):
+        return str(statement)
     if not isinstance(statement, Estimate):
         # "at least 0.3", "about 0.3": the value is the only number on the scale of the share.
         return str(statement).replace(plain(statement.value), share(statement.value), 1)
@@ -420,7 +425,9 @@ def claim_table(result: Combination) -> tuple[list[str], list[list[str]], int]:
     counts = Counter(entry.origin for entry in result.claims)
     shared = {origin for origin, count in counts.items() if count > 1}
     names = ["source", "says", *(["origin"] if shared else [])]
-    rows = [_row(entry, digits, result.estimate, shared) for entry in result.claims]
+    # Where the estimate is zero, shifts are written with the digits of what there may be.
+    about = result.estimate or result.posterior.nonzero.median()
+    rows = [_row(entry, digits, about, shared) for entry in result.claims]
     return [*names, *_LEGEND], rows, len(names)
 
 
@@ -539,9 +546,11 @@ def one_line(result: Combination) -> str:
     low, high = result.posterior.interval(0.95)
     count = len(result.claims)
     about = f" on {clean(result.quantity)!r}" if result.quantity else ""
+    zero = result.posterior.zero
+    none = f", none at all {percent(zero)}" if zero > 0.0 else ""
     return (
         f"Combination({count} claim{'s'[: count != 1]}{about}: {digits.text(result.estimate)}, "
-        f"95% {digits.text(low)} to {digits.text(high)})"
+        f"95% {digits.text(low)} to {digits.text(high)}{none})"
     )
 
 

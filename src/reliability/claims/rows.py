@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 from reliability.claims.claim import Claim
 from reliability.claims.statements import (
     About,
+    Absent,
     AtLeast,
     AtMost,
     Estimate,
+    Presence,
+    Present,
     Quantiles,
     Range,
     Statement,
@@ -54,6 +57,8 @@ class Stated(IntEnum):
     AT_LEAST = 4
     AT_MOST = 5
     QUANTILES = 6
+    ABSENT = 7
+    PRESENT = 8
 
 
 def constant(value: float, count: int) -> NDArray[Any]:
@@ -190,6 +195,11 @@ def _quantiles(statement: Quantiles) -> tuple[Stated, _Numbers]:  # noqa: ARG001
     return Stated.QUANTILES, (NAN, NAN, NAN, NAN, NAN, NAN, NAN)
 
 
+def _presence(statement: Presence) -> tuple[Stated, _Numbers]:
+    stated = Stated.ABSENT if isinstance(statement, Absent) else Stated.PRESENT
+    return stated, (NAN, NAN, NAN, NAN, NAN, NAN, NAN)
+
+
 _STATED: Mapping[type, Callable[[Any], tuple[Stated, _Numbers]]] = {
     Estimate: _estimate,
     About: _about,
@@ -197,6 +207,8 @@ _STATED: Mapping[type, Callable[[Any], tuple[Stated, _Numbers]]] = {
     AtLeast: _bound,
     AtMost: _bound,
     Quantiles: _quantiles,
+    Absent: _presence,
+    Present: _presence,
 }
 
 
@@ -254,7 +266,7 @@ def _fields(records: Sequence[tuple[float, ...]], count: int) -> Iterator[Array]
     return iter(np.array(records, dtype=np.float64).reshape(-1, count).T.copy())
 
 
-def statement_at(statements: Statements, row: int) -> Statement:
+def statement_at(statements: Statements, row: int) -> Statement:  # noqa: PLR0911 - one a form
     """One row as an object.
 
     Raises
@@ -285,6 +297,8 @@ def statement_at(statements: Statements, row: int) -> Statement:
         table = statements.quantile_row[row]
         p, q = statements.probabilities[table].tolist(), statements.quantiles[table].tolist()
         return Quantiles([pair for pair in zip(p, q, strict=True) if not np.isnan(pair).all()])
+    if kind in (Stated.ABSENT, Stated.PRESENT):
+        return Absent() if kind == Stated.ABSENT else Present()
     bound = AtLeast if kind == Stated.AT_LEAST else AtMost
     return bound(value, excess=None if np.isnan(excess) else excess)
 

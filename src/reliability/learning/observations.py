@@ -145,8 +145,8 @@ _OF_CLAIMS = ("source", "stated", "location", "sd", "rounding", "share")
 def observe(found: TableRows, scale: Scale, truth: Array) -> tuple[Observations, list[Any]]:
     """Points on x of a table's claims.
 
-    A bare value has no stated sd; a range, quantiles and intervals have theirs. Bounds and
-    impossible rows are no points: they are left out.
+    A bare value has no stated sd; a range, quantiles and intervals have theirs. Bounds, claims of
+    presence and impossible rows are no points: they are left out.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reliability.errors import MissingExtraError
-from reliability.numbers import said
+from reliability.numbers import percent, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,6 +30,8 @@ __all__ = [
     "POSTERIOR",
     "QUIET",
     "arrow_head",
+    "draw_atom",
+    "draw_presence",
     "fitting_size",
     "fonts_for",
     "interval_line",
@@ -41,6 +43,7 @@ __all__ = [
     "require_matplotlib",
     "shade",
     "width_of",
+    "zero_on",
 ]
 
 # Sound claims are dark and unsound ones light: the order survives a black-and-white print and
@@ -270,3 +273,49 @@ def arrow_head(ax: Axes, tip: float, y: float, sign: int, color: Color) -> None:
     """Head of an arrow that ends at the axes' edge."""
     marker = ">" if sign > 0 else "<"
     ax.plot([tip], [y], marker=marker, markersize=6, color=color, clip_on=False, zorder=4)
+
+
+def zero_on(ax: Axes, scale: Scale) -> float:
+    """Where zero stands on an axis: at its lower end, on scales that have no place for it."""
+    return 0.0 if scale.name == "linear" else float(ax.get_xlim()[0])
+
+
+def draw_atom(ax: Axes, y: float, height: float, place: float, zero: float) -> None:
+    """A bar as high as the probability that there is nothing; all of it is as high as a peak."""
+    ax.plot(
+        [place, place],
+        [y, y + height * zero],
+        color=POSTERIOR,
+        linewidth=6.0,
+        solid_capstyle="butt",
+        clip_on=False,
+        zorder=4,
+    )
+    ax.annotate(
+        f"none: {percent(zero)}",
+        (place, y + height * zero),
+        xytext=(5.0, 0.0),
+        textcoords="offset points",
+        va="center",
+        fontsize=min(8.0, FONT_POINTS),
+        color=POSTERIOR,
+    )
+
+
+def draw_presence(ax: Axes, y: float, color: Color, scale: Scale, *, there: bool) -> None:
+    """Draw a ring where there is nothing, or a line through all that there may be."""
+    if there:
+        low, high = ax.get_xlim()
+        interval_line(ax, y, (low, high), color, 1.8, dashed=True)
+        return
+    ax.plot(
+        [zero_on(ax, scale)],
+        [y],
+        marker="o",
+        markersize=8,
+        markerfacecolor="white",
+        markeredgecolor=color,
+        markeredgewidth=2.0,
+        clip_on=False,
+        zorder=5,
+    )

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reliability.claims.columns import Columns, columns_from_claims
+from reliability.claims.statements import Absent, Present
 from reliability.engine.likelihoods import Claims, Scatter, log_sound
 from reliability.plots.axes import (
     FONT_POINTS,
     POSTERIOR,
     QUIET,
+    draw_atom,
+    draw_presence,
     fitting_size,
     fonts_for,
     label,
@@ -21,6 +24,7 @@ from reliability.plots.axes import (
     require_matplotlib,
     shade,
     width_of,
+    zero_on,
 )
 from reliability.plots.stated import limits_of, span_of
 from reliability.report import interval_text, statement_text
@@ -49,6 +53,8 @@ def density_on_axis(
 ) -> tuple[Array, Array]:
     """Density per unit of the axis that is seen, at points that show its narrow peaks.
 
+    Beside an atom at zero, that of what there is if there is anything.
+
     Parameters
     ----------
     distribution : of a quantity
@@ -62,11 +68,12 @@ def density_on_axis(
     height : (n,) densities per unit of x
     """
     even = np.linspace(*limits, points)
-    own = np.asarray(scale.to_x(np.asarray(distribution.ppf(np.linspace(0.001, 0.999, points)))))
+    steps = np.linspace(0.001, 0.999, points)
+    own = np.asarray(scale.to_x(np.asarray(distribution.nonzero.ppf(steps))))
     x = np.unique(np.concatenate([even, own]))
     x = x[np.isfinite(x) & (x >= limits[0]) & (x <= limits[1])]
     theta = scale.to_theta(x)
-    return x, np.exp(np.asarray(distribution.logpdf(theta)) + scale.log_jacobian(x))
+    return x, np.exp(np.asarray(distribution.nonzero.logpdf(theta)) + scale.log_jacobian(x))
 
 
 def _likelihood(columns: Columns, x: Array) -> Array:
@@ -82,7 +89,8 @@ def posterior(result: Combination, ax: Axes | None = None, *, level: float = 0.9
 
     A claim's likelihood is that of its statement if it is sound, each scaled to its own peak;
     darker ones are more probably sound. Of the posterior the central 50 % and ``level`` are
-    filled, the median is a line, and every mode has a mark below the axis line.
+    filled, the median is a line, and every mode has a mark below the axis line. A bar is the
+    probability that there is nothing, a ring a claim that there is nothing.
 
     Parameters
     ----------
@@ -125,6 +133,11 @@ def posterior(result: Combination, ax: Axes | None = None, *, level: float = 0.9
     even = np.linspace(*limits, 1200)
     rows = [count - 1.0 - index + _FOOT for index in range(count)]
     for entry, row in zip(entries, rows, strict=True):
+        color = QUIET if entry.dropped is not None else shade(entry.soundness)
+        if isinstance(entry.claim.statement, Absent | Present):
+            there = isinstance(entry.claim.statement, Present)
+            draw_presence(ax, row + 0.3, color, scale, there=there)
+            continue
         columns = columns_from_claims(
             [entry.claim], scale, result.model.unstated_error, [str(entry.claim)]
         )
@@ -133,7 +146,6 @@ def posterior(result: Combination, ax: Axes | None = None, *, level: float = 0.9
         near = own + float(columns.sd_low[0]) * np.linspace(-6.0, 6.0, 121)
         x = np.unique(np.concatenate([even, near[(near > limits[0]) & (near < limits[1])]]))
         height = row + _FILL * _likelihood(columns, x)
-        color = QUIET if entry.dropped is not None else shade(entry.soundness)
         theta = scale.to_theta(x)
         ax.fill_between(theta, row, height, color=color, alpha=0.45, linewidth=0)
         ax.plot(theta, height, color=color, linewidth=1.0)
@@ -165,7 +177,11 @@ def _draw_foot(ax: Axes, result: Combination, limits: tuple[float, float], level
                 theta, 0.0, height, where=inside, color=POSTERIOR, alpha=strength, linewidth=0
             )
     ax.axhline(0.0, color=QUIET, linewidth=0.6)
-    ax.axvline(result.estimate, color=POSTERIOR, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+    place = zero_on(ax, scale)
+    if result.posterior.zero > 0.0:
+        draw_atom(ax, 0.0, _FOOT * _FILL, place, result.posterior.zero)
+    estimate = result.estimate if result.estimate != 0.0 else place
+    ax.axvline(estimate, color=POSTERIOR, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
     first, last = ax.get_xlim()
     modes = [mode for mode in result.posterior.modes() if first <= mode <= last]
     ax.plot(modes, [-0.15] * len(modes), linestyle="", marker="^", markersize=5, color=POSTERIOR)

@@ -14,6 +14,8 @@ from reliability.plots.axes import (
     POSTERIOR,
     QUIET,
     arrow_head,
+    draw_atom,
+    draw_presence,
     fitting_size,
     fonts_for,
     interval_line,
@@ -24,6 +26,7 @@ from reliability.plots.axes import (
     require_matplotlib,
     shade,
     width_of,
+    zero_on,
 )
 from reliability.plots.densities import density_on_axis
 from reliability.plots.stated import Span, limits_of, span_of
@@ -46,6 +49,10 @@ _ROW_POINTS = 19.0  # height of a claim's row in a figure that is made here
 
 def _draw_claim(ax: Axes, y: float, entry: ClaimResult, span: Span, result: Combination) -> None:
     scale, limits = result.scale, ax.get_xlim()
+    if math.isnan(span.middle):
+        color = QUIET if entry.dropped is not None else shade(entry.soundness)
+        draw_presence(ax, y, color, scale, there=span.open > 0)
+        return
     dropped = entry.dropped is not None
     color, width = (QUIET, 1.0) if dropped else (shade(entry.soundness), 1.8)
     low, middle, high = (float(t) for t in scale.to_theta([span.low, span.middle, span.high]))
@@ -86,26 +93,35 @@ def _draw_posterior(ax: Axes, y: float, result: Combination, level: float) -> No
             alpha=0.35,
             linewidth=0,
         )
-    wide, narrow = posterior.interval(level), posterior.interval(0.5)
+    place = zero_on(ax, scale)
+    if posterior.zero > 0.0:
+        draw_atom(ax, y + 0.2, 1.25, place, posterior.zero)
+    wide, narrow = (
+        [end if end != 0.0 else place for end in posterior.interval(each)] for each in (level, 0.5)
+    )
+    estimate = result.estimate if result.estimate != 0.0 else place
     interval_line(ax, y, wide, POSTERIOR, 1.5)
     interval_line(ax, y, narrow, POSTERIOR, 5.0)
     ax.plot(
-        [result.estimate],
+        [estimate],
         [y],
         marker="D",
         markersize=6,
         color="white",
         markeredgecolor=POSTERIOR,
         markeredgewidth=1.5,
+        clip_on=False,
         zorder=5,
     )
-    ax.axvline(result.estimate, color=POSTERIOR, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+    ax.axvline(estimate, color=POSTERIOR, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
 
 
 def forest(result: Combination, ax: Axes | None = None, *, level: float = 0.95) -> Axes:
     """Draw the claims with their stated 90 % intervals, and the posterior at the foot.
 
-    Darker claims are more probably sound; larger dots have more weight; arrows are bounds. The
+    Darker claims are more probably sound; larger dots have more weight; arrows are bounds; a ring
+    says that there is nothing, a broken line that there is something. A bar is the posterior
+    probability of nothing, at the lower end of the axis where this has no place for zero. The
     posterior shows its median, its density, and as lines its 50 % interval and that of `level`.
 
     Parameters

@@ -21,6 +21,7 @@ from reliability.plots.axes import (
     prepare_axis,
     require_matplotlib,
     width_of,
+    zero_on,
 )
 from reliability.report import digits_of
 
@@ -93,21 +94,28 @@ def influence(result: Combination, ax: Axes | None = None) -> Axes:
     size = fitting_size(ax, count + 0.4)
     taken = 0.56 * size * sum(max(map(len, side)) for side in (names, notes))
     known = np.array([estimate, *(end for end in ends if not math.isnan(end))])
-    x = np.asarray(scale.to_x(known))
-    spread = float(np.ptp(x)) or float(np.ptp(scale.to_x(result.posterior.interval(0.5))))
+    if scale.name != "linear":
+        # Nothing at all has no place on such an axis: it stands at its lower end.
+        known = known[known > 0.0]
+    beside = result.posterior.nonzero
+    x = np.asarray(scale.to_x(known if len(known) else np.array([beside.median()])))
+    spread = float(np.ptp(x)) or float(np.ptp(scale.to_x(beside.interval(0.5))))
     low, high = float(x.min()) - 0.12 * spread, float(x.max()) + 0.12 * spread
     prepare_axis(ax, scale, (low, high), max(width_of(ax) - taken, 0.1 * width_of(ax)), fonts)
+    place = zero_on(ax, scale)
+    estimate = estimate or place
     rows = [float(count - 1 - index) for index in range(count)]
     for row, end in zip(rows, ends, strict=True):
         if math.isnan(end):
             continue
-        interval_line(ax, row, sorted((estimate, end)), DARK, 1.6)
-        ax.plot([end], [row], marker="o", markersize=5, color=DARK, zorder=4)
+        tip = end or place
+        interval_line(ax, row, sorted((estimate, tip)), DARK, 1.6)
+        ax.plot([tip], [row], marker="o", markersize=5, color=DARK, zorder=4)
     ax.axvline(estimate, color=POSTERIOR, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
     ax.set_ylim(-0.7, count - 0.3)
     label_rows(ax, rows, names, notes, size, fonts)
     ax.set_title(
-        f"best estimate with all: {digits.text(estimate)}",
+        f"best estimate with all: {digits.text(result.estimate)}",
         loc="left",
         fontsize=min(8.0, size),
         color=POSTERIOR,

@@ -34,7 +34,10 @@ _FOLLOW = 0.75
 
 @attrs.frozen
 class Span:
-    """A stated interval on x; an open side is the direction of a bound, 0 for none."""
+    """A stated interval on x; an open side is the direction of a bound, 0 for none.
+
+    Claims of presence have no place: nan, with their direction.
+    """
 
     low: float
     middle: float
@@ -66,6 +69,8 @@ def _span(entry: ClaimResult, columns: Columns, scale: Scale) -> Span:
     form, at = int(columns.form[0]), float(columns.location[0])
     sd_low, sd_high = float(columns.sd_low[0]), float(columns.sd_high[0])
     statement = entry.claim.statement
+    if form == Form.PRESENCE:
+        return Span(math.nan, math.nan, math.nan, int(columns.direction[0]))
     if isinstance(statement, Quantiles):
         x = np.asarray(scale.to_x(np.array(statement.values)))
         scores = np.asarray(ndtri(np.array(statement.probabilities)))
@@ -86,7 +91,8 @@ def _span(entry: ClaimResult, columns: Columns, scale: Scale) -> Span:
 def stated_interval(entry: ClaimResult, result: Combination) -> tuple[float, float]:
     """Central 90 % interval that a claim states, in the quantity's units.
 
-    A bound's runs from the bound to where 90 % of its expected excess lie.
+    A bound's runs from the bound to where 90 % of its expected excess lie; nan where it is only
+    said whether there is anything.
 
     Parameters
     ----------
@@ -107,10 +113,15 @@ def span_of(entry: ClaimResult, result: Combination) -> Span:
 
 def limits_of(spans: Sequence[Span], result: Combination) -> tuple[float, float]:
     """Limits on x: what was stated and the posterior, without the ends of very long lines."""
-    inner = result.scale.to_x(result.posterior.interval(0.5))
-    outer = result.scale.to_x(result.posterior.interval(0.95))
-    spans = _finite(spans)
+    beside = result.posterior.nonzero
+    inner = result.scale.to_x(beside.interval(0.5))
+    outer = result.scale.to_x(beside.interval(0.95))
+    spans = _finite(spans) or [
+        Span(float(outer[0]), float(result.scale.to_x(beside.median())), float(outer[1]))
+    ]
     middles = np.array([span.middle for span in spans])
+    if result.zero > 0.0 and result.scale.name == "linear":
+        middles = np.append(middles, 0.0)
     low, high = float(min(middles.min(), inner[0])), float(max(middles.max(), inner[1]))
     # However long a line is, it leaves room to tell apart what stands in the middle.
     half = float(np.median([span.high - span.low for span in spans])) / 2.0
@@ -125,10 +136,11 @@ def limits_of(spans: Sequence[Span], result: Combination) -> tuple[float, float]
 
 
 def _finite(spans: Sequence[Span]) -> list[Span]:
-    """Spans without the far end of pure bounds."""
+    """Spans without the far end of pure bounds, of those that have a place."""
     return [
         span
         if math.isfinite(span.low) and math.isfinite(span.high)
         else attrs.evolve(span, low=span.middle, high=span.middle)
         for span in spans
+        if not math.isnan(span.middle)
     ]

@@ -21,9 +21,11 @@ from reliability.claims.sources import Source
 from reliability.claims.statements import (
     STATEMENTS,
     About,
+    Absent,
     AtLeast,
     AtMost,
     Estimate,
+    Present,
     Quantiles,
     Range,
     Statement,
@@ -196,6 +198,8 @@ _TAKES = {
     "at_most": ("value",),
     "about": ("value",),
     "quantiles": ("low", "high", "level"),
+    "absent": (),
+    "present": (),
 }
 _NEEDS = {
     "estimate": ("value",),
@@ -204,7 +208,10 @@ _NEEDS = {
     "at_most": ("value",),
     "about": ("value",),
     "quantiles": ("low", "high", "level"),
+    "absent": (),
+    "present": (),
 }
+_WITHOUT_NUMBERS: dict[str, Absent | Present] = {"absent": Absent(), "present": Present()}
 
 
 def _statement(
@@ -264,6 +271,8 @@ def _of_form(
     for field in _NEEDS[name]:
         if numbers[field] is None:
             raise InvalidValueError(f"{field}: is empty, and form {name} needs it")
+    if name in _WITHOUT_NUMBERS:
+        return _WITHOUT_NUMBERS[name]
     value = numbers["value"]
     if name in _SINGLE and value is not None:
         return _SINGLE[name](value)
@@ -449,7 +458,7 @@ def check_columns(where: str, names: Sequence[str]) -> None:
         raise InvalidValueError(
             f"{where}: the column 'source' is missing; say who makes the claims"
         )
-    said = {"statement", "value", "low", "high"}
+    said = {"statement", "form", "value", "low", "high"}
     if not any(name in said or _QUANTILE.fullmatch(name) for name in names):
         raise InvalidValueError(
             f"{where}: a column with what was said is missing; "

@@ -657,6 +657,7 @@ class _Statements:
             self._phrases(phrase)
         filled = self._filled
         kinds = _which(filled)  # cases that do not occur cost nothing
+        self._presence(kinds, free)
         value, sd, low, high, level = (self._given[name] for name in _FILLED)
         with np.errstate(invalid="ignore"):
             if (_VALUE | _SD) in kinds:
@@ -688,6 +689,14 @@ class _Statements:
                 self._central(fine & free & self._of_forms("", "quantiles"))
             if _QUANTILES in kinds:
                 self._quantile_rows((filled == _QUANTILES) & free)
+
+    def _presence(self, kinds: list[int], free: Mask) -> None:
+        """Rows without numbers whose form says whether there is anything."""
+        if 0 in kinds and self._form is not None:
+            for form, kind in (("absent", Stated.ABSENT), ("present", Stated.PRESENT)):
+                found = (self._filled == 0) & free & self._of_forms(form)
+                if found.any():
+                    self._set(found, kind)
 
     def _set(self, rows: Mask, kind: Stated, *fields: str) -> None:
         """Note rows of one kind, which state some of their columns."""
