@@ -74,8 +74,8 @@ class Influence:
     """What changes when a claim's origin is left out.
 
     ``divergence`` is the Kullback-Leibler divergence (nats) of the posterior from the one
-    without the origin; ``shift`` is the estimate minus the one without it, in the quantity's
-    units. Both are nan where nothing is left.
+    without the origin, any atom at zero included; ``shift`` is the estimate minus the one without
+    it, in the quantity's units. Both are nan where nothing is left.
     """
 
     divergence: float
@@ -113,7 +113,8 @@ class ClaimResult:
     origin : the origin that it counts under
     share : its independence share (0 if dropped)
     dropped : why it does not count, or None
-    weight : posterior mean of its share of the total precision; all claims' sum to 1
+    weight : posterior mean of its share of the total precision; all claims' sum to 1. It is about
+        where the quantity is if it is not zero: claims of presence have none
     soundness : posterior probability that it is sound
     """
 
@@ -138,7 +139,8 @@ class ClaimResult:
     def tail(self) -> float:
         """Predictive probability, given the other origins, of a sound claim this far out.
 
-        Two-sided; for a verified bound the probability that it holds.
+        Two-sided; for a verified bound the probability that it holds. It is about what there is
+        if there is something: nan for claims of presence, and where no other claim has a number.
         """
         active = self._combination._place.get(self._index)  # noqa: SLF001
         return NAN if active is None else self._combination._tails[active]  # noqa: SLF001

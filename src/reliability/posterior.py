@@ -316,8 +316,8 @@ class Posterior:
         ----------
         level : probability in (0, 1)
         kind : "central" (equal probability on both sides) or "shortest" (on the scale: on the
-            log scale the smallest ratio of its ends; from 0 only where it must hold zero, which
-            is nowhere on the log and logit scales)
+            log scale the smallest ratio of its ends, so that it begins at 0 only where what is
+            not zero has not that probability)
 
         Raises
         ------

@@ -183,7 +183,7 @@ def _infer_normal(
     exists: Existence,
 ) -> Inference:
     solution = normal.solve_normal(normal.problem_of(numbers, setup, prior, exists.scatter_power))
-    _, of_presence = _rule(setup, numbers, presence)
+    of_presence = 0.0 if presence is None else _rule(setup, numbers, presence)[1]
     found = Inference(
         numbers,
         setup,
