@@ -82,6 +82,11 @@ class Observations:
         return np.diff(self.starts)
 
     @cached_property
+    def by_size(self) -> list[tuple[int, IntArray]]:
+        """Numbers of claims about a quantity, with the quantities that have so many."""
+        return _by_size(self.starts)
+
+    @cached_property
     def quantity(self) -> IntArray:
         """Quantity of each claim."""
         return np.repeat(np.arange(self.quantities), self.sizes)
@@ -256,12 +261,17 @@ def _spread(location: Array, starts: IntArray) -> float:
 
 def medians(values: Array, starts: IntArray) -> Array:
     """Median of each segment; nan where it is empty."""
-    sizes = np.diff(starts)
-    order = np.lexsort((values, np.repeat(np.arange(len(sizes)), sizes)))
-    ordered = values[order]
-    out = np.full(len(sizes), np.nan)
-    some = np.flatnonzero(sizes > 0)
-    low = starts[some] + (sizes[some] - 1) // 2
-    high = starts[some] + sizes[some] // 2
-    out[some] = 0.5 * (ordered[low] + ordered[high])
+    out = np.full(len(starts) - 1, np.nan)
+    for size, members in _by_size(starts):
+        ordered = np.sort(values[starts[members][:, None] + np.arange(size)], axis=1)
+        out[members] = 0.5 * (ordered[:, (size - 1) // 2] + ordered[:, size // 2])
     return out
+
+
+def _by_size(starts: IntArray) -> list[tuple[int, IntArray]]:
+    """Sizes of segments that are not empty, with the segments of each."""
+    sizes = np.diff(starts)
+    order = np.argsort(sizes, kind="stable")
+    found, first = np.unique(sizes[order], return_index=True)
+    members = np.split(order, first[1:])
+    return [(size, some) for size, some in zip(found.tolist(), members, strict=True) if size > 0]
