@@ -45,7 +45,7 @@ _SPACING, _EACH_SIDE = 0.75, 6
 _BEYOND, _FINEST = 0.02, 0.55
 #: Steps towards a peak from the median, and what the curvature's sd is multiplied by.
 _CLIMBS, _WIDER = 3, 1.2
-#: Entries (claims times nodes times quantities) evaluated at a time: what a processor's cache holds.
+#: Entries (claims times nodes times quantities) evaluated at a time, as caches hold.
 _ENTRIES = 1 << 16
 #: Products of densities below this are summed as logs.
 _UNDERFLOW = 1e-280
@@ -108,9 +108,7 @@ class _Block:
         """Some of the quantities."""
         fields = attrs.asdict(self, recurse=False)
         truth = None if self.truth is None else self.truth[chosen]
-        some = {
-            name: values[..., chosen] for name, values in fields.items() if name != "truth"
-        }
+        some = {name: values[..., chosen] for name, values in fields.items() if name != "truth"}
         return _Block(**some, truth=truth)
 
 
@@ -273,9 +271,7 @@ def _weighted_mean(block: _Block) -> tuple[Array, Array]:
     return np.sum(weight * block.location, axis=0) / total, 1.0 / np.sqrt(total)
 
 
-def _centers(
-    block: _Block, law: ErrorLaw, last: Expectations | None
-) -> tuple[Array, Array]:
+def _centers(block: _Block, law: ErrorLaw, last: Expectations | None) -> tuple[Array, Array]:
     """Where the quantities of a block were found last; else the peak that is uphill of the median.
 
     The means weighted by the precisions at the last place never go downhill (they are the steps
