@@ -37,8 +37,9 @@ Array = NDArray[np.float64]
 
 #: Pseudo-counts of priors that are tried.
 _COUNTS = np.exp(np.linspace(np.log(0.5), np.log(500.0), 40))
-#: Systems of so many sources are solved directly, of more by conjugate gradients.
-DENSE = 1500
+#: Systems of so many sources are solved directly, of more by conjugate gradients; these are faster
+#: from fewer on where the inverse is not asked for.
+DENSE, _SMALL = 1500, 200
 #: Claims that are taken at a time, as caches hold.
 _ROWS = 1 << 16
 #: Squared biases of sources are at least this part of the squared spread, or there are none.
@@ -257,7 +258,7 @@ def squared_errors(seen: Observations, parameters: Parameters, found: Expectatio
     return out
 
 
-def _sums(codes: NDArray[np.integer], errors: Array, count: int) -> tuple[Array, Array]:
+def _sums(codes: NDArray[np.int64], errors: Array, count: int) -> tuple[Array, Array]:
     """Sums of `squared_errors` by code."""
     return segment_sum(codes, errors[0], count), segment_sum(codes, errors[1], count)
 
@@ -349,7 +350,7 @@ def solve_biases(
     # The locations move with the biases: what is left of the pull after they have.
     pulled = segment_sum(seen.quantity, g, seen.quantities) * variance
     score -= np.asarray(by_pair.T @ pulled)
-    if seen.sources <= DENSE:
+    if seen.sources <= (DENSE if variances else _SMALL):
         weighted: Any = csr_matrix(by_pair.multiply(variance[:, None]))
         matrix = np.diag(diagonal) - np.asarray((by_pair.T @ weighted).todense())
         factor = cho_factor(matrix)
@@ -362,6 +363,8 @@ def solve_biases(
         return np.asarray(diagonal * x - by_pair.T @ (variance * (by_pair @ x)))
 
     step = conjugate_gradients(product, diagonal, score)
+    if not variances:
+        return Biases(bias + step, np.full(seen.sources, np.nan))
     own = np.asarray(by_pair.multiply(by_pair).multiply(variance[:, None]).sum(axis=0)).ravel()
     return Biases(bias + step, 1.0 / (diagonal - own))
 

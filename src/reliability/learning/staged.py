@@ -35,7 +35,7 @@ _STAGES = (100_000, 500_000)
 _PASSES, _WITH_DIFFICULTY = 8, 12
 #: Root mean square distance from the fit, in standard errors of the sources' parameters, at which
 #: they have converged; and the part of the first distance to which the steps over few go.
-_CONVERGED, _PART = 0.03, 0.03
+_CONVERGED, _PART = 0.02, 0.03
 #: Most steps over few in a pass, and how many of the last ones their extrapolation uses.
 _STEPS, _MEMORY = 12, 5
 #: Growth of the distance after which the former steps are forgotten.
@@ -66,7 +66,7 @@ def finished(parts: list[Observations], fitted: Fit, *, biases: bool, difficulty
     -------
     Fit
         With more than one part, converged if another pass would move the sources' parameters by
-        less than 0.03 of their standard errors (root mean square).
+        less than 0.02 of their standard errors (root mean square).
     """
     for some, seen in pairwise(parts):
         if difficulty:
@@ -170,7 +170,7 @@ class _Few:
         shift = whole - self.step(parameters, hyper, priors)
         places, rests = [at], [whole - at]
         size = _size(rests[0], precision)
-        wanted = max(_PART * size, 0.2 * _CONVERGED)
+        wanted = max(_PART * size, 0.25 * _CONVERGED)
         for _ in range(_STEPS):
             if size <= wanted:
                 break
