@@ -164,7 +164,7 @@ def maximise(
     sound = _by_source(seen, seen.weight * found.sound)
     number = _by_source(seen, seen.weight)
     if priors.learned and common:
-        if law.doubtful:
+        if law.doubtful and number.any():
             hyper = _with_reliability(hyper, sound, number)
         hyper = _with_scales(hyper, parameters.scale**2 * sizes, counts)
         if difficulty:

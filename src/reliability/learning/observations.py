@@ -131,7 +131,8 @@ class Observations:
         """Quantities with about so many claims in all that have as many as can be of each source.
 
         They are chosen by their names, and the likelier the rarer their rarest source is: so that
-        of each source there are about equally many claims, or all. Increasing.
+        of each source there are about equally many claims, or all. Those whose claims cannot be
+        compared are passed over. Increasing.
         """
         told = np.flatnonzero((self.sizes > 1) | (self.known & (self.sizes > 0)))
         frequency = np.bincount(self.source, minlength=self.sources)

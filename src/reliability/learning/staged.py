@@ -48,8 +48,9 @@ def stages(seen: Observations) -> list[Observations]:
     """Claims to fit one after the other, the last being all: each a part of the next."""
     out = [seen]
     for claims in reversed(_STAGES):
-        if seen.count > 2 * claims:
-            out.insert(0, out[0].take(out[0].covering(claims)))
+        some = out[0].covering(claims) if seen.count > 2 * claims else None
+        if some is not None and len(some):
+            out.insert(0, out[0].take(some))
     return out
 
 
