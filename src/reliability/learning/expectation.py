@@ -25,7 +25,7 @@ from reliability.learning.error_law import ErrorLaw, Parameters
 from reliability.learning.observations import Observations
 from reliability.student_t import log_peak
 
-__all__ = ["Expectations", "Summary", "expect", "log_densities", "summarise_quantities"]
+__all__ = ["Expectations", "Summary", "expect", "summarise_quantities"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -187,28 +187,6 @@ def summarise_quantities(
     known = seen.known
     out.quantiles[known] = seen.truth[known][:, None]
     out.mean[known], out.sd[known] = to_theta(seen.truth[known]), 0.0
-    return out
-
-
-def log_densities(seen: Observations, parameters: Parameters, at: Array) -> Array:
-    """Log posterior density on x of every quantity at one place each, nan where that is nan."""
-    out = np.full(seen.quantities, np.nan)
-
-    def work(block: _Block) -> None:
-        q, law = block.quantities, parameters.law
-        if not law.doubtful:
-            center, spread = _weighted_mean(block)
-            out[q] = -0.5 * ((at[q] - center) / spread) ** 2 - np.log(spread) - HALF_LOG_2PI
-            return
-        center, spread = _centers(block, law, None)
-        there = np.where(np.isnan(at[q]), center, at[q])
-        # Nodes at the place itself too, whatever its neighbours are.
-        nodes = np.sort(np.concatenate([_nodes(block, center, spread), there[None]]), axis=0)
-        total = _Piecewise.of(nodes, _evaluate(nodes, block, law).logs).log_total
-        here = _evaluate(there[None], block, law).logs[0]
-        out[q] = np.where(np.isnan(at[q]), np.nan, here - total)
-
-    _each_block(attrs.evolve(seen, truth=np.full(seen.quantities, np.nan)), parameters, work)
     return out
 
 

@@ -19,7 +19,7 @@ from reliability.engine.quadrature import segment_sum
 from reliability.errors import InvalidValueError, ReliabilityError, WrongTypeError, short
 from reliability.learning.dependence import Pairs, find_pairs, with_shares
 from reliability.learning.error_law import ErrorLaw, Kind, Parameters
-from reliability.learning.expectation import Summary, log_densities, summarise_quantities
+from reliability.learning.expectation import Summary, summarise_quantities
 from reliability.learning.fit import Fit, fit, starts
 from reliability.learning.knowledge import Settings, SourceKnowledge, later_pairs
 from reliability.learning.maximisation import Hyperparameters, Priors
@@ -38,6 +38,7 @@ from reliability.preparation import (
 )
 from reliability.priors import Beta
 from reliability.scales import Scale, ScaleName, get_scale
+from reliability.scores import wis
 from reliability.tables.cells import Cells
 from reliability.tables.frames import as_table
 from reliability.tables.records import source_name
@@ -51,9 +52,11 @@ IntArray = NDArray[np.int64]
 
 #: Dependence between sources where truths do not tell it: errors of different sources on one
 #: item correlate 0.42 among experts (TU Delft data base) and 0.44 among flu models (FluSight
-#: 2023/24); with 0.25, intervals for weather, flight and census feeds cover 80 to 95 %.
-DEPENDENCE = 0.25
+#: 2023/24).
+DEPENDENCE = 0.4
 _DEPENDENCES = np.array([0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0])
+#: Quantiles by which a dependence is judged.
+_JUDGED = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 #: Truths that are enough to learn the dependence from.
 _ENOUGH_TRUTHS = 20
 #: Iterations from each start, and of the best.
@@ -495,7 +498,7 @@ def learn(
     biases : whether sources have biases
     difficulty : whether some quantities are harder for all sources
     dependence : rho in [0, 1] between any two sources, which widens the quantities' posteriors; by
-        default learned from the truths, if there are 20 or more, else 0.25
+        default learned from the truths, if there are 20 or more, else 0.4
     on_error : "raise" stops at the first bad row, "collect" lists them in ``bad_rows``
 
     Returns
@@ -547,7 +550,7 @@ def learn(
         objective=fitted.objective,
         converged=fitted.converged,
         identified=bool(anchors.any() or np.any(seen.known & (seen.sizes > 0))),
-        dependence_between=_dependence(seen, fitted) if rho is None else rho,
+        dependence_between=rho if rho is not None else _dependence(seen, fitted),
         unused=unused,
         bad_rows=cells.table.like(found.bad.columns()) if on_error == "collect" else None,
         knowledge=_knowledge(seen, fitted, found, level, biases=biases),
@@ -671,17 +674,24 @@ def _best(
 
 
 def _dependence(seen: Observations, fitted: Fit) -> float:
-    """Dependence between sources that predicts the known truths best, if they are enough."""
+    """Dependence between sources that predicts the known truths best, if they are enough.
+
+    Best by the weighted interval score: densities would be judged by those claims alone that are
+    right to the last digit, whose peaks are as high as the digits are fine.
+    """
     known = np.flatnonzero(seen.known & (seen.sizes > 1))
     if len(known) < _ENOUGH_TRUTHS:
         return DEPENDENCE
     some = seen.take(known)
+    truth = some.truth
+    unknown = attrs.evolve(some, truth=np.full(len(known), np.nan))
     parameters = attrs.evolve(fitted.parameters, difficulty=fitted.parameters.difficulty[known])
-    scores = [
-        float(np.mean(log_densities(some.dependent(float(rho)), parameters, some.truth)))
-        for rho in _DEPENDENCES
-    ]
-    return float(_DEPENDENCES[int(np.argmax(scores))])
+
+    def score(rho: float) -> float:
+        found = summarise_quantities(unknown.dependent(rho), parameters, _JUDGED, np.asarray)
+        return float(np.mean(wis(_JUDGED, found.quantiles, truth)))
+
+    return float(_DEPENDENCES[int(np.argmin([score(float(rho)) for rho in _DEPENDENCES]))])
 
 
 def _check_half_life(value: object) -> None:
