@@ -906,7 +906,11 @@ def test_combinations_of_a_table_have_the_atom() -> None:
         (FOUNDING, {"zero": True}, "zero must be a number"),
         (FOUNDING, {"prior": priors.Flat()}, "needs a proper prior .* give prior="),
         (FOUNDING, {"prior": None}, "needs a proper prior .* LogNormal"),
-        ([FOUNDING[3]], {"prior": priors.IntrinsicRange(0.1)}, "IntrinsicRange needs the claims"),
+        (
+            [FOUNDING[3]],
+            {"prior": priors.IntrinsicRange(0.1)},
+            "IntrinsicRange is made from .* another proper prior",
+        ),
         ([says(Absent(), 0.0)], {}, "every claim has reliability 0"),
         ([says(Present(), 0.5)], {"zero": 0.0}, "which zero=0 takes for granted"),
         ([says(Present(), None)], {"zero": 0.0, "prior": None}, "no claim states a number"),
