@@ -10,6 +10,7 @@ from reliability.claims.statements import About, AtLeast, AtMost, Estimate, Quan
 from reliability.combination import Combination, combine
 from reliability.errors import ReliabilityError
 from reliability.models import Floor, Heavy, Model, Void, Wide
+from reliability.parts import Part, Parts
 from reliability.posterior import Posterior
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "Floor",
     "Heavy",
     "Model",
+    "Part",
+    "Parts",
     "Posterior",
     "Quantiles",
     "Range",

@@ -27,11 +27,19 @@ from reliability.errors import (
     InvalidValueError,
     NoPosteriorError,
     ReliabilityError,
-    WrongTypeError,
     short,
+)
+from reliability.forest import (
+    Forest,
+    Nesting,
+    forest_of,
+    links_from_dict,
+    priors_of,
+    solve_forest,
 )
 from reliability.models import Model
 from reliability.pairs import PairDependence
+from reliability.parts import Link
 from reliability.posterior import Posterior
 from reliability.preparation import (
     Dependence,
@@ -164,6 +172,8 @@ class Combination:
     claims : one record per claim, in the order given
     conflict : how much the claims disagree
     error : bound on the relative numerical error
+    prior : on the quantity; of a part, on the root of its tree
+    link : how it is linked with other quantities; None if it stands alone
     """
 
     quantity: str | None
@@ -176,6 +186,7 @@ class Combination:
     _columns: Columns
     _inference: Inference
     _correlation: Array | None
+    link: Nesting | None = None
 
     # ---------------------------------------------------------------- the answer
 
@@ -213,6 +224,11 @@ class Combination:
         inference, exists = self._inference, self._inference.existence
         if self.model.heterogeneity is None:
             return self.posterior
+        if not inference.columns.count:
+            raise NoPosteriorError(
+                f"quantity {self.quantity!r} has no claims of its own that would tell how far "
+                "its sources scatter; use posterior"
+            )
         if inference.normal is not None:
             distribution: Any = normal.predictive(inference.normal)
         else:
@@ -240,8 +256,9 @@ class Combination:
         inference = self._inference
         if inference.normal is not None:
             distribution = inference.normal.scatter_density
+        elif inference.mixture is None:
+            return None
         else:
-            assert inference.mixture is not None  # noqa: S101 - one of both is there
             distribution = inference.mixture.scatter_distribution()
         if distribution is None:
             return None
@@ -272,8 +289,11 @@ class Combination:
     def log_evidence(self) -> float | None:
         """Log probability of the claims under the model; None under improper priors.
 
-        A pseudo-evidence where some shares are below 1: comparable only at equal shares.
+        Of a linked quantity that of all claims of its tree. A pseudo-evidence where some shares
+        are below 1: comparable only at equal shares.
         """
+        if self.link is not None:
+            return self.link.log_evidence
         scatter = self._inference.setup.scatter
         if not self._inference.prior.proper or (scatter is not None and not scatter.proper):
             return None
@@ -289,6 +309,8 @@ class Combination:
     @cached_property
     def claims(self) -> tuple[ClaimResult, ...]:
         """One record per claim, in the order given."""
+        if not self._claims:
+            return ()
         shares = self._shares
         both = weights_and_soundness(self._inference)
         columns = zip(both.weight.tolist(), both.soundness.tolist(), strict=True)
@@ -368,6 +390,8 @@ class Combination:
     def conflict(self) -> Conflict:
         """How much the claims disagree, beyond what they state."""
         columns = self._inference.columns
+        if not columns.count:
+            return Conflict(NAN, 0, NAN, NAN, NAN, NAN, None)
         every_q, every_df = cochran(columns)
         q, df = float(every_q[0]), int(every_df[0])
         log_bayes_factor = self._log_bayes_factor()
@@ -445,6 +469,7 @@ class Combination:
         }
         return {
             "reliability-combination": 1,
+            "links": None if self.link is None else self.link.to_dict(),
             "quantity": self.quantity,
             "scale": self.scale.name,
             "settings": settings_to_dict(self.model, self.prior),
@@ -475,17 +500,25 @@ class Combination:
                 f"claims must be a list of claims (got {short(data['claims'])})"
             )
         model, prior = settings_from_dict(data["settings"])
-        claims = [Claim.from_dict(claim) for claim in data["claims"]]
+        links, linked = links_from_dict(data.get("links"))
+        claims = [Claim.from_dict(claim) for claim in (linked or data["claims"])]
         result = combine(
             claims,
+            links=links,
             scale=data["scale"],
             prior=prior,
             model=model,
             correlation=data.get("correlation"),
             dependence=dependence_from_data(data["dependence"]),
         )
-        assert isinstance(result, Combination)  # noqa: S101 - one quantity was written
-        return result
+        if isinstance(result, Combination):
+            return result
+        if data.get("quantity") not in result:
+            raise InvalidValueError(
+                f"quantity must be one of those that the claims name (got "
+                f"{short(data.get('quantity'))})"
+            )
+        return result[data["quantity"]]
 
     def plot(self, ax: Axes | None = None, *, level: float = 0.95) -> Axes:
         """Forest of the claims with the posterior and its interval; needs the plot extra."""
@@ -530,8 +563,9 @@ def combine(
     claims: Iterable[Claim | tuple[Any, Any]],
     *,
     scale: ScaleName | Scale = "linear",
-    prior: QuantityPrior | None = None,
+    prior: QuantityPrior | Mapping[str, QuantityPrior] | None = None,
     model: Model | None = None,
+    links: Iterable[Link] | Link = (),
     correlation: ArrayLike | None = None,
     dependence: Dependence | None = None,
 ) -> Combination | dict[str, Combination]:
@@ -547,8 +581,10 @@ def combine(
     claims : claims, or pairs (source, statement); claims whose sources have one name must agree
         on what is known about it (a bare name says that nothing is)
     scale : "linear", "log" (positive magnitudes) or "logit" (shares)
-    prior : prior on the quantity, in its units; None is the model's, by default flat in x
+    prior : prior on the quantity, in its units; None is the model's, by default flat in x. Of
+        several quantities one for all that are no part of another, or a mapping quantity -> prior
     model : assumptions; None is ``Model.reports()``
+    links : how quantities nest, by ``Part`` and ``Parts``; on the log scale
     correlation : (n, n) correlation matrix of the claims' stated errors; sound normal claims
         only (generalised least squares)
     dependence : rho in [0, 1] between origins, in place of the model's; or between pairs of
@@ -557,7 +593,8 @@ def combine(
 
     Returns
     -------
-    A Combination, or a dictionary quantity -> Combination where claims name several.
+    A Combination, or a dictionary quantity -> Combination where claims name several or links are
+    given: then of every linked quantity, also of those that no claim is about.
 
     Raises
     ------
@@ -579,34 +616,71 @@ def combine(
     """
     model = checked_model(model)
     scale = get_scale(scale)
-    if prior is not None and not isinstance(prior, QuantityPrior):
-        raise WrongTypeError(
-            "prior must be a prior on the quantity, such as priors.Normal(mean, sd) "
-            f"(got {short(prior)})"
-        )
-    chosen = prior if prior is not None else model.prior if model.prior is not None else Flat()
+    default = model.prior if model.prior is not None else Flat()
     rho = checked_dependence(model.dependence if dependence is None else dependence)
     records = as_claims(claims)
     _check_sources(records)
     groups = by_quantity(records)
-    if len(groups) == 1:
+    forest = forest_of(links, list(groups), scale)
+    roots = list(groups) if forest is None else forest.roots
+    priors = priors_of(prior, default, roots, forest)
+    if forest is None and len(groups) == 1:
         ((quantity, members),) = groups.items()
+        chosen = priors[quantity]
         return _combine_one(quantity, members, records, scale, chosen, model, rho, correlation)
     if correlation is not None:
         raise InvalidValueError(
             f"correlation is for the claims about one quantity, but these name "
             f"{len(groups)}; combine each quantity by itself"
+            if forest is None
+            else "correlation is for the claims about one quantity, not for linked ones"
         )
     out: dict[str, Combination] = {}
     for quantity, members in groups.items():
         assert quantity is not None  # noqa: S101 - checked by by_quantity
+        if forest is not None and forest.is_linked(quantity):
+            continue
         try:
             out[quantity] = _combine_one(
-                quantity, members, records, scale, chosen, model, rho, None
+                quantity, members, records, scale, priors[quantity], model, rho, None
             )
         except ReliabilityError as error:
             raise error.located(f"quantity {quantity!r}") from None
-    return out
+    if forest is None:
+        return out
+    out |= _combine_linked(forest, groups, records, scale, priors, model, rho)
+    return {name: out[name] for name in forest.quantities}
+
+
+def _combine_linked(
+    forest: Forest,
+    groups: Mapping[str | None, list[int]],
+    records: Sequence[Claim],
+    scale: Scale,
+    priors: Mapping[str | None, QuantityPrior],
+    model: Model,
+    dependence: float | PairDependence,
+) -> dict[str, Combination]:
+    """All quantities that are linked, also those that no claim is about."""
+    ready = {}
+    for name in forest.quantities:
+        if not forest.is_linked(name):
+            continue
+        prior, members = priors[forest.root_of(name)], groups.get(name, [])
+        try:
+            ready[name] = _ready(
+                name, members, records, scale, prior, model, dependence, correlation=None
+            )
+        except ReliabilityError as error:
+            raise error.located(f"quantity {name!r}") from None
+    given = {
+        name: (fields["claims"], active, setup) for name, (fields, active, setup) in ready.items()
+    }
+    solved = solve_forest(forest, priors, given)
+    return {
+        name: Combination(**ready[name][0], inference=quantity.inference, link=nesting)
+        for name, (quantity, nesting) in solved.items()
+    }
 
 
 def _combine_one(
@@ -619,6 +693,23 @@ def _combine_one(
     dependence: float | PairDependence,
     correlation: ArrayLike | None,
 ) -> Combination:
+    fields, active, setup = _ready(
+        quantity, members, records, scale, prior, model, dependence, correlation
+    )
+    return Combination(**fields, inference=infer(active, setup))
+
+
+def _ready(
+    quantity: str | None,
+    members: list[int],
+    records: Sequence[Claim],
+    scale: Scale,
+    prior: QuantityPrior,
+    model: Model,
+    dependence: float | PairDependence,
+    correlation: ArrayLike | None,
+) -> tuple[dict[str, Any], Columns, Setup]:
+    """All of a combination but its inference, and what that is made from."""
     claims = [records[i] for i in members]
     names = [name_of(i + 1, records[i]) for i in members]
     # What is known of other sources is of no use here.
@@ -635,7 +726,7 @@ def _combine_one(
         matrix = checked_correlation(correlation, prepared.columns, names, claims, dependence)
         prepared = prepared.with_shares(independent(len(claims)))
     shares = prepared.shares
-    if not prepared.active.count:
+    if claims and not prepared.active.count:
         raise NoPosteriorError(
             "every claim has reliability 0, and with Void() such claims say nothing; "
             "there is nothing to combine"
@@ -650,18 +741,18 @@ def _combine_one(
         shared=model.shared,
         correlation=matrix,
     )
-    return Combination(
-        quantity=quantity,
-        scale=scale,
-        model=model,
-        prior=prior,
-        dependence=dependence,
-        claims=tuple(claims),
-        shares=shares,
-        columns=prepared.columns,
-        inference=infer(prepared.active, setup),
-        correlation=matrix,
-    )
+    fields = {
+        "quantity": quantity,
+        "scale": scale,
+        "model": model,
+        "prior": prior,
+        "dependence": dependence,
+        "claims": tuple(claims),
+        "shares": shares,
+        "columns": prepared.columns,
+        "correlation": matrix,
+    }
+    return fields, prepared.active, setup
 
 
 def _check_sources(records: Sequence[Claim]) -> None:

@@ -130,6 +130,11 @@ class PriorOnX:
         """Whether the support is a finite interval of x."""
         return bool(np.isfinite(self.low) and np.isfinite(self.high))
 
+    @property
+    def flat(self) -> bool:
+        """Whether the density is the same at every x."""
+        return not self.proper and not len(self.location)
+
 
 def _rebuild(prior: QuantityPrior, scale: Scale, hull: tuple[float, float] | None) -> PriorOnX:
     return prior.on(scale, hull)

@@ -7,7 +7,7 @@ import numpy as np
 from reliability.claims.columns import Columns
 from reliability.engine import normal
 from reliability.engine.explain import PerClaim, per_claim, soundness_of
-from reliability.engine.inference import Inference, infer
+from reliability.engine.inference import Inference, background_of, infer
 from reliability.engine.voids import with_voids
 from reliability.priors import PriorsOnX
 
@@ -33,7 +33,7 @@ def soundness_of_dropped(inference: Inference, row: Columns) -> float:
         inference = infer(inference.columns, inference.setup, closed_form=False)
         solution = inference.mixture
     assert solution is not None  # noqa: S101 - not the closed form
-    prior = PriorsOnX.common(inference.prior, 1)
+    prior = PriorsOnX.common(background_of(inference.setup, inference.prior), 1)
     # What does not count has no share among the others; asked about alone it has all.
     row = row.with_fields(share=np.ones(1))
     return soundness_of(solution, with_voids(row, inference.setup, prior, inference.columns))

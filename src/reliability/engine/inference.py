@@ -23,7 +23,7 @@ from reliability.engine.voids import VOID_NEEDS_PRIOR, with_voids
 from reliability.errors import NoPosteriorError
 from reliability.priors import PriorOnX, PriorsOnX, ScatterPrior
 
-__all__ = ["Inference", "infer"]
+__all__ = ["Inference", "background_of", "infer"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -59,7 +59,8 @@ def infer(columns: Columns, setup: Setup, *, closed_form: bool = True) -> Infere
     (low,), (high,) = hulls(columns)
     prior = setup.prior.on(setup.scale, (float(low), float(high)))
     doubtful = columns.reliability != 1.0
-    if setup.law.kind is UnsoundKind.VOID and doubtful.any() and not prior.proper:
+    background = background_of(setup, prior)
+    if setup.law.kind is UnsoundKind.VOID and doubtful.any() and not background.proper:
         raise NoPosteriorError(VOID_NEEDS_PRIOR)
     exists = existence(columns, setup.law, prior, setup.scatter)
     if not exists.proper:
@@ -67,6 +68,11 @@ def infer(columns: Columns, setup: Setup, *, closed_form: bool = True) -> Infere
     if closed_form and is_closed(columns, PriorsOnX.common(prior, 1))[0]:
         return _infer_normal(columns, setup, prior, exists)
     return _infer_mixture(columns, setup, prior, exists)
+
+
+def background_of(setup: Setup, prior: PriorOnX) -> PriorOnX:
+    """Prior on x under which a Void's claims are judged, beside the one that is combined with."""
+    return prior if setup.background is None else setup.background.on(setup.scale)
 
 
 def _infer_normal(columns: Columns, setup: Setup, prior: PriorOnX, exists: Existence) -> Inference:
@@ -85,7 +91,8 @@ def _infer_normal(columns: Columns, setup: Setup, prior: PriorOnX, exists: Exist
 
 
 def _infer_mixture(columns: Columns, setup: Setup, prior: PriorOnX, exists: Existence) -> Inference:
-    columns = with_voids(columns, setup, PriorsOnX.common(prior, 1), columns)
+    background = PriorsOnX.common(background_of(setup, prior), 1)
+    columns = with_voids(columns, setup, background, columns)
     bias_sd = float(shared_sds(columns, setup)[0])
     of_z = prior if bias_sd == 0.0 else blurred_prior(prior, bias_sd)
     problem = Problem(

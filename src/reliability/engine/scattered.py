@@ -46,8 +46,11 @@ __all__ = [
     "ScatterNodes",
     "Solution",
     "first_panels",
+    "log_prior",
+    "log_scatter_mass",
     "peak_of",
     "rounding",
+    "scatter_of",
     "scatter_start",
     "solve_mixture",
 ]
@@ -789,14 +792,20 @@ def _finish(
     error: float,
 ) -> Solution:
     log_normaliser = float(mesh.log_total[0])
-    if prior is not None and prior.proper and not prior.normalised:
-        sds = problem.columns.overconfidence * problem.columns.stated_sd
-
-        def log_prior(panels: Panels) -> Array:
-            tau = panels.anchor[:, None] + panels.nodes()[0]
-            return prior.log_scatter(tau, stated_variances(problem.columns, len(tau)))
-
-        start = _scatter_panels(sds, float(sds.max()), prior, prior.power)
-        log_normaliser -= float(log_prior_mass(log_prior, start, 1e-14)[0])
+    if prior is not None:
+        log_normaliser -= log_scatter_mass(problem.columns, prior)
     distribution = PanelDensity.from_mesh(mesh, density, problem.prior.low, problem.prior.high)
     return Solution(problem, rule, grid, mesh, distribution, prior, log_normaliser, error)
+
+
+def log_scatter_mass(columns: Columns, prior: ScatterPrior) -> float:
+    """Log integral of a prior on the scatter of some claims; 0 where it is improper."""
+    if not prior.proper or prior.normalised:
+        return 0.0
+    sds = columns.overconfidence * columns.stated_sd
+
+    def log_density(panels: Panels) -> Array:
+        return log_prior(prior, columns, panels.anchor[:, None] + panels.nodes()[0])
+
+    start = _scatter_panels(sds, float(sds.max()), prior, prior.power)
+    return float(log_prior_mass(log_density, start, 1e-14)[0])

@@ -24,7 +24,8 @@ COARSEST = 1e-2
 class Setup:
     """Everything but the claims: what leaving some of them out keeps.
 
-    ``correlation`` is that of the claims' stated errors, where they are correlated.
+    ``correlation`` is that of the claims' stated errors, where they are correlated;
+    ``background`` the prior under which a Void's claims are judged, where that is not ``prior``.
     """
 
     law: UnsoundLaw
@@ -35,6 +36,7 @@ class Setup:
     inflation: ScatterPrior | None
     shared: float
     correlation: Array | None
+    background: QuantityPrior | None = None
 
     @property
     def scatter(self) -> ScatterPrior | None:
@@ -59,7 +61,7 @@ def shared_sds(columns: Columns, setup: Setup) -> Array:
 def closed_form(columns: Columns, priors: PriorsOnX) -> NDArray[np.bool_]:
     """Of which quantities the claims are sound and normal, and the prior normal or flat."""
     prior = priors.shared
-    if not (prior.normal is not None or (not prior.proper and np.isinf(prior.high))):
+    if not (prior.normal is not None or prior.flat):
         return np.zeros(columns.quantities, dtype=bool)
     plain = (columns.form == Form.NORMAL) & (columns.sd_low == columns.sd_high)
     plain &= columns.reliability == 1.0
