@@ -190,6 +190,8 @@ class QuantityPrior:
 
     #: Whether the prior is made from the claims' hull.
     needs_hull = False
+    #: Whether the prior is what claims about other quantities say.
+    from_claims = False
 
     def on(self, scale: Scale, hull: tuple[float, float] | None = None) -> PriorOnX:
         """Turn the prior into a density on x.

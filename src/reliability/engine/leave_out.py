@@ -197,11 +197,17 @@ def _anew(inference: Inference, members: IntArray, growth: Array | float) -> Lef
     """The others' posterior on nodes of their own; ``growth`` of their shares, (claims,) or one."""
     setup, columns = inference.setup, inference.columns
     rest = np.setdiff1d(np.arange(columns.count), members)
-    if not len(rest):
-        return LeftOut(NAN, NAN, dict.fromkeys(map(int, members), NAN))
+    silent = not len(rest)
+    if silent:
+        if not setup.prior.from_claims:
+            return LeftOut(NAN, NAN, dict.fromkeys(map(int, members), NAN))
+        # What is left are claims about other quantities; a claim without a share says nothing.
+        rest = members[:1]
     if setup.correlation is not None:
         setup = attrs.evolve(setup, correlation=setup.correlation[np.ix_(rest, rest)])
     others = columns.take(rest)
+    if silent:
+        others = others.with_fields(reliability=np.ones(1), share=np.zeros(1))
     symmetric = (columns.form == Form.NORMAL) & (columns.sd_low == columns.sd_high)
     other = infer(
         others.with_fields(share=others.share * np.broadcast_to(growth, columns.count)[rest]),

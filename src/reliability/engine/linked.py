@@ -50,6 +50,7 @@ class Message(QuantityPrior):
     """What is known of a quantity apart from its own claims, as a prior on x."""
 
     function: LogFunction
+    from_claims = True
 
     def _on(self, scale: Scale, hull: tuple[float, float] | None) -> PriorOnX:  # noqa: ARG002
         """The same on x, where it is known."""

@@ -36,13 +36,16 @@ TOLERANCE = 2e-12
 ROUNDING = 1e-13
 #: A function this much smaller than its maximum, in logs, adds no more to the error bound.
 _DEEPEST = 500.0
+#: One so much smaller has only to be small.
+_NOTHING = 1e5
+_EPS = 4.0 * float(np.finfo(np.float64).eps)
 _MAX_ROUNDS = 60
 _MAX_PANELS = 4_000
 #: Points at which a table is evaluated at once: coefficients of 2 MB.
 _AT_ONCE = 1 << 14
-#: Log of the distance from an end of the support, in units of the panel there, at which the
-#: panels that approach it begin; and their length.
-_CLOSEST, _STEP = -40.0, 4.0
+#: Relative distance from an end of the support at which the panels that approach it begin, and
+#: their length in log distance. What is closer would be rounded away, and holds nothing.
+_CLOSEST, _STEP = 1e-10, 4.0
 
 
 @attrs.frozen(eq=False)
@@ -52,6 +55,11 @@ class Places:
     location: Array
     scale: Array
     kinks: Array
+
+    @property
+    def noise(self) -> float:
+        """Relative error of a function that bends so, from the rounding of its argument."""
+        return float(np.max(_EPS * np.abs(self.location) / self.scale, initial=0.0))
 
     @staticmethod
     def join(parts: Sequence[Places]) -> Places:
@@ -178,6 +186,7 @@ class _Table:
     upper_tail: Tail
     middle: Array
     half: Array
+    top: Array
 
     def __call__(self, x: Array) -> Array:
         flat = np.asarray(x, dtype=np.float64).ravel()
@@ -196,7 +205,8 @@ class _Table:
             rows = np.flatnonzero(kind == one)
             v[rows] = np.log(np.maximum(sign * v[rows], 1e-300))
         t = np.clip((v - self.middle[index]) / self.half[index], -1.0, 1.0)
-        out = legendre_sum(self.coefficients[index], t)
+        # Where all is nothing no polynomial is asked to be more than that.
+        out = np.minimum(legendre_sum(self.coefficients[index], t), self.top[index])
         first, last = float(self.position[0]), float(self.position[-1])
         for beyond, tail, end in (
             (x < first, self.lower_tail, first),
@@ -204,7 +214,7 @@ class _Table:
         ):
             if beyond.any():
                 out[beyond] += _along(tail, x[beyond], end, 0.5 * (first + last))
-        return np.where(np.isnan(out), -np.inf, out)
+        return out
 
 
 def _along(tail: Tail, x: Array, end: float, middle: float) -> Array:
@@ -234,7 +244,7 @@ def tabulate(
     panels = panels.take(panels.order())
     logs, inner = _at_nodes(evaluate, panels)
     for _ in range(_MAX_ROUNDS):
-        fails, _ = _judged(logs, inner)
+        fails, _ = _judged(panels, logs, inner)
         fails &= panels.splittable()
         if not fails.any():
             break
@@ -250,25 +260,26 @@ def tabulate(
         inner = np.concatenate([inner[~fails], new_inner])
     order = panels.order()
     panels, logs, inner = panels.take(order), logs[order], inner[order]
-    error = _judged(logs, inner)[1]
+    error = _judged(panels, logs, inner)[1]
     start, stop = panels.edges()
     with np.errstate(over="ignore"):
         position = np.append(panels.anchor + start, panels.anchor[-1] + stop[-1])
-    with np.errstate(invalid="ignore"):
-        table = _Table(
-            panels,
-            logs @ LEGENDRE,
-            position,
-            like.lower_tail,
-            like.upper_tail,
-            0.5 * (panels.low + panels.high),
-            0.5 * (panels.high - panels.low),
-        )
-    return attrs.evolve(
-        like,
-        log=_Within(table, like.low, like.high),
-        error=like.error + _bound(panels, logs, error) + _bound(panels, logs, inner),
+    whole = np.isfinite(logs).all(axis=1)
+    coefficients = np.where(whole[:, None], logs, 0.0) @ LEGENDRE
+    coefficients[~whole, 0] = -np.inf
+    table = _Table(
+        panels,
+        coefficients,
+        position,
+        like.lower_tail,
+        like.upper_tail,
+        0.5 * (panels.low + panels.high),
+        0.5 * (panels.high - panels.low),
+        logs.max(axis=1) + 1.0,
     )
+    ends = like.low, like.high
+    bound = _bound(panels, logs, error, ends) + _bound(panels, logs, inner, ends)
+    return attrs.evolve(like, log=_Within(table, *ends), error=like.error + bound)
 
 
 def _at_nodes(
@@ -279,20 +290,26 @@ def _at_nodes(
     return logs.reshape(x.shape), error.reshape(x.shape).max(axis=1)
 
 
-def _judged(logs: Array, inner: Array) -> tuple[NDArray[np.bool_], Array]:
+def _judged(panels: Panels, logs: Array, inner: Array) -> tuple[NDArray[np.bool_], Array]:
     """Which panels fail, and the size of the last coefficients on each.
 
-    No halving finds what the values themselves are wrong by, ``inner`` (panels,).
+    No halving finds what the values themselves are wrong by, ``inner`` (panels,), nor what the
+    rounding of x does where they change fast.
     """
     finite = np.isfinite(logs)
-    whole, nothing = finite.all(axis=1), ~finite.any(axis=1)
+    top = np.where(finite, logs, -np.inf).max(axis=1)
+    whole, nothing = finite.all(axis=1), ~(top > top.max() - _NOTHING)
     safe = np.where(whole[:, None], logs, 0.0)
     error = 2.0 * np.abs(safe @ LEGENDRE[:, -3:]).sum(axis=1)
-    rounding = ROUNDING * np.abs(safe).max(axis=1)
+    rounding = ROUNDING * np.abs(np.where(whole, top, 0.0))
+    low, high = panels.edges()
+    with np.errstate(over="ignore", invalid="ignore"):
+        size = np.maximum(np.abs(panels.anchor + low), np.abs(panels.anchor + high))
+        rounding += np.nan_to_num(_EPS * size / (high - low) * np.ptp(safe, axis=1))
     return ~nothing & (~whole | (error > TOLERANCE + rounding + inner)), error
 
 
-def _bound(panels: Panels, logs: Array, error: Array) -> float:
+def _bound(panels: Panels, logs: Array, error: Array, ends: tuple[float, float]) -> float:
     """Largest error of a panel.
 
     Towards an end of the support, or a point at which some derivative has no limit, the last
@@ -307,7 +324,8 @@ def _bound(panels: Panels, logs: Array, error: Array) -> float:
         weight = np.exp(np.minimum(top - top.max() + _DEEPEST, 0.0))
         inner = panels.kind == Kind.LINEAR
         wide = np.max((high - low)[inner], initial=0.0)
-        sliver = inner & (high - low < 1e-9 * wide)
+        at_end = np.isin(panels.anchor, ends) & ~inner
+        sliver = at_end | (inner & (high - low < 1e-9 * wide))
         weight[sliver] *= (high - low)[sliver] / wide
     return float(np.max(weight * error, initial=0.0))
 
@@ -337,7 +355,8 @@ def _approaching_ends(panels: Panels, low: float, high: float) -> Panels:
             continue
         start, stop = (edge[row] for edge in panels.edges())
         width = np.log(stop - start)
-        edges = np.append(np.arange(width + _CLOSEST, width - 0.5 * _STEP, _STEP), width)
+        first = np.log(_CLOSEST) + max(np.log(abs(end) + 1e-300), width)
+        edges = np.append(np.arange(first, width - 0.5 * _STEP, _STEP), width)
         count = len(edges) - 1
         ladder = Panels(
             np.zeros(count, dtype=np.int64),

@@ -103,6 +103,14 @@ class _Leg:
         t = _logit(depth)
         return (t if self.rest == 0 else -t), width
 
+    def noise(self, c: Array) -> Array:
+        """Relative error of the function that rounding of its argument makes: (points,)."""
+        noise = np.full(len(c), self.function.places.noise)
+        for end in (self.function.low, self.function.high):
+            if np.isfinite(end):
+                noise += ROUNDING * np.abs(end) / np.maximum(np.abs(end - c), 1e-300)
+        return np.minimum(noise, 1e-3)
+
     def kinks(self, c: Array) -> Array:
         """Logits of the share at which the function breaks, or nan: (points, kinks)."""
         return self._solved(c[:, None], self.function.places.kinks)
@@ -158,6 +166,7 @@ def _integrals(share: Beta, legs: Sequence[_Leg], c: Array) -> tuple[Array, Arra
     size = np.abs(log_density(np.arange(len(c)), anchor, d[:, None])[:, 0])
     noise = TOLERANCE + ROUNDING * np.where(np.isfinite(size), size, 0.0)[alive]
     c, index = c[alive], index[alive]
+    noise += sum(leg.noise(c) for leg in legs)
 
     def on_panels(panels: Panels) -> Array:
         return log_density(panels.quantity, panels.anchor, panels.nodes()[0])
@@ -261,6 +270,8 @@ def to_part(
         mean, sd = _log_share(share.a, share.b)
         places += [whole.places, _moved(whole, mean, sd)]
         kinks, high = whole.places.kinks, whole.high
+        if np.isfinite(whole.low):
+            kinks = np.append(kinks, whole.low)
     if rest is not None:
         upper = _leftover(rest.upper_tail, share.b)
         upper = upper if whole is None else upper.times(whole.upper_tail)
