@@ -25,20 +25,24 @@ from reliability.errors import NumericalError
 from reliability.priors import PriorOnX
 from reliability.tails import CONSTANT, Tail
 
-__all__ = ["ROUNDING", "TOLERANCE", "LogFunction", "Places", "of_prior", "product", "tabulate"]
+__all__ = ["EPS", "ROUNDING", "TOLERANCE", "LogFunction", "Places", "of_prior", "product", "tabulate"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+#: Log of a function at coordinates (points,), and there its relative error and noise.
+Evaluate = Callable[[Array], tuple[Array, Array, Array]]
 #: Accepted size of the last Legendre coefficients of a logarithm on a panel.
 TOLERANCE = 2e-12
 #: Accepted error of a logarithm in units of its size: far beyond its rounding.
 ROUNDING = 1e-13
 #: A function this much smaller than its maximum, in logs, adds no more to the error bound.
 _DEEPEST = 500.0
+#: The error accepted on a sliver grows as its width falls below this part of the widest panel's.
+_SMALL = 1e-3
 #: One so much smaller has only to be small.
 _NOTHING = 1e5
-_EPS = 4.0 * float(np.finfo(np.float64).eps)
+EPS = 4.0 * float(np.finfo(np.float64).eps)
 _MAX_ROUNDS = 60
 _MAX_PANELS = 4_000
 #: Points at which a table is evaluated at once: coefficients of 2 MB.
@@ -59,7 +63,7 @@ class Places:
     @property
     def noise(self) -> float:
         """Relative error of a function that bends so, from the rounding of its argument."""
-        return float(np.max(_EPS * np.abs(self.location) / self.scale, initial=0.0))
+        return float(np.max(EPS * np.abs(self.location) / self.scale, initial=0.0))
 
     @staticmethod
     def join(parts: Sequence[Places]) -> Places:
@@ -226,13 +230,14 @@ def _along(tail: Tail, x: Array, end: float, middle: float) -> Array:
 
 
 def tabulate(
-    evaluate: Callable[[Array], tuple[Array, Array]], like: LogFunction
+    evaluate: Evaluate, like: LogFunction
 ) -> LogFunction:
     """Table of a function that is dear to evaluate.
 
     Parameters
     ----------
-    evaluate : its log at coordinates (points,), and the relative error there
+    evaluate : its log at coordinates (points,), and there its relative error and the noise that
+        no halving would find
     like : everything else about it; its ``log`` is not used, its ``error`` is added
 
     Raises
@@ -242,9 +247,10 @@ def tabulate(
     """
     panels = _approaching_ends(initial_panels(like.features()), like.low, like.high)
     panels = panels.take(panels.order())
-    logs, inner = _at_nodes(evaluate, panels)
+    ends = like.low, like.high
+    logs, inner, noise = _at_nodes(evaluate, panels)
     for _ in range(_MAX_ROUNDS):
-        fails, _ = _judged(panels, logs, inner)
+        fails, _ = _judged(panels, logs, noise, ends)
         fails &= panels.splittable()
         if not fails.any():
             break
@@ -254,13 +260,15 @@ def tabulate(
                 f"{_MAX_PANELS} panels; state larger sds or a wider share"
             )
         halves = panels.take(fails).bisect()
-        new_logs, new_inner = _at_nodes(evaluate, halves)
+        new = _at_nodes(evaluate, halves)
         panels = Panels.join([panels.take(~fails), halves])
-        logs = np.concatenate([logs[~fails], new_logs])
-        inner = np.concatenate([inner[~fails], new_inner])
+        logs, inner, noise = (
+            np.concatenate([old[~fails], more])
+            for old, more in zip((logs, inner, noise), new, strict=True)
+        )
     order = panels.order()
-    panels, logs, inner = panels.take(order), logs[order], inner[order]
-    error = _judged(panels, logs, inner)[1]
+    panels, logs, inner, noise = panels.take(order), logs[order], inner[order], noise[order]
+    error = _judged(panels, logs, noise, ends)[1]
     start, stop = panels.edges()
     with np.errstate(over="ignore"):
         position = np.append(panels.anchor + start, panels.anchor[-1] + stop[-1])
@@ -277,23 +285,23 @@ def tabulate(
         0.5 * (panels.high - panels.low),
         logs.max(axis=1) + 1.0,
     )
-    ends = like.low, like.high
     bound = _bound(panels, logs, error, ends) + _bound(panels, logs, inner, ends)
     return attrs.evolve(like, log=_Within(table, *ends), error=like.error + bound)
 
 
-def _at_nodes(
-    evaluate: Callable[[Array], tuple[Array, Array]], panels: Panels
-) -> tuple[Array, Array]:
+def _at_nodes(evaluate: Evaluate, panels: Panels) -> tuple[Array, Array, Array]:
+    """Logs at the nodes, and the largest error and noise on each panel."""
     x = panels.anchor[:, None] + panels.nodes()[0]
-    logs, error = evaluate(x.ravel())
-    return logs.reshape(x.shape), error.reshape(x.shape).max(axis=1)
+    logs, error, noise = (each.reshape(x.shape) for each in evaluate(x.ravel()))
+    return logs, error.max(axis=1), error.max(axis=1) + noise.max(axis=1)
 
 
-def _judged(panels: Panels, logs: Array, inner: Array) -> tuple[NDArray[np.bool_], Array]:
+def _judged(
+    panels: Panels, logs: Array, noise: Array, ends: tuple[float, float]
+) -> tuple[NDArray[np.bool_], Array]:
     """Which panels fail, and the size of the last coefficients on each.
 
-    No halving finds what the values themselves are wrong by, ``inner`` (panels,), nor what the
+    No halving finds what the values themselves are wrong by, ``noise`` (panels,), nor what the
     rounding of x does where they change fast.
     """
     finite = np.isfinite(logs)
@@ -301,33 +309,38 @@ def _judged(panels: Panels, logs: Array, inner: Array) -> tuple[NDArray[np.bool_
     whole, nothing = finite.all(axis=1), ~(top > top.max() - _NOTHING)
     safe = np.where(whole[:, None], logs, 0.0)
     error = 2.0 * np.abs(safe @ LEGENDRE[:, -3:]).sum(axis=1)
+    with np.errstate(divide="ignore"):
+        tolerance = TOLERANCE / np.minimum(_slivers(panels, ends) / _SMALL, 1.0)
     rounding = ROUNDING * np.abs(np.where(whole, top, 0.0))
     low, high = panels.edges()
     with np.errstate(over="ignore", invalid="ignore"):
         size = np.maximum(np.abs(panels.anchor + low), np.abs(panels.anchor + high))
-        rounding += np.nan_to_num(_EPS * size / (high - low) * np.ptp(safe, axis=1))
-    return ~nothing & (~whole | (error > TOLERANCE + rounding + inner)), error
+        rounding += np.nan_to_num(EPS * size / (high - low) * np.ptp(safe, axis=1))
+    return ~nothing & (~whole | (error > tolerance + rounding + noise)), error
 
 
 def _bound(panels: Panels, logs: Array, error: Array, ends: tuple[float, float]) -> float:
-    """Largest error of a panel.
-
-    Towards an end of the support, or a point at which some derivative has no limit, the last
-    panels are slivers, on which the error of a logarithm does not fall any more: these count for
-    as much as they hold. So do places that nothing could ever make probable.
-    """
-    low, high = panels.edges()
+    """Largest error of a panel; that of slivers, and of what nothing could make probable, less."""
     top = np.where(np.isfinite(logs), logs, -np.inf).max(axis=1)
     if not np.isfinite(top.max()):
         return 0.0
-    with np.errstate(over="ignore", under="ignore", divide="ignore"):
-        weight = np.exp(np.minimum(top - top.max() + _DEEPEST, 0.0))
-        inner = panels.kind == Kind.LINEAR
-        wide = np.max((high - low)[inner], initial=0.0)
-        at_end = np.isin(panels.anchor, ends) & ~inner
-        sliver = at_end | (inner & (high - low < 1e-9 * wide))
-        weight[sliver] *= (high - low)[sliver] / wide
+    with np.errstate(under="ignore"):
+        weight = np.exp(np.minimum(top - top.max() + _DEEPEST, 0.0)) * _slivers(panels, ends)
     return float(np.max(weight * error, initial=0.0))
+
+
+def _slivers(panels: Panels, ends: tuple[float, float]) -> Array:
+    """Widths of panels that are slivers, as parts of the widest panel's; 1 for all others.
+
+    Towards an end of the support, or a point at which some derivative has no limit, the error of
+    a logarithm does not fall any more, and what the panels hold does.
+    """
+    low, high = panels.edges()
+    inner = panels.kind == Kind.LINEAR
+    with np.errstate(over="ignore"):
+        part = (high - low) / np.max((high - low)[inner], initial=1e-300)
+    at_end = np.isin(panels.anchor, ends) & ~inner
+    return np.where(at_end | (inner & (part < 1e-9)), np.minimum(part, 1.0), 1.0)
 
 
 @attrs.frozen(eq=False)

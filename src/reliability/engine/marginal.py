@@ -87,7 +87,7 @@ class _Without:
     problem: Problem
     rule: ReliabilityRule
 
-    def __call__(self, x: Array) -> tuple[Array, Array]:
+    def __call__(self, x: Array) -> tuple[Array, Array, Array]:
         at = rows_at(np.zeros(len(x), dtype=np.int64), x)
         d = np.zeros((len(x), 1))
         logs = log_likelihood(self.problem, self.rule, at, d)[:, 0]
@@ -95,7 +95,7 @@ class _Without:
         if self.rule.coarse is not None:
             coarse = log_likelihood(self.problem, self.rule, at, d, coarse=True)[:, 0]
             error = _between_rules(logs, coarse)
-        return logs, error
+        return logs, error, np.zeros(len(x))
 
 
 @attrs.frozen(eq=False)
@@ -107,12 +107,12 @@ class _With:
     prior: ScatterPrior
     power: float
 
-    def __call__(self, x: Array) -> tuple[Array, Array]:
+    def __call__(self, x: Array) -> tuple[Array, Array, Array]:
         logs, error = np.empty(len(x)), np.empty(len(x))
         for begin in range(0, len(x), _AT_ONCE):
             part = slice(begin, begin + _AT_ONCE)
             logs[part], error[part] = self._integrated(x[part])
-        return logs - log_scatter_mass(self.problem.columns, self.prior), error
+        return logs - log_scatter_mass(self.problem.columns, self.prior), error, np.zeros(len(x))
 
     def _integrated(self, x: Array) -> tuple[Array, Array]:
         columns, inflation = self.problem.columns, self.prior.low > 0.0

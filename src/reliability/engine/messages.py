@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import betaln, digamma, polygamma
 
 from reliability.engine.log_functions import (
+    EPS,
     ROUNDING,
     TOLERANCE,
     LogFunction,
@@ -106,9 +107,9 @@ class _Leg:
     def noise(self, c: Array) -> Array:
         """Relative error of the function that rounding of its argument makes: (points,)."""
         noise = np.full(len(c), self.function.places.noise)
-        for end in (self.function.low, self.function.high):
-            if np.isfinite(end):
-                noise += ROUNDING * np.abs(end) / np.maximum(np.abs(end - c), 1e-300)
+        end = self.function.high
+        if np.isfinite(end):
+            noise += EPS * np.abs(end) / np.maximum(np.abs(end - c), 1e-300)
         return np.minimum(noise, 1e-3)
 
     def kinks(self, c: Array) -> Array:
@@ -121,8 +122,10 @@ def _logit(s: Array) -> Array:
     return np.asarray(-(s + np.log(-np.expm1(-s))))
 
 
-def integral_over_share(share: Beta, legs: Sequence[_Leg], c: Array) -> tuple[Array, Array]:
-    """Log of the integral of a product of functions over the share, and its relative error.
+def integral_over_share(
+    share: Beta, legs: Sequence[_Leg], c: Array
+) -> tuple[Array, Array, Array]:
+    """Log of the integral of a product of functions over the share, its relative error and noise.
 
     Parameters
     ----------
@@ -130,21 +133,23 @@ def integral_over_share(share: Beta, legs: Sequence[_Leg], c: Array) -> tuple[Ar
     legs : the functions
     c : (points,) where
     """
-    logs, errors = np.full(len(c), -np.inf), np.zeros(len(c))
+    out = np.zeros((3, len(c)))
     for begin in range(0, len(c), _AT_ONCE):
         part = slice(begin, begin + _AT_ONCE)
-        logs[part], errors[part] = _integrals(share, legs, c[part])
-    return logs, errors
+        out[:, part] = _integrals(share, legs, c[part])
+    return out[0], out[1], out[2]
 
 
-def _integrals(share: Beta, legs: Sequence[_Leg], c: Array) -> tuple[Array, Array]:
-    out, errors = np.full(len(c), -np.inf), np.zeros(len(c))
+def _integrals(share: Beta, legs: Sequence[_Leg], c: Array) -> Array:
+    """Logs, errors and noise: (3, points)."""
+    out = np.zeros((3, len(c)))
+    out[0] = -np.inf
     ends = [leg.limits(c) for leg in legs]
     low = np.max([each[0] for each in ends], axis=0)
     high = np.min([each[1] for each in ends], axis=0)
     index = np.flatnonzero(low < high)
     if not len(index):
-        return out, errors
+        return out
     c = c[index]
     constant = -float(betaln(share.a, share.b))
 
@@ -161,21 +166,23 @@ def _integrals(share: Beta, legs: Sequence[_Leg], c: Array) -> tuple[Array, Arra
     first, anchor, d = prune(first, lambda some, at: log_density(some.quantity, some.anchor, at))
     alive, number = np.unique(first.quantity, return_inverse=True)
     if not len(alive):
-        return out, errors
+        return out
     # What the tables leave out, no halving finds.
     size = np.abs(log_density(np.arange(len(c)), anchor, d[:, None])[:, 0])
     noise = TOLERANCE + ROUNDING * np.where(np.isfinite(size), size, 0.0)[alive]
     c, index = c[alive], index[alive]
-    noise += sum(leg.noise(c) for leg in legs)
+    rounded = sum((leg.noise(c) for leg in legs), start=np.zeros(len(c)))
 
     def on_panels(panels: Panels) -> Array:
         return log_density(panels.quantity, panels.anchor, panels.nodes()[0])
 
-    mesh = refine(attrs.evolve(first, quantity=number), on_panels, len(alive), noise=noise)
+    mesh = refine(attrs.evolve(first, quantity=number), on_panels, len(alive), noise=noise + rounded)
     with np.errstate(divide="ignore"):
-        out[index] = mesh.log_total
-    errors[index] = np.where(np.isfinite(mesh.error), mesh.error, 0.0)
-    return out, errors
+        out[0, index] = mesh.log_total
+    # What rounding does to single values shows in the coefficients; it averages out beyond.
+    out[1, index] = np.where(np.isfinite(mesh.error), mesh.error - 2.0 * rounded, 0.0)
+    out[2, index] = rounded
+    return out
 
 
 def _features(share: Beta, legs: Sequence[_Leg], c: Array, low: Array, high: Array) -> Features:
