@@ -273,7 +273,8 @@ def tabulate(
     with np.errstate(over="ignore"):
         position = np.append(panels.anchor + start, panels.anchor[-1] + stop[-1])
     whole = np.isfinite(logs).all(axis=1)
-    coefficients = np.where(whole[:, None], logs, 0.0) @ LEGENDRE
+    safe = np.where(whole[:, None], logs, 0.0)
+    coefficients = safe @ LEGENDRE
     coefficients[~whole, 0] = -np.inf
     table = _Table(
         panels,
@@ -283,7 +284,7 @@ def tabulate(
         like.upper_tail,
         0.5 * (panels.low + panels.high),
         0.5 * (panels.high - panels.low),
-        logs.max(axis=1) + 1.0,
+        np.where(whole, logs.max(axis=1) + 1.0 + 0.1 * np.ptp(safe, axis=1), -np.inf),
     )
     bound = _bound(panels, logs, error, ends) + _bound(panels, logs, inner, ends)
     return attrs.evolve(like, log=_Within(table, *ends), error=like.error + bound)
