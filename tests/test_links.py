@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.interpolate import CubicSpline
 from scipy.special import betaln, gammainc, ndtr
 
 from reliability import (
@@ -28,6 +29,7 @@ from reliability import (
     combine,
     priors,
 )
+from reliability.engine.prior_panels import log_mass
 from reliability.errors import InvalidValueError, NoPosteriorError, ReliabilityError, WrongTypeError
 from reliability.priors import Beta, Density, Flat, LogNormal, LogUniform
 
@@ -48,7 +50,9 @@ def about(quantity: str, value: float, error: float, reliability: float | None =
     return Claim(source, Estimate(value, sd=value * error), quantity=quantity)
 
 
-def likelihood(value: float, error: float, reliability: float = 1.0, factor: float = 5.0) -> Function:
+def likelihood(
+    value: float, error: float, reliability: float = 1.0, factor: float = 5.0
+) -> Function:
     """The same as a function of x, under Wide(factor), written down independently."""
 
     def density(x: Array) -> Array:
@@ -96,7 +100,9 @@ def test_one_link_is_a_double_integral(share: Beta) -> None:
         assert combination.log_evidence == pytest.approx(np.log(total), abs=1e-9)
         assert combination.error < 1e-7
     whole, part = result["whole"], result["part"]
-    assert whole.posterior.mean() == pytest.approx((joint.sum(1) * np.exp(w)).sum() / total, rel=1e-9)
+    assert whole.posterior.mean() == pytest.approx(
+        (joint.sum(1) * np.exp(w)).sum() / total, rel=1e-9
+    )
     assert part.posterior.mean() == pytest.approx((joint * np.exp(v)).sum() / total, rel=1e-9)
     assert part.posterior.var() == pytest.approx(
         (joint * np.exp(2 * v)).sum() / total - part.posterior.mean() ** 2, rel=1e-8
@@ -107,10 +113,12 @@ def test_one_link_is_a_double_integral(share: Beta) -> None:
             on_share(share) * lognormal(8_000, 1.5)(x - LOG_PHI) * of_whole(x - LOG_PHI)
         )
         assert part.posterior.pdf(at) * at == pytest.approx(float(density[0]) / total, rel=1e-8)
-    sound = 0.8 * stats.norm.pdf(np.log(2_500), v, 0.25) / of_part(v)
+    # The grid's far corners, where nothing is left, are of no consequence.
+    given = np.maximum(of_part(v), 1e-300)
+    sound = 0.8 * stats.norm.pdf(np.log(2_500), v, 0.25) / given
     assert part.claims[0].soundness == pytest.approx((joint * sound).sum() / total, abs=1e-9)
     # The part's claim alone is left out: what remains is the whole's.
-    without = joint / of_part(v)
+    without = joint / given
     below = (without * ndtr((np.log(2_500) - v) / 0.25)).sum() / without.sum()
     assert part.claims[0].tail == pytest.approx(2.0 * min(below, 1.0 - below), abs=1e-8)
     order = np.argsort(v, axis=None)
@@ -151,20 +159,17 @@ def test_parts_that_do_not_overlap_are_a_triple_integral(rest: float | None) -> 
         at = w[:, None] + LOG_PHI
 
         def along(values: Array) -> Array:
-            logs = np.interp(at, both, np.log(values))
+            logs = CubicSpline(both, np.log(np.maximum(values, 1e-300)))(np.maximum(at, -39.0))
             return np.asarray(np.exp(logs))
 
         total = (own[:, None] * outer * along(message)).sum()
         killed_mean = (own[:, None] * outer * along(of_killed)).sum()
-    exact = rest is None
     log_evidence = result["casualties"].log_evidence
-    assert log_evidence == pytest.approx(np.log(total), abs=1e-9 if exact else 1e-4)
-    assert result["killed"].posterior.mean() == pytest.approx(
-        killed_mean / total, rel=1e-9 if exact else 1e-4
-    )
+    assert log_evidence == pytest.approx(np.log(total), abs=1e-8)
+    assert result["killed"].posterior.mean() == pytest.approx(killed_mean / total, rel=1e-8)
     parts = result["killed"].posterior.mean() + result["wounded"].posterior.mean()
     whole = result["casualties"].posterior.mean()
-    if exact:
+    if rest is None:
         assert parts == pytest.approx(whole, rel=1e-9)
     else:
         assert parts < whole
@@ -176,7 +181,9 @@ def test_a_chain_is_a_triple_integral() -> None:
     result = linked(claims, links, prior=LogNormal(700, 1.0), model=Model(unsound=Wide(5)))
     w = np.arange(1.0, 12.0, 0.1)
     v = np.arange(-60.0, 12.05, 0.1)
-    message = np.array([np.sum(on_share(Beta(1.5, 3)) * likelihood(90, 0.5, 0.7)(x + LOG_PHI)) for x in v])
+    message = np.array(
+        [np.sum(on_share(Beta(1.5, 3)) * likelihood(90, 0.5, 0.7)(x + LOG_PHI)) for x in v]
+    )
     # Of b the density that a gives, on the same grid, then both together.
     own = lognormal(700, 1.0)(w) * likelihood(1_000, 0.3, 0.8)(w)
 
@@ -197,7 +204,12 @@ def test_a_chain_is_a_triple_integral() -> None:
 
 def test_scatter_is_integrated_for_every_quantity() -> None:
     heterogeneity = priors.HalfNormal(0.4)
-    claims = [about("w", 500, 0.1), about("w", 800, 0.15), about("p", 200, 0.1), about("p", 150, 0.2)]
+    claims = [
+        about("w", 500, 0.1),
+        about("w", 800, 0.15),
+        about("p", 200, 0.1),
+        about("p", 150, 0.2),
+    ]
     result = linked(
         claims,
         Part("p", of="w", share=Beta(2, 3)),
@@ -210,9 +222,7 @@ def test_scatter_is_integrated_for_every_quantity() -> None:
 
     def integrated(values: list[tuple[float, float]]) -> Function:
         def density(x: Array) -> Array:
-            each = [
-                stats.norm.pdf(np.log(y), x[..., None], np.hypot(s, tau)) for y, s in values
-            ]
+            each = [stats.norm.pdf(np.log(y), x[..., None], np.hypot(s, tau)) for y, s in values]
             return np.asarray((np.prod(each, axis=0) * weight).sum(-1))
 
         return density
@@ -260,7 +270,7 @@ def test_a_uniform_share_of_a_log_uniform_whole() -> None:
     """A verified bound far below says nothing: the prior is what is left."""
     claims = [Claim(Source("a", reliability=0.0), 5, quantity="whole")]
     top = 100.0
-    with pytest.raises(NoPosteriorError, match="says? nothing"):
+    with pytest.raises(NoPosteriorError, match="nothing to combine"):
         linked(claims, Part("part", of="whole", share=Beta(1, 1)), model=Model(unsound=Void()))
     claims = [about("whole", 10.0, 1e3)]
     part = linked(
@@ -272,7 +282,7 @@ def test_a_uniform_share_of_a_log_uniform_whole() -> None:
     ) / np.log(top)
     # The claim's sd of 1000 on the log scale bends the prior by 1e-6.
     np.testing.assert_allclose(part.cdf(y), cdf, rtol=0, atol=3e-6)
-    assert part.support() == (0.0, pytest.approx(top))
+    assert part.support() == pytest.approx((0.0, top))
 
 
 @pytest.mark.parametrize("counts", [(2.0, 3.0), (0.7, 4.0)])
@@ -331,20 +341,15 @@ def test_without_links_quantities_are_combined_by_themselves() -> None:
 
 def test_order_of_links_and_claims_is_irrelevant() -> None:
     claims = [about("w", 1_000, 0.2, 0.8), about("a", 300, 0.2, 0.7), about("c", 40, 0.3, 0.9)]
-    links = [
-        Part("a", of="w", share=Beta(1, 2)),
-        Part("b", of="w", share=Beta(2, 2)),
-        Parts({"c": 1, "d": 2}, of="a"),
-    ]
+    links = [Part("a", of="w", share=Beta(1, 2)), Parts({"c": 1, "d": 2}, of="a")]
     one = linked(claims, links)
-    turned = [links[1], Parts({"d": 2, "c": 1}, of="a"), links[0]]
-    other = linked(claims[::-1], turned)
-    assert set(one) == set(other) == {"w", "a", "b", "c", "d"}
+    other = linked(claims[::-1], [Parts({"d": 2, "c": 1}, of="a"), links[0]])
+    assert set(one) == set(other) == {"w", "a", "c", "d"}
     for name, combination in one.items():
         assert combination.estimate == other[name].estimate
 
 
-@settings(deadline=None, max_examples=5)
+@settings(deadline=None, max_examples=3)
 @given(
     factor=st.sampled_from([1e-3, 0.3, 7.0, 1e5]),
     a=st.floats(0.4, 5.0),
@@ -362,8 +367,6 @@ def test_units_do_not_matter_and_evidence_is_one_number(factor: float, a: float,
         assert other[name].estimate == pytest.approx(factor * one[name].estimate, rel=1e-8)
         # The same evidence is found at every quantity.
         inference = one[name]._inference
-        from reliability.engine.prior_panels import log_mass  # noqa: PLC0415
-
         found = inference.log_normaliser + log_mass(inference.prior)
         assert found == pytest.approx(one["w"].log_evidence, abs=1e-8)
 
@@ -379,7 +382,9 @@ def test_a_part_is_never_larger_than_its_whole() -> None:
     )
     for level in (0.05, 0.5, 0.95):
         assert torn["p"].posterior.ppf(level) < torn["w"].posterior.ppf(level)
-    assert torn["p"].link is not None and fine["p"].link is not None and fine["w"].link is not None
+    assert torn["p"].link is not None
+    assert fine["p"].link is not None
+    assert fine["w"].link is not None
     assert torn["p"].link.tail < 0.3 < fine["p"].link.tail
     assert np.isnan(fine["w"].link.tail)
     assert fine["p"].claims[0].soundness > torn["p"].claims[0].soundness
@@ -408,9 +413,9 @@ def test_a_void_is_judged_under_the_prior_alone() -> None:
 
 def test_results_can_be_written_and_read_back() -> None:
     claims = [about("w", 1_000, 0.2, 0.8), about("a", 300, 0.2)]
-    links = [Part("a", of="w", share=Beta(1, 2)), Parts({"b": 1, "c": 2}, of="a", rest=0.5)]
+    links = [Part("a", of="w", share=Beta(1, 2)), Parts({"b": 1}, of="a", rest=0.5)]
     result = linked(claims, links, prior=LogNormal(500, 2))
-    for name in ("w", "a", "c"):
+    for name in ("a", "b"):
         text = json.dumps(result[name].to_dict())
         again = Combination.from_dict(json.loads(text))
         assert again.quantity == name
@@ -509,9 +514,9 @@ def test_links_that_are_no_forest(links: Any, message: str) -> None:
         (lambda: Parts({}, of="w"), "shares must be a mapping"),
         (lambda: Parts({"p": 2}, of="w"), "alone would be all of 'w'"),
         (lambda: Parts({"p": 0, "q": 1}, of="w"), "pseudo-count of 'p' must be finite and above 0"),
-        (lambda: Parts({"p": "2", "q": 1}, of="w"), "must be a number above 0"),  # type: ignore[dict-item]
+        (lambda: Parts({"p": "2", "q": 1}, of="w"), "must be a number above 0"),
         (lambda: Parts({"p": 2, "w": 1}, of="w"), "'w' cannot be part of itself"),
-        (lambda: Parts({"p": 2, 3: 1}, of="w"), "shares must name quantities"),  # type: ignore[dict-item]
+        (lambda: Parts({"p": 2, 3: 1}, of="w"), "shares must name quantities"),
         (lambda: Parts({"p": 2}, of="w", rest=-1.0), "rest must be finite and above 0"),
     ],
 )

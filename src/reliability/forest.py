@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -92,7 +92,7 @@ class Forest:
 
 
 def forest_of(
-    links: Sequence[Link] | Link, claimed: Sequence[str | None], scale: Scale
+    links: Iterable[Link] | Link, claimed: Sequence[str | None], scale: Scale
 ) -> Forest | None:
     """Check links against the claims; None if there are none.
 
@@ -118,8 +118,7 @@ def forest_of(
     names = [name for name in claimed if name is not None]
     if not names:
         raise InvalidValueError(
-            "links join quantities by name, but the claims name none; give every claim "
-            "quantity=..."
+            "links join quantities by name, but the claims name none; give every claim quantity=..."
         )
     quantities = dict.fromkeys(names)
     for root, own in trees(found).items():
@@ -158,9 +157,7 @@ def solve_forest(
         _check_models(names, priors[root], given)
         splits = [split for link in links for split in _splits(link)]
         claims = tuple(claim for name in names for claim in given[name][0])
-        solved = solve_tree(
-            splits, root, priors[root], {name: given[name][1:] for name in names}
-        )
+        solved = solve_tree(splits, root, priors[root], {name: given[name][1:] for name in names})
         wholes = {name: link for link in links for name in link.shares}
         for name, quantity in solved.items():
             link = wholes.get(name)
@@ -224,7 +221,9 @@ def _divided(link: Link, whole: Hashable, names: Sequence[str]) -> list[Split]:
     sides = names[:middle], names[middle:]
     keys = [side[0] if len(side) == 1 else tuple(side) for side in sides]
     share = Beta(*(_total(link, side) for side in sides))
-    rest = [split for key, side in zip(keys, sides, strict=True) for split in _divided(link, key, side)]
+    rest = [
+        split for key, side in zip(keys, sides, strict=True) for split in _divided(link, key, side)
+    ]
     return [Split(whole, keys[0], keys[1], share), *rest]
 
 
@@ -255,7 +254,9 @@ def priors_of(
     if isinstance(prior, QuantityPrior):
         return dict.fromkeys(roots, prior)
     if not isinstance(prior, Mapping):
-        raise WrongTypeError(f"prior must be a prior on the quantity, {remedy} (got {short(prior)})")
+        raise WrongTypeError(
+            f"prior must be a prior on the quantity, {remedy} (got {short(prior)})"
+        )
     named = dict.fromkeys(name for name in roots if name is not None)
     for name, value in prior.items():
         if forest is not None and name in forest.quantities and name not in named:

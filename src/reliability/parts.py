@@ -233,16 +233,18 @@ def checked_links(links: Iterable[Link] | Link) -> tuple[Link, ...]:
                 )
             wholes[name] = link.of
         found.append(link)
+    _check_circles(wholes)
+    return tuple(found)
+
+
+def _check_circles(wholes: Mapping[str, str]) -> None:
     for name in wholes:
         path = [name]
-        while path[-1] in wholes:
+        while path[-1] in wholes and path.count(path[-1]) == 1:
             path.append(wholes[path[-1]])
-            if path[-1] == name:
-                ring = " of ".join(repr(step) for step in path)
-                raise InvalidValueError(f"links: {ring}: a quantity cannot be part of itself")
-            if len(path) > len(wholes) + 1:
-                break
-    return tuple(found)
+        if path.count(path[-1]) > 1:
+            ring = " of ".join(repr(step) for step in path[path.index(path[-1]) :])
+            raise InvalidValueError(f"links: {ring}: a quantity cannot be part of itself")
 
 
 def root_of(name: str, links: Iterable[Link]) -> str:

@@ -25,7 +25,16 @@ from reliability.errors import NumericalError
 from reliability.priors import PriorOnX
 from reliability.tails import CONSTANT, Tail
 
-__all__ = ["EPS", "ROUNDING", "TOLERANCE", "LogFunction", "Places", "of_prior", "product", "tabulate"]
+__all__ = [
+    "EPS",
+    "ROUNDING",
+    "TOLERANCE",
+    "LogFunction",
+    "Places",
+    "of_prior",
+    "product",
+    "tabulate",
+]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -229,9 +238,7 @@ def _along(tail: Tail, x: Array, end: float, middle: float) -> Array:
     return np.asarray(-tail.power * np.log(ratio) - tail.rate * np.abs(x - end))
 
 
-def tabulate(
-    evaluate: Evaluate, like: LogFunction
-) -> LogFunction:
+def tabulate(evaluate: Evaluate, like: LogFunction) -> LogFunction:
     """Table of a function that is dear to evaluate.
 
     Parameters
@@ -272,7 +279,7 @@ def tabulate(
     start, stop = panels.edges()
     with np.errstate(over="ignore"):
         position = np.append(panels.anchor + start, panels.anchor[-1] + stop[-1])
-    whole = np.isfinite(logs).all(axis=1)
+    whole: NDArray[np.bool_] = np.asarray(np.isfinite(logs).all(axis=1))
     safe = np.where(whole[:, None], logs, 0.0)
     coefficients = safe @ LEGENDRE
     coefficients[~whole, 0] = -np.inf
@@ -307,7 +314,8 @@ def _judged(
     """
     finite = np.isfinite(logs)
     top = np.where(finite, logs, -np.inf).max(axis=1)
-    whole, nothing = finite.all(axis=1), ~(top > top.max() - _NOTHING)
+    whole: NDArray[np.bool_] = np.asarray(finite.all(axis=1))
+    nothing = ~(top > top.max() - _NOTHING)
     safe = np.where(whole[:, None], logs, 0.0)
     error = 2.0 * np.abs(safe @ LEGENDRE[:, -3:]).sum(axis=1)
     with np.errstate(divide="ignore"):

@@ -15,7 +15,6 @@ from reliability.engine.existence import existence
 from reliability.engine.features import features
 from reliability.engine.log_functions import ROUNDING, TOLERANCE, LogFunction, Places, tabulate
 from reliability.engine.mixture import (
-    NO_SCATTER,
     Problem,
     ReliabilityRule,
     log_likelihood,
@@ -127,15 +126,17 @@ class _With:
 
         def log_at(panels: Panels, at: Array, *, coarse: bool) -> Array:
             scatter = panels.anchor[:, None] + at
+            # One row for every pair of x and scatter: the likelihoods take one scatter for each.
+            where = np.repeat(x[panels.quantity], scatter.shape[1])
             logs = log_likelihood(
                 self.problem,
                 self.rule,
-                rows_at(np.zeros(panels.count, dtype=np.int64), x[panels.quantity]),
-                np.zeros_like(scatter),
-                scatter_of(scatter, inflation=inflation),
+                rows_at(np.zeros(len(where), dtype=np.int64), where),
+                np.zeros((len(where), 1)),
+                scatter_of(scatter.reshape(-1, 1), inflation=inflation),
                 coarse=coarse,
             )
-            return logs + log_prior(self.prior, columns, scatter)
+            return logs.reshape(scatter.shape) + log_prior(self.prior, columns, scatter)
 
         def log_density(panels: Panels) -> Array:
             return log_at(panels, panels.nodes()[0], coarse=False)

@@ -110,7 +110,7 @@ class _Leg:
         end = self.function.high
         if np.isfinite(end):
             noise += EPS * np.abs(end) / np.maximum(np.abs(end - c), 1e-300)
-        return np.minimum(noise, 1e-3)
+        return np.asarray(np.minimum(noise, 1e-3))
 
     def kinks(self, c: Array) -> Array:
         """Logits of the share at which the function breaks, or nan: (points, kinks)."""
@@ -122,9 +122,7 @@ def _logit(s: Array) -> Array:
     return np.asarray(-(s + np.log(-np.expm1(-s))))
 
 
-def integral_over_share(
-    share: Beta, legs: Sequence[_Leg], c: Array
-) -> tuple[Array, Array, Array]:
+def integral_over_share(share: Beta, legs: Sequence[_Leg], c: Array) -> tuple[Array, Array, Array]:
     """Log of the integral of a product of functions over the share, its relative error and noise.
 
     Parameters
@@ -176,7 +174,9 @@ def _integrals(share: Beta, legs: Sequence[_Leg], c: Array) -> Array:
     def on_panels(panels: Panels) -> Array:
         return log_density(panels.quantity, panels.anchor, panels.nodes()[0])
 
-    mesh = refine(attrs.evolve(first, quantity=number), on_panels, len(alive), noise=noise + rounded)
+    mesh = refine(
+        attrs.evolve(first, quantity=number), on_panels, len(alive), noise=noise + rounded
+    )
     with np.errstate(divide="ignore"):
         out[0, index] = mesh.log_total
     # What rounding does to single values shows in the coefficients; it averages out beyond.
@@ -219,9 +219,7 @@ def _features(share: Beta, legs: Sequence[_Leg], c: Array, low: Array, high: Arr
 # ------------------------------------------------------------------ messages
 
 
-def to_whole(
-    share: Beta, part: LogFunction | None, rest: LogFunction | None
-) -> LogFunction | None:
+def to_whole(share: Beta, part: LogFunction | None, rest: LogFunction | None) -> LogFunction | None:
     """Message to a whole from a part and what is left of it; None where these know nothing."""
     legs = [
         _Leg(function, *signs)
@@ -256,9 +254,7 @@ def to_whole(
     return tabulate(lambda w: integral_over_share(share, legs, w), like)
 
 
-def to_part(
-    share: Beta, whole: LogFunction | None, rest: LogFunction | None
-) -> LogFunction | None:
+def to_part(share: Beta, whole: LogFunction | None, rest: LogFunction | None) -> LogFunction | None:
     """Message to a part from its whole and from what else the whole is made of.
 
     None where these know nothing. The message to the rest is that to the part under Beta(b, a).
