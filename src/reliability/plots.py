@@ -175,13 +175,13 @@ def _limits(spans: Sequence[_Span], result: Combination) -> tuple[float, float]:
     """Limits on x: what was stated and the posterior, without the ends of very long lines."""
     inner = result.scale.to_x(result.posterior.interval(0.5))
     outer = result.scale.to_x(result.posterior.interval(0.95))
-    middles = np.array([span.middle for span in spans])
+    middles = np.array([span.middle for span in spans] or inner)
     low, high = float(min(middles.min(), inner[0])), float(max(middles.max(), inner[1]))
     # However long a line is, it leaves room to tell apart what stands in the middle.
-    half = float(np.median([span.high - span.low for span in spans])) / 2.0
+    half = float(np.median([span.high - span.low for span in spans] or [0.0])) / 2.0
     room = max(_FOLLOW * (high - low), 3.0 * half, 1e-12 * max(abs(low), abs(high), 1e-300))
-    ends_low = min(float(outer[0]), *(span.low for span in spans))
-    ends_high = max(float(outer[1]), *(span.high for span in spans))
+    ends_low = min([float(outer[0]), *(span.low for span in spans)])
+    ends_high = max([float(outer[1]), *(span.high for span in spans)])
     low, high = max(min(low, ends_low), low - room), min(max(high, ends_high), high + room)
     margin = 0.06 * max(high - low, room / 10.0)
     limit = _FARTHEST[result.scale.name]
@@ -411,7 +411,7 @@ def forest(result: Combination, ax: Axes | None = None, *, level: float = 0.95) 
     fonts = _fonts([*names, *statements])
     size = _font_size(ax, count + _FOOT + 0.4)
     # The labels at both sides take their place from the axis.
-    taken = 0.56 * size * sum(max(map(len, side)) for side in (names, [answer, *statements]))
+    taken = 0.56 * size * sum(max(map(len, side), default=0) for side in (names, [answer, *statements]))
     width = ax.get_window_extent().width / ax.figure.dpi * 72.0
     _prepare_axis(ax, result.scale, limits, max(width - taken, 0.1 * width), fonts)
     ax.set_ylim(-0.6, count + _FOOT - 0.2)
