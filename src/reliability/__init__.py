@@ -19,6 +19,7 @@ from reliability.claims.statements import (
 from reliability.combination import Combination, combine
 from reliability.errors import ReliabilityError
 from reliability.models import Floor, Heavy, Model, Void, Wide
+from reliability.parts import Part, Parts
 from reliability.posterior import Posterior
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
     "Floor",
     "Heavy",
     "Model",
+    "Part",
+    "Parts",
     "Posterior",
     "Present",
     "Quantiles",

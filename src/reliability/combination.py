@@ -30,9 +30,17 @@ from reliability.errors import (
     ReliabilityError,
     short,
 )
-from reliability.foreign_priors import as_prior
+from reliability.forest import (
+    Forest,
+    Nesting,
+    forest_of,
+    links_from_dict,
+    priors_of,
+    solve_forest,
+)
 from reliability.models import Model
 from reliability.pairs import NumberedPairs, PairDependence
+from reliability.parts import Link
 from reliability.posterior import Posterior
 from reliability.preparation import (
     NOTHING_SAID,
@@ -175,6 +183,8 @@ class Combination:
     conflict : how much the claims disagree
     zero : prior probability that there is nothing; the posterior's is ``posterior.zero``
     error : bound on the relative numerical error
+    prior : on the quantity; of a part, on the root of its tree
+    link : how it is linked with other quantities; None if it stands alone
     """
 
     quantity: str | None
@@ -190,6 +200,7 @@ class Combination:
     _correlation: Array | None
     #: Which of "prior" and "dependence" nobody stated: they are the model's.
     _of_model: frozenset[str]
+    link: Nesting | None = None
 
     # ---------------------------------------------------------------- the answer
 
@@ -232,6 +243,11 @@ class Combination:
         inference, exists = self._inference, self._inference.existence
         if self.model.heterogeneity is None or not inference.columns.count:
             return self.posterior
+        if not inference.columns.count:
+            raise NoPosteriorError(
+                f"quantity {self.quantity!r} has no claims of its own that would tell how far "
+                "its sources scatter; use posterior"
+            )
         if inference.normal is not None:
             distribution: Any = normal.predictive(inference.normal)
         else:
@@ -294,8 +310,11 @@ class Combination:
     def log_evidence(self) -> float | None:
         """Log probability of the claims under the model; None under improper priors.
 
-        A pseudo-evidence where some shares are below 1: comparable only at equal shares.
+        Of a linked quantity that of all claims of its tree. A pseudo-evidence where some shares
+        are below 1: comparable only at equal shares.
         """
+        if self.link is not None:
+            return self.link.log_evidence
         scatter = self._inference.setup.scatter
         if not self._inference.prior.proper or (scatter is not None and not scatter.proper):
             return None
@@ -311,6 +330,8 @@ class Combination:
     @cached_property
     def claims(self) -> tuple[ClaimResult, ...]:
         """One record per claim, in the order given."""
+        if not self._claims:
+            return ()
         shares = self._shares
         both = weights_and_soundness(self._inference)
         columns = zip(both.weight.tolist(), both.soundness.tolist(), strict=True)
@@ -389,7 +410,10 @@ class Combination:
     @cached_property
     def conflict(self) -> Conflict:
         """How much the claims disagree, beyond what they state."""
-        every_q, every_df = cochran(self._inference.rows)
+        rows = self._inference.rows
+        if not rows.count:
+            return Conflict(NAN, 0, NAN, NAN, NAN, NAN, None)
+        every_q, every_df = cochran(rows)
         q, df = float(every_q[0]), int(every_df[0])
         log_bayes_factor = self._log_bayes_factor()
         if df < 1:
@@ -448,13 +472,20 @@ class Combination:
         (10.7, 11.1)
         """
         result = combine(
-            self._claims if claims is None else claims, **(self._settings() | settings)
+            self._every_claim if claims is None else claims, **(self._settings() | settings)
         )
+        if self.link is not None and isinstance(result, dict) and self.quantity in result:
+            return result[self.quantity]
         if not isinstance(result, Combination):
             raise InvalidValueError(
                 f"claims: name {len(result)} quantities; give those about one of them"
             )
         return result
+
+    @property
+    def _every_claim(self) -> tuple[Claim, ...]:
+        """The claims that have a say: of linked quantities also those about the others."""
+        return self._claims if self.link is None else self.link.claims
 
     def _settings(self) -> dict[str, Any]:
         """Arguments of `combine` that give this result; what is the model's is None."""
@@ -463,6 +494,7 @@ class Combination:
             "prior": None if "prior" in self._of_model else self.prior,
             "model": self.model,
             "zero": self.zero,
+            "links": () if self.link is None else self.link.links,
             "correlation": self._correlation,
             "dependence": None if "dependence" in self._of_model else self.dependence,
         }
@@ -489,7 +521,7 @@ class Combination:
         >>> round(result.with_source("A", reliability=0.3).estimate, 1)
         14.6
         """
-        return self.again(with_source_changed(self._claims, name, changes))
+        return self.again(with_source_changed(self._every_claim, name, changes))
 
     def without(self, *, source: Names | None = None, origin: Names | None = None) -> Combination:
         """Return what the other claims say.
@@ -512,11 +544,12 @@ class Combination:
         >>> round(result.estimate, 1), round(result.without(source="C").estimate, 1)
         (10.6, 10.5)
         """
-        kept = positions_without(self._claims, source, origin)
+        claims = self._every_claim
+        kept = positions_without(claims, source, origin)
         correlation = self._correlation
         if correlation is not None:
             correlation = correlation[np.ix_(kept, kept)]
-        return self.again([self._claims[i] for i in kept], correlation=correlation)
+        return self.again([claims[i] for i in kept], correlation=correlation)
 
     def with_model(self, model: Model) -> Combination:
         """Return what the same claims say under another model.
@@ -608,6 +641,7 @@ class Combination:
         }
         return {
             "reliability-combination": 1,
+            "links": None if self.link is None else self.link.to_dict(),
             "quantity": self.quantity,
             "scale": self.scale.name,
             "settings": settings_to_dict(self.model, self.prior),
@@ -642,9 +676,11 @@ class Combination:
         model, prior = settings_from_dict(data["settings"])
         dependence = dependence_from_data(data["dependence"])
         of_model = _of_model_from(data.get("of_model", []), model, prior, dependence)
-        claims = [Claim.from_dict(claim) for claim in data["claims"]]
+        links, linked = links_from_dict(data.get("links"))
+        claims = [Claim.from_dict(claim) for claim in (linked or data["claims"])]
         result = combine(
             claims,
+            links=links,
             scale=data["scale"],
             prior=None if "prior" in of_model else prior,
             model=model,
@@ -652,8 +688,14 @@ class Combination:
             correlation=data.get("correlation"),
             dependence=None if "dependence" in of_model else dependence,
         )
-        assert isinstance(result, Combination)  # noqa: S101 - one quantity was written
-        return result
+        if isinstance(result, Combination):
+            return result
+        if data.get("quantity") not in result:
+            raise InvalidValueError(
+                f"quantity must be one of those that the claims name (got "
+                f"{short(data.get('quantity'))})"
+            )
+        return result[data["quantity"]]
 
     def to_frame(self, kind: str | None = None) -> Any:
         """Per-claim results (those of :meth:`summary`) as a data frame, a row a claim.
@@ -732,9 +774,10 @@ def combine(
     claims: Iterable[Claim | tuple[Any, Any]],
     *,
     scale: ScaleName | Scale = "linear",
-    prior: QuantityPrior | None = None,
+    prior: QuantityPrior | Mapping[str, QuantityPrior] | None = None,
     model: Model | None = None,
     zero: float = 0.0,
+    links: Iterable[Link] | Link = (),
     correlation: ArrayLike | None = None,
     dependence: Dependence | None = None,
 ) -> Combination | dict[str, Combination]:
@@ -751,10 +794,12 @@ def combine(
         on what is known about it (a bare name says that nothing is)
     scale : "linear", "log" (positive magnitudes) or "logit" (shares)
     prior : prior on the quantity, in its units, or a frozen scipy distribution; None is the
-        model's, by default flat in x
+        model's, by default flat in x. Of several quantities one for all that are no part of
+        another, or a mapping quantity -> prior
     model : assumptions; None is ``Model.reports()``
     zero : prior probability, in [0, 1), that there is nothing at all, theta = 0; it needs a proper
         prior on what there is otherwise, and is what claims ``Absent()`` and ``Present()`` speak of
+    links : how quantities nest, by ``Part`` and ``Parts``; on the log scale
     correlation : (n, n) correlation matrix of the claims' stated errors; sound normal claims
         only (generalised least squares)
     dependence : rho in [0, 1] between origins, in place of the model's; or between pairs of
@@ -763,7 +808,8 @@ def combine(
 
     Returns
     -------
-    A Combination, or a dictionary quantity -> Combination where claims name several.
+    A Combination, or a dictionary quantity -> Combination where claims name several or links are
+    given: then of every linked quantity, also of those that no claim is about.
 
     Raises
     ------
@@ -795,50 +841,109 @@ def combine(
     """
     model = checked_model(model)
     scale = get_scale(scale)
-    prior = None if prior is None else as_prior(prior)
-    chosen = prior if prior is not None else _prior_of(model)
     of_model = frozenset(
         name for name, given in (("prior", prior), ("dependence", dependence)) if given is None
     )
-    nothing = checked_zero(zero)
-    rho = checked_dependence(model.dependence if dependence is None else dependence)
+    settings = _Settings(
+        scale,
+        model,
+        checked_zero(zero),
+        checked_dependence(model.dependence if dependence is None else dependence),
+        of_model,
+    )
     records = as_claims(claims)
     _check_sources(records)
     groups = by_quantity(records)
-    if len(groups) == 1:
+    forest = forest_of(links, list(groups), scale)
+    roots = list(groups) if forest is None else forest.roots
+    priors = priors_of(prior, _prior_of(model), roots, forest)
+    if forest is None and len(groups) == 1:
         ((quantity, members),) = groups.items()
-        return _combine_one(
-            quantity, members, records, scale, chosen, model, nothing, rho, correlation, of_model
-        )
+        return _combine_one(quantity, members, records, priors[quantity], settings, correlation)
     if correlation is not None:
         raise InvalidValueError(
             f"correlation is for the claims about one quantity, but these name "
             f"{len(groups)}; combine each quantity by itself"
+            if forest is None
+            else "correlation is for the claims about one quantity, not for linked ones"
         )
     out: dict[str, Combination] = {}
     for quantity, members in groups.items():
         assert quantity is not None  # noqa: S101 - checked by by_quantity
+        if forest is not None and forest.is_linked(quantity):
+            continue
         try:
             out[quantity] = _combine_one(
-                quantity, members, records, scale, chosen, model, nothing, rho, None, of_model
+                quantity, members, records, priors[quantity], settings, None
             )
         except ReliabilityError as error:
             raise error.located(f"quantity {quantity!r}") from None
-    return out
+    if forest is None:
+        return out
+    out |= _combine_linked(forest, groups, records, priors, settings)
+    return {name: out[name] for name in forest.quantities}
+
+
+@attrs.frozen
+class _Settings:
+    """What `combine` was told beside claims, priors and links."""
+
+    scale: Scale
+    model: Model
+    zero: float
+    dependence: float | PairDependence
+    of_model: frozenset[str]
+
+
+def _combine_linked(
+    forest: Forest,
+    groups: Mapping[str | None, list[int]],
+    records: Sequence[Claim],
+    priors: Mapping[str | None, QuantityPrior],
+    settings: _Settings,
+) -> dict[str, Combination]:
+    """All quantities that are linked, also those that no claim is about."""
+    ready = {}
+    for name in forest.quantities:
+        if not forest.is_linked(name):
+            continue
+        prior, members = priors[forest.root_of(name)], groups.get(name, [])
+        try:
+            ready[name] = _ready(name, members, records, prior, settings, correlation=None)
+        except ReliabilityError as error:
+            raise error.located(f"quantity {name!r}") from None
+    given = {
+        name: (fields["claims"], active, setup) for name, (fields, active, setup) in ready.items()
+    }
+    solved = solve_forest(forest, priors, given)
+    return {
+        name: Combination(**ready[name][0], inference=quantity.inference, link=nesting)
+        for name, (quantity, nesting) in solved.items()
+    }
 
 
 def _combine_one(
     quantity: str | None,
     members: list[int],
     records: Sequence[Claim],
-    scale: Scale,
     prior: QuantityPrior,
-    model: Model,
-    zero: float,
-    dependence: float | PairDependence,
+    settings: _Settings,
     correlation: ArrayLike | None,
-    of_model: frozenset[str],
 ) -> Combination:
+    fields, active, setup = _ready(quantity, members, records, prior, settings, correlation)
+    return Combination(**fields, inference=infer(active, setup))
+
+
+def _ready(
+    quantity: str | None,
+    members: list[int],
+    records: Sequence[Claim],
+    prior: QuantityPrior,
+    settings: _Settings,
+    correlation: ArrayLike | None,
+) -> tuple[dict[str, Any], Columns, Setup]:
+    """All of a combination but its inference, and what that is made from."""
+    scale, model, dependence = settings.scale, settings.model, settings.dependence
     claims = [records[i] for i in members]
     names = [name_of(i + 1, records[i]) for i in members]
     # What is known of other sources is of no use here.
@@ -848,7 +953,7 @@ def _combine_one(
         among: float | NumberedPairs = dependence.numbered(sources)
     else:
         among = dependence
-    prepared = prepare(rows_from_claims(claims), scale, model, among, zero)
+    prepared = prepare(rows_from_claims(claims), scale, model, among, settings.zero)
     for problem in prepared.problems:
         raise problem.exception.located(names[problem.row])
     matrix = None
@@ -856,7 +961,7 @@ def _combine_one(
         matrix = checked_correlation(correlation, prepared.columns, names, claims, dependence)
         prepared = prepared.with_shares(independent(len(claims)))
     shares = prepared.shares
-    if not prepared.active.count:
+    if claims and not prepared.active.count:
         raise NoPosteriorError(NOTHING_SAID)
     setup = Setup(
         law=model.law,
@@ -867,22 +972,22 @@ def _combine_one(
         inflation=model.inflation,
         shared=model.shared,
         correlation=matrix,
-        zero=zero,
+        zero=settings.zero,
     )
-    return Combination(
-        quantity=quantity,
-        scale=scale,
-        model=model,
-        prior=prior,
-        dependence=dependence,
-        zero=zero,
-        claims=tuple(claims),
-        shares=shares,
-        columns=prepared.columns,
-        inference=infer(prepared.active, setup),
-        correlation=matrix,
-        of_model=of_model,
-    )
+    fields = {
+        "quantity": quantity,
+        "scale": scale,
+        "model": model,
+        "prior": prior,
+        "dependence": dependence,
+        "zero": settings.zero,
+        "claims": tuple(claims),
+        "shares": shares,
+        "columns": prepared.columns,
+        "correlation": matrix,
+        "of_model": settings.of_model,
+    }
+    return fields, prepared.active, setup
 
 
 def _prior_of(model: Model) -> QuantityPrior:

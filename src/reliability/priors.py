@@ -130,6 +130,11 @@ class PriorOnX:
         """Whether the support is a finite interval of x."""
         return bool(np.isfinite(self.low) and np.isfinite(self.high))
 
+    @property
+    def flat(self) -> bool:
+        """Whether the density is the same at every x."""
+        return not self.proper and not len(self.location)
+
 
 def _rebuild(prior: QuantityPrior, scale: Scale, hull: tuple[float, float] | None) -> PriorOnX:
     return prior.on(scale, hull)
@@ -185,6 +190,8 @@ class QuantityPrior:
 
     #: Whether the prior is made from the claims' hull.
     needs_hull = False
+    #: Whether the prior is what claims about other quantities say.
+    from_claims = False
 
     def on(self, scale: Scale, hull: tuple[float, float] | None = None) -> PriorOnX:
         """Turn the prior into a density on x.

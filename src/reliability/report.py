@@ -267,6 +267,12 @@ def _learned(result: Combination, digits: Digits) -> Iterable[str]:
 
 def _unknowable(result: Combination) -> str:
     heard = {entry.origin for entry in result.claims if entry.dropped is None}
+    if not result.claims:
+        return "No claim is about it: what is known comes through the quantities linked with it."
+    if len(heard) < 2 and result.link is not None:
+        return (
+            "There is one piece of evidence, checked against the quantities linked with it alone."
+        )
     if len(heard) < 2:
         return "There is one piece of evidence, and nothing to check it against."
     if result.model.shared:

@@ -576,8 +576,10 @@ class _Search:
         shares = middle._shares.share[self._rows]  # noqa: SLF001
         heard = [row for row, share in zip(self._rows, shares, strict=True) if share > 0.0]
         own = [self._result.claims[row].claim.credibility for row in heard]
-        polynomial = np.all(shares[shares > 0.0] == 1.0) and (
-            len(heard) <= 1 or set(own) <= {None, "6"}
+        polynomial = (
+            self._result.link is None
+            and np.all(shares[shares > 0.0] == 1.0)
+            and (len(heard) <= 1 or set(own) <= {None, "6"})
         )
         if polynomial:
             found = self._roots(low, high, heard)

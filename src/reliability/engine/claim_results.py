@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from reliability.claims.columns import Columns, Form
 from reliability.engine import normal
 from reliability.engine.explain import PerClaim, per_claim, soundness_of
-from reliability.engine.inference import Inference, infer
+from reliability.engine.inference import Inference, background_of, infer
 from reliability.engine.presence import likelihoods
 from reliability.engine.reliability import reliability_if_something
 from reliability.engine.voids import with_voids
@@ -90,6 +90,6 @@ def _number_if_something(inference: Inference, row: Columns) -> tuple[Inference,
         inference = infer(inference.rows, inference.setup, closed_form=False)
     solution = inference.mixture
     assert solution is not None  # noqa: S101 - not the closed form
-    prior = PriorsOnX.common(inference.prior, 1)
+    prior = PriorsOnX.common(background_of(inference.setup, inference.prior), 1)
     row = with_voids(row, inference.setup, prior, inference.columns)
     return inference, row, soundness_of(solution, row)

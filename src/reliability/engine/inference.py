@@ -31,6 +31,7 @@ __all__ = [
     "CONTRADICTION",
     "ZERO_NEEDS_PRIOR",
     "Inference",
+    "background_of",
     "infer",
     "with_void_constants",
 ]
@@ -111,8 +112,9 @@ def infer(rows: Columns, setup: Setup, *, closed_form: bool = True) -> Inference
         raise NoPosteriorError(ZERO_NEEDS_PRIOR)
     if not numbers.count:
         return _with_atom(_prior_alone(rows, setup, prior), None, 0.0)
+    background = background_of(setup, prior)
     doubtful = numbers.reliability != 1.0
-    if setup.law.kind is UnsoundKind.VOID and doubtful.any() and not prior.proper:
+    if setup.law.kind is UnsoundKind.VOID and doubtful.any() and not background.proper:
         raise NoPosteriorError(VOID_NEEDS_PRIOR)
     exists = existence(numbers, setup.law, prior, setup.scatter)
     if not exists.proper:
@@ -120,6 +122,11 @@ def infer(rows: Columns, setup: Setup, *, closed_form: bool = True) -> Inference
     if closed_form and is_closed(numbers, PriorsOnX.common(prior, 1))[0]:
         return _infer_normal(rows, numbers, presence, setup, prior, exists)
     return _infer_mixture(rows, numbers, presence, setup, prior, exists)
+
+
+def background_of(setup: Setup, prior: PriorOnX) -> PriorOnX:
+    """Prior on x under which a Void's claims are judged, beside the one that is combined with."""
+    return prior if setup.background is None else setup.background.on(setup.scale)
 
 
 def _rule(
@@ -207,7 +214,8 @@ def _infer_mixture(
     prior: PriorOnX,
     exists: Existence,
 ) -> Inference:
-    columns = with_voids(numbers, setup, PriorsOnX.common(prior, 1), numbers)
+    background = PriorsOnX.common(background_of(setup, prior), 1)
+    columns = with_voids(numbers, setup, background, numbers)
     bias_sd = float(shared_sds(columns, setup)[0])
     of_z = prior if bias_sd == 0.0 else blurred_prior(prior, bias_sd)
     problem = Problem(

@@ -34,6 +34,7 @@ from reliability.engine.mixture import (
 )
 from reliability.engine.normal_mixtures import NormalMixture
 from reliability.engine.panels import (
+    Features,
     Panels,
     gauss_legendre,
     initial_panels,
@@ -201,11 +202,17 @@ def _anew(inference: Inference, members: IntArray, growth: Array | float) -> Lef
     """The others' posterior on nodes of their own; ``growth`` of their shares, (claims,) or one."""
     setup, columns = inference.setup, inference.rows
     rest = np.setdiff1d(np.arange(columns.count), members)
-    if not len(rest):
-        return LeftOut(NAN, NAN, dict.fromkeys(map(int, members), NAN))
+    silent = not len(rest)
+    if silent:
+        if not setup.prior.from_claims:
+            return LeftOut(NAN, NAN, dict.fromkeys(map(int, members), NAN))
+        # What is left are claims about other quantities; a claim without a share says nothing.
+        rest = members[:1]
     if setup.correlation is not None:
         setup = attrs.evolve(setup, correlation=setup.correlation[np.ix_(rest, rest)])
     others = columns.take(rest)
+    if silent:
+        others = others.with_fields(reliability=np.ones(1), share=np.zeros(1))
     symmetric = (columns.form == Form.NORMAL) & (columns.sd_low == columns.sd_high)
     symmetric |= columns.form == Form.PRESENCE
     other = infer(
@@ -226,17 +233,22 @@ def _anew(inference: Inference, members: IntArray, growth: Array | float) -> Lef
             assert other.normal is not None  # noqa: S101 - one of both is there
             below, above = _normal_sides(inference, number[member], rest, other.normal)
         tail[member] = _two_sided(below, above, int(columns.form[member]))
-    full = inference.distribution
-    if inference.mixture is not None:
-        where = features(inference.mixture.problem)
-    elif isinstance(full, NormalMixture):
-        where = full.features
-        if isinstance(other.distribution, NormalMixture):
-            where = joined(where, other.distribution.features)
-    else:
-        where = prior_features(inference.prior)
-    gain = divergence(full, other.distribution, initial_panels(where))
+    gain = divergence(
+        inference.distribution, other.distribution, initial_panels(_features(inference, other))
+    )
     return LeftOut(divergence_with_atom(inference.zero, other.zero, gain), _median(other), tail)
+
+
+def _features(inference: Inference, other: Inference) -> Features:
+    """Where the posterior, and the one without some claims, have their peaks and bends."""
+    if inference.mixture is not None:
+        return features(inference.mixture.problem)
+    if not isinstance(inference.distribution, NormalMixture):
+        return prior_features(inference.prior)
+    where = inference.distribution.features
+    if isinstance(other.distribution, NormalMixture):
+        where = joined(where, other.distribution.features)
+    return where
 
 
 def _normal_sides(

@@ -25,7 +25,8 @@ class Setup:
     """Everything but the claims: what leaving some of them out keeps.
 
     ``correlation`` is that of the claims' stated errors, where they are correlated; ``zero`` the
-    prior probability that there is nothing.
+    prior probability that there is nothing; ``background`` the prior under which a Void's claims
+    are judged, where that is not ``prior``.
     """
 
     law: UnsoundLaw
@@ -37,6 +38,7 @@ class Setup:
     shared: float
     correlation: Array | None
     zero: float = 0.0
+    background: QuantityPrior | None = None
 
     @property
     def scatter(self) -> ScatterPrior | None:
@@ -61,7 +63,7 @@ def shared_sds(columns: Columns, setup: Setup) -> Array:
 def closed_form(columns: Columns, priors: PriorsOnX) -> NDArray[np.bool_]:
     """Of which quantities the claims are sound and normal, and the prior normal or flat."""
     prior = priors.shared
-    if not (prior.normal is not None or (not prior.proper and np.isinf(prior.high))):
+    if not (prior.normal is not None or prior.flat):
         return np.zeros(columns.quantities, dtype=bool)
     plain = (columns.form == Form.NORMAL) & (columns.sd_low == columns.sd_high)
     plain &= columns.reliability == 1.0

@@ -127,7 +127,7 @@ def posterior(result: Combination, ax: Axes | None = None, *, level: float = 0.9
     answer = label(interval_text(result, level))
     fonts = fonts_for([*names, *said])
     size = fitting_size(ax, count + _FOOT)
-    taken = 0.56 * size * sum(max(map(len, side)) for side in (names, [answer, *said]))
+    taken = 0.56 * size * sum(max(map(len, side), default=0) for side in (names, [answer, *said]))
     prepare_axis(ax, scale, limits, max(width_of(ax) - taken, 0.1 * width_of(ax)), fonts)
     ax.set_ylim(-0.35, count + _FOOT)
     even = np.linspace(*limits, 1200)
