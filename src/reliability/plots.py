@@ -411,7 +411,9 @@ def forest(result: Combination, ax: Axes | None = None, *, level: float = 0.95) 
     fonts = _fonts([*names, *statements])
     size = _font_size(ax, count + _FOOT + 0.4)
     # The labels at both sides take their place from the axis.
-    taken = 0.56 * size * sum(max(map(len, side), default=0) for side in (names, [answer, *statements]))
+    taken = (
+        0.56 * size * sum(max(map(len, side), default=0) for side in (names, [answer, *statements]))
+    )
     width = ax.get_window_extent().width / ax.figure.dpi * 72.0
     _prepare_axis(ax, result.scale, limits, max(width - taken, 0.1 * width), fonts)
     ax.set_ylim(-0.6, count + _FOOT - 0.2)
