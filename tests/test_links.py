@@ -147,7 +147,7 @@ def test_parts_that_do_not_overlap_are_a_triple_integral(rest: float | None) -> 
     killed, wounded = likelihood(300, 0.3, 0.8), likelihood(800, 0.35, 0.6)
     inner = on_share(Beta(1.5, 3.0))
     # What both are together, then how that divides.
-    both = np.linspace(-40.0, 13.0, 2_651)
+    both = np.linspace(-40.0, 13.0, 5_301)
     split = inner * killed(both[:, None] + LOG_PHI) * wounded(both[:, None] + LOG_REST)
     message, of_killed = split.sum(1), (split * np.exp(both[:, None] + LOG_PHI)).sum(1)
     if rest is None:

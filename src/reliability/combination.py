@@ -237,16 +237,21 @@ class Combination:
     def predictive(self) -> Posterior:
         """What a new sound source's own value would be: x plus scatter.
 
-        Where there is nothing it says so: the atom at zero is the posterior's. None of the scatter
-        is known where no claim states a number; then this is the posterior.
+        Where there is nothing it says so: the atom at zero is the posterior's.
+
+        Raises
+        ------
+        ReliabilityError
+            If the model has a scatter and no claim states a number that would tell of it.
         """
         inference, exists = self._inference, self._inference.existence
-        if self.model.heterogeneity is None or not inference.columns.count:
+        if self.model.heterogeneity is None:
             return self.posterior
         if not inference.columns.count:
+            name = "the quantity" if self.quantity is None else repr(self.quantity)
             raise NoPosteriorError(
-                f"quantity {self.quantity!r} has no claims of its own that would tell how far "
-                "its sources scatter; use posterior"
+                f"{name} has no claims of its own that would tell how far its sources scatter; "
+                "use posterior"
             )
         if inference.normal is not None:
             distribution: Any = normal.predictive(inference.normal)

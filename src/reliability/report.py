@@ -269,12 +269,9 @@ def _unknowable(result: Combination) -> str:
     heard = {entry.origin for entry in result.claims if entry.dropped is None}
     if not result.claims:
         return "No claim is about it: what is known comes through the quantities linked with it."
-    if len(heard) < 2 and result.link is not None:
-        return (
-            "There is one piece of evidence, checked against the quantities linked with it alone."
-        )
     if len(heard) < 2:
-        return "There is one piece of evidence, and nothing to check it against."
+        others = "nothing" if result.link is None else "only the quantities linked with it"
+        return f"There is one piece of evidence, and {others} to check it against."
     if result.model.shared:
         return ""
     return (

@@ -23,7 +23,12 @@ from reliability.engine.mixture import (
 from reliability.engine.normal import first_scatter_panels
 from reliability.engine.panels import Panels
 from reliability.engine.quadrature import prune, refine
-from reliability.engine.scattered import log_mass_of_scatter, log_prior, scatter_of
+from reliability.engine.scattered import (
+    SCATTER_TOLERANCE,
+    log_mass_of_scatter,
+    log_prior,
+    scatter_of,
+)
 from reliability.engine.setup import Setup
 from reliability.engine.without_scatter import rows_at
 from reliability.errors import NoPosteriorError
@@ -144,7 +149,7 @@ class _With:
         _, anchor, d = prune(first, lambda some, at: log_at(some, at, coarse=False))
         peak = Panels(*(np.arange(len(x)), anchor, *np.zeros((3, len(x)))))
         noise = TOLERANCE + ROUNDING * np.abs(log_at(peak, d[:, None], coarse=False)[:, 0])
-        mesh = refine(first, log_density, len(x), noise=noise)
+        mesh = refine(first, log_density, len(x), tolerance=SCATTER_TOLERANCE, noise=noise)
         error = mesh.error
         if self.rule.coarse is not None:
             few = refine(

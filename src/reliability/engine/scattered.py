@@ -39,6 +39,7 @@ from reliability.scales import Scale
 
 __all__ = [
     "EXCLUDED",
+    "SCATTER_TOLERANCE",
     "Density",
     "Grid",
     "ScatterGrid",
