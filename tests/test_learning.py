@@ -358,23 +358,23 @@ def test_biases_of_many_sources_are_the_same_by_conjugate_gradients() -> None:
     [
         (Kind.NORMAL, {"bias": 0.3}),
         (Kind.MIXTURE, {"unsound": 0.2}),
-        (Kind.MIXTURE, {"unsound": 0.2, "bias": 0.3, "known": 200}),
+        (Kind.MIXTURE, {"unsound": 0.2, "bias": 0.3, "known": 100}),
     ],
 )
 def test_many_claims_in_stages_end_where_all_at_once_do(
     monkeypatch: pytest.MonkeyPatch, kind: Kind, settings: dict[str, Any]
 ) -> None:
-    seen, _ = simulated(5, quantities=4000, sources=40, **settings)
-    monkeypatch.setattr(staged, "_STAGES", (4000,))
+    seen, _ = simulated(5, quantities=2000, sources=20, **settings)
+    monkeypatch.setattr(staged, "_STAGES", (2000,))
     parts = stages(seen)
-    assert [part.count for part in parts] == [4000, 20_000]
+    assert [part.count for part in parts] == [2000, 10_000]
     first = fit(parts[0], starts(parts[0], ErrorLaw(kind))[0], iterations=60)
     found = finished(parts, first, biases=True, difficulty=False)
     assert found.converged
     assert len(found.objective) <= 7
     # From there on, iterations over all claims until they stand still.
     monkeypatch.setattr(fitting, "_TOLERANCE", 3e-5)
-    last = fit(seen, (found.parameters, found.hyperparameters), priors=found.priors, iterations=80)
+    last = fit(seen, (found.parameters, found.hyperparameters), priors=found.priors, iterations=60)
     known = uncertainty(seen, last, 0.9, biases=True)
     a, b = found.parameters, last.parameters
     scale = (np.log(a.scale) - np.log(b.scale))[1::2] * np.sqrt(2.0 * known.scale_count[1::2])
@@ -613,6 +613,19 @@ def test_few_claims_are_drawn_towards_the_others() -> None:
     place = table["source"].tolist().index("new")
     width = np.log(table["overconfidence_high"] / table["overconfidence_low"])
     assert width[place] == max(width)
+
+
+def test_claims_that_cannot_be_compared_say_nothing_of_their_sources() -> None:
+    rng = np.random.default_rng(0)
+    table = {
+        "quantity": np.arange(100),
+        "source": rng.integers(0, 5, 100),
+        "value": rng.normal(size=100),
+        "sd": np.ones(100),
+    }
+    found = learn(table, law="mixture")
+    assert not found.source_table["compared"].any()
+    assert len(set(found.source_table["reliability"].round(9))) == 1
 
 
 def test_sources_and_quantities_with_one_claim() -> None:
