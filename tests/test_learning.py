@@ -358,27 +358,29 @@ def test_biases_of_many_sources_are_the_same_by_conjugate_gradients() -> None:
     [
         (Kind.NORMAL, {"bias": 0.3}),
         (Kind.MIXTURE, {"unsound": 0.2}),
-        (Kind.MIXTURE, {"unsound": 0.2, "bias": 0.3, "known": 100}),
+        (Kind.MIXTURE, {"unsound": 0.2, "bias": 0.3, "known": 200}),
     ],
 )
 def test_many_claims_in_stages_end_where_all_at_once_do(
     monkeypatch: pytest.MonkeyPatch, kind: Kind, settings: dict[str, Any]
 ) -> None:
-    seen, _ = simulated(5, quantities=2000, sources=20, **settings)
-    monkeypatch.setattr(staged, "_STAGES", (2000,))
+    seen, _ = simulated(5, quantities=4000, sources=40, **settings)
+    monkeypatch.setattr(staged, "_STAGES", (4000,))
     parts = stages(seen)
-    assert [part.count for part in parts] == [2000, 10_000]
+    assert [part.count for part in parts] == [4000, 20_000]
     first = fit(parts[0], starts(parts[0], ErrorLaw(kind))[0], iterations=60)
     found = finished(parts, first, biases=True, difficulty=False)
     assert found.converged
     assert len(found.objective) <= 7
     # From there on, iterations over all claims until they stand still.
     monkeypatch.setattr(fitting, "_TOLERANCE", 3e-5)
-    last = fit(seen, (found.parameters, found.hyperparameters), priors=found.priors, iterations=60)
+    last = fit(seen, (found.parameters, found.hyperparameters), priors=found.priors, iterations=50)
     known = uncertainty(seen, last, 0.9, biases=True)
     a, b = found.parameters, last.parameters
+    assert a.law.df == b.law.df
     scale = (np.log(a.scale) - np.log(b.scale))[1::2] * np.sqrt(2.0 * known.scale_count[1::2])
-    bias = (a.bias - b.bias) / known.bias_sd
+    # In standard errors of what the claims say: where there are no biases the posterior's vanish.
+    bias = (a.bias - b.bias) * np.sqrt(known.claims) / b.scale[1::2]
     off = [scale, bias]
     if kind is Kind.MIXTURE:
         r, count = b.reliability, known.reliability_count
@@ -415,7 +417,7 @@ def test_tables_in_stages_do_not_depend_on_the_order_of_rows(
     for name, values in by_source(found).items():
         assert by_source(mixed)[name] == pytest.approx(values, rel=1e-6, abs=1e-8)
     later = found.update(table_of(4, bias=0.5))
-    assert later.source_table["n"].tolist() == [200] * 6
+    assert later.source_table["n"].sum() == 1200
 
 
 def test_difficulty_is_learned_in_stages_too(monkeypatch: pytest.MonkeyPatch) -> None:
