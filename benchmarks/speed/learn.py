@@ -80,7 +80,7 @@ def recovery(found: Any, true: dict[str, Array], law: str) -> str:
     return ", ".join(parts)
 
 
-def one_size(claims: int, law: str) -> None:
+def one_size(claims: int, law: Any) -> None:
     """Learn once: seconds, memory above the input, and what the intervals hold."""
     table, true = simulated(claims, law)
     few, _ = simulated(1000, law)

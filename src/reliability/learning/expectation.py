@@ -49,6 +49,8 @@ _CLIMBS, _WIDER = 3, 1.2
 _ENTRIES = 1 << 16
 #: Products of densities below this are summed as logs.
 _UNDERFLOW = 1e-280
+#: Largest correction of an interval's mass for curvature, as a log.
+_BENT = 0.1
 #: Sizes beyond this are no longer exponentials of floats.
 _SMALL = 1e-3
 
@@ -510,7 +512,17 @@ def _exponential(nodes: Array, logs: Array) -> tuple[Array, Array, Array]:
     flat = np.abs(rise) < _SMALL
     safe = np.where(flat, 1.0, rise)
     mean = np.where(flat, 0.5 * (sizes[1:] + sizes[:-1]), np.diff(sizes, axis=0) / safe)
-    between = np.diff(nodes, axis=0) * mean
+    width = np.diff(nodes, axis=0)
+    between = width * mean
+    # Second differences say by how much a curved log density exceeds its chord.
+    slope = np.divide(rise, width, out=np.zeros_like(rise), where=width > 0.0)
+    apart = 0.5 * (width[1:] + width[:-1])
+    bend = np.divide(slope[:-1] - slope[1:], apart, out=np.zeros_like(apart), where=apart > 0.0)
+    above = np.zeros_like(width)
+    above[1:] += bend
+    above[:-1] += bend
+    above *= width**2 / 24.0
+    between *= np.exp(np.clip(above, -_BENT, _BENT, out=above), out=above)
     with np.errstate(over="ignore"):
         at = np.where(flat, 0.5 + rise / 12.0, -1.0 / np.expm1(-safe) - 1.0 / safe)
     right = between * at
