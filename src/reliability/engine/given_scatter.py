@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns
+from reliability.engine.scatter_polynomials import CommonNodes, Sums, sums_by_polynomials
 from reliability.engine.setup import Setup, shared_sds
 from reliability.priors import PriorOnX, ScatterPrior, StatedVariances
 
@@ -257,30 +258,22 @@ _AT_ONCE = 1 << 14
 _FACTORS = 8
 
 
-@attrs.frozen(eq=False)
-class _Sums:
-    """Sums over the claims, at nodes; with ``w_i = a_i / sigma_i^2`` of w h^2, w h y and w y^2.
-
-    ``logs`` is that of ``a log(1/sigma^2)``, and of the log of ``alone`` = 1/precision.
-    """
-
-    alone: Array
-    precision: Array
-    first: Array
-    second: Array
-    logs: Array
-
-
-def _sums(problem: NormalProblem, scatter: Array, y: Array) -> _Sums:
+def _sums(
+    problem: NormalProblem, scatter: Array, y: Array, common: CommonNodes | None
+) -> Sums:
     """Over a few claims at a time, that the arrays stay in the cache: of many quantities one.
 
     Parameters
     ----------
-    problem, scatter : see :func:`conditional`
+    problem, scatter, common : see :func:`conditional`
     y : values, measured from where most of them are small, in the shape of the shares
     """
     h, square, share = problem.design, scatter * scatter, problem.share
     whole = bool(np.all(share == 1.0))
+    if common is not None and whole and problem.heterogeneity is not None:
+        found = sums_by_polynomials(problem.variance + problem.extra, y, common)
+        if found is not None:
+            return found
     count = len(problem.value)
     step = max(_AT_ONCE // max(scatter.size, 1), 1) if problem.many else count
     # Whole claims share a logarithm, of the product of their inverse variances; where the floats
@@ -317,13 +310,13 @@ def _sums(problem: NormalProblem, scatter: Array, y: Array) -> _Sums:
             product, since = None, claims.stop
     alone = 1.0 / precision
     if not whole:
-        return _Sums(alone, precision, first, second, np.asarray(logs + np.log(alone)))
+        return Sums(alone, precision, first, second, np.asarray(logs + np.log(alone)))
     with _noticing(lost):
         last = alone if product is None else product * alone
     if lost:
         logs = -np.log(problem.variances_of(slice(None), square)).sum(axis=0)
         last = alone
-    return _Sums(alone, precision, first, second, np.asarray(logs + np.log(last)))
+    return Sums(alone, precision, first, second, np.asarray(logs + np.log(last)))
 
 
 def _noticing(lost: list[str]) -> np.errstate:
@@ -331,7 +324,9 @@ def _noticing(lost: list[str]) -> np.errstate:
     return np.errstate(over="call", under="call", call=lambda problem, _: lost.append(problem))
 
 
-def conditional(problem: NormalProblem, scatter: Array) -> Conditional:
+def conditional(
+    problem: NormalProblem, scatter: Array, common: CommonNodes | None = None
+) -> Conditional:
     """Posterior of x, and evidence, at each value of the scatter.
 
     With ``w_i = a_i / sigma_i^2``: ``P = sum w h^2``, ``m = sum w h y / P``,
@@ -342,6 +337,7 @@ def conditional(problem: NormalProblem, scatter: Array) -> Conditional:
     ----------
     problem : one quantity, or many
     scatter : (nodes,), or (quantities, nodes) for many
+    common : the same nodes, where those of many independent quantities differ by a unit only
     """
     share, h = problem.share, problem.design
     # Measured from the claim of the largest weight: that keeps the digits of far-away locations,
@@ -358,7 +354,7 @@ def conditional(problem: NormalProblem, scatter: Array) -> Conditional:
         heavy = np.argmax(weight * (h * h), axis=-1)
         center = (problem.value[heavy] / h[heavy])[..., None]
         y = problem.value - h * center
-    sums = _sums(problem, scatter, y)
+    sums = _sums(problem, scatter, y, common)
     precision = sums.precision
     mean = sums.first * sums.alone
     quadratic = sums.second - sums.first * mean

@@ -214,8 +214,8 @@ def _closed(
     log_mass = normal.log_mass_of_prior(problem)
     parts = []
     for rule in rules:
-        index, given = rule.quantities, rule.given
-        mixtures = NormalMixtures(rule.weight, given.mean, np.sqrt(given.variance))
+        index = rule.quantities
+        mixtures = NormalMixtures(rule.weight, rule.mean, np.sqrt(rule.variance))
         parts.append(part(index, mixtures, rule.log_total - log_mass[index], rule.error))
     if len(left):
         some = problem.at(left)

@@ -31,6 +31,7 @@ from reliability.engine.given_scatter import (
     rounding,
 )
 from reliability.engine.panels import LARGEST_LOG_SCATTER, slowest_decay
+from reliability.engine.scatter_polynomials import CommonNodes
 
 __all__ = ["ScatterRule", "double_exponential", "scatter_rules"]
 
@@ -69,17 +70,20 @@ _AT_ONCE = 1 << 14
 class ScatterRule:
     """Nodes of the scatter for some of many quantities.
 
-    ``quantities`` are those that the rule serves; ``scatter`` and ``weight``, which sums to 1,
-    are (quantities, nodes), ``given`` is the posterior of x at the nodes; ``log_total`` the log
-    of the integral and ``error`` a bound on its relative error, (quantities,) each.
+    ``quantities`` are those that the rule serves; ``weight``, which sums to 1, and ``mean`` and
+    ``variance`` of x are (quantities, nodes); ``log_total`` the log of the integral and ``error``
+    a bound on its relative error, (quantities,) each. ``scatter`` are the nodes and ``given`` is
+    all that is known of x there, where the rule is to serve for what is scattered about it.
     """
 
     quantities: IntArray
-    scatter: Array
     weight: Array
-    given: Conditional
+    mean: Array
+    variance: Array
     log_total: Array
     error: Array
+    scatter: Array | None
+    given: Conditional | None
 
     def take(self, chosen: NDArray[np.bool_]) -> ScatterRule:
         """The rules of some of the quantities."""
@@ -87,25 +91,31 @@ class ScatterRule:
             return self
         return ScatterRule(
             self.quantities[chosen],
-            self.scatter[chosen],
             self.weight[chosen],
-            self.given.take(chosen),
+            self.mean[chosen],
+            self.variance[chosen],
             self.log_total[chosen],
             self.error[chosen],
+            None if self.scatter is None else self.scatter[chosen],
+            None if self.given is None else self.given.take(chosen),
         )
 
     @classmethod
-    def joined(cls, rules: list[ScatterRule]) -> ScatterRule:
+    def joined(cls, quantities: IntArray, rules: list[ScatterRule]) -> ScatterRule:
         """Rules of equally many nodes as one."""
         if len(rules) == 1:
             return rules[0]
+        nodes = [rule.scatter for rule in rules if rule.scatter is not None]
+        given = [rule.given for rule in rules if rule.given is not None]
         return cls(
-            np.concatenate([rule.quantities for rule in rules]),
-            np.concatenate([rule.scatter for rule in rules]),
+            quantities,
             np.concatenate([rule.weight for rule in rules]),
-            Conditional.joined([rule.given for rule in rules]),
+            np.concatenate([rule.mean for rule in rules]),
+            np.concatenate([rule.variance for rule in rules]),
             np.concatenate([rule.log_total for rule in rules]),
             np.concatenate([rule.error for rule in rules]),
+            np.concatenate(nodes) if nodes else None,
+            Conditional.joined(given) if given else None,
         )
 
 
@@ -138,18 +148,17 @@ def scatter_rules(
     normal_tail = np.isfinite(prior.gaussian_scale)
     if normal_tail:
         enough = np.minimum(enough, _NORMAL_ENDS)
-    end = bend + np.log(enough) * (enough / (1.0 + enough))
+    beyond = np.log(enough) * (enough / (1.0 + enough))
     first, step = (0.0, _STEP_FROM_ZERO) if even else (_BEGIN, _STEP)
     narrow = np.sqrt(_MANY_CLAIMS / max(len(problem.value), _MANY_CLAIMS))
     step *= min(_NORMAL_TAIL if normal_tail else 1.0, narrow)
-    blocks = np.ceil((end - first) / (step * _MULTIPLE)).astype(np.int64)
+    blocks = np.ceil((bend + beyond - first) / (step * _MULTIPLE)).astype(np.int64)
     rules, left = [], [blocks[:0]]
     for number in np.unique(blocks).tolist():
         steps = number * _MULTIPLE
         index = np.flatnonzero(blocks == number)
         # The nodes are the same for all: what they reach further goes before the bend.
-        further = first + steps * step - end[index]
-        grid = _Grid(even, steps, step, low[index], bend[index] + further)
+        grid = _Grid(even, x_alone, steps, step, low[index], first + steps * step - beyond[index])
         for _ in range(_LEVELS):
             rule = _trapezoids(problem, index, grid)
             good = rule.error <= _ACCEPTED
@@ -175,10 +184,12 @@ def scatter_rules(
 class _Grid:
     """Nodes u of equal steps, ``steps`` + 1 of them, and each quantity's own low and b.
 
-    ``even`` is whether the rule is the one for even integrands.
+    ``even`` is whether the rule is the one for even integrands, ``x_alone`` whether it serves for
+    the quantities only.
     """
 
     even: bool
+    x_alone: bool
     steps: int
     step: float
     low: Array
@@ -210,8 +221,9 @@ class _Grid:
             yield slice(begin, begin + step)
 
     def scatter(self, u: Array) -> tuple[Array, Array]:
-        """tau, and d tau/du, both in units of low: (quantities, nodes)."""
-        last = np.exp(u[-1] - self.bend)[:, None]
+        """tau, and d tau/du, both in units of low: (quantities, nodes), or (1, nodes) for all."""
+        alike = bool(np.all(self.bend == self.bend[0]))
+        last = np.exp(u[-1] - (self.bend[:1] if alike else self.bend))[:, None]
         up = last * np.exp(u - u[-1])
         if not self.even:
             distance, log_slope = double_exponential(u)
@@ -259,7 +271,8 @@ def double_exponential(u: Array) -> tuple[Array, Array]:
 class _Integrand:
     """The integrand at nodes of the scatter.
 
-    ``logs`` are its logarithms but for the factor ``slope``; all are (quantities, nodes).
+    ``logs`` are its logarithms but for the factor ``slope``; all are (quantities, nodes), the
+    slope perhaps the same for all.
     """
 
     scatter: Array
@@ -272,11 +285,12 @@ class _Integrand:
         """At nodes u of a grid."""
         prior = problem.scatter
         assert prior is not None  # noqa: S101 - only called with a scatter
-        scatter, slope = grid.scatter(u)
-        scatter *= grid.low[:, None]
+        nodes, slope = grid.scatter(u)
+        common = CommonNodes(grid.low, nodes[0]) if len(nodes) == 1 else None
+        scatter = nodes * grid.low[:, None]
         if prior.low:
             scatter += prior.low
-        given = conditional(problem, scatter)
+        given = conditional(problem, scatter, common)
         logs = given.log_evidence + log_prior(problem, scatter)
         return cls(scatter, given, logs, slope)
 
@@ -312,10 +326,11 @@ def _trapezoids(problem: NormalProblem, quantities: IntArray, grid: _Grid) -> Sc
     if len(parts) == 1 and len(quantities) == problem.value.shape[1]:
         return _trapezoid(problem, quantities, grid)
     return ScatterRule.joined(
+        quantities,
         [
             _trapezoid(problem.at(quantities[part]), quantities[part], grid.take(part))
             for part in parts
-        ]
+        ],
     )
 
 
@@ -330,7 +345,16 @@ def _trapezoid(problem: NormalProblem, quantities: IntArray, grid: _Grid) -> Sca
     error = np.minimum(gap, error) + 2.0 * rounding(problem)
     weight /= total[:, None]
     log_total = top + np.log(total * grid.step) + np.log(grid.low)
-    return ScatterRule(quantities, nodes.scatter, weight, nodes.given, log_total, error)
+    return ScatterRule(
+        quantities,
+        weight,
+        nodes.given.mean,
+        nodes.given.variance,
+        log_total,
+        error,
+        None if grid.x_alone else nodes.scatter,
+        None if grid.x_alone else nodes.given,
+    )
 
 
 def _disagreement(problem: NormalProblem, rule: ScatterRule, grid: _Grid) -> Array:
