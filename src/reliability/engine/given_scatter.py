@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns
-from reliability.engine.scatter_polynomials import CommonNodes, Sums, sums_by_polynomials
+from reliability.engine.scatter_polynomials import Polynomials, Sums
 from reliability.engine.setup import Setup, shared_sds
 from reliability.priors import PriorOnX, ScatterPrior, StatedVariances
 
@@ -23,6 +23,7 @@ __all__ = [
     "conditional",
     "log_prior",
     "noise_of_sum",
+    "polynomials",
     "problem_of",
     "rotate",
     "rounding",
@@ -258,22 +259,16 @@ _AT_ONCE = 1 << 14
 _FACTORS = 8
 
 
-def _sums(
-    problem: NormalProblem, scatter: Array, y: Array, common: CommonNodes | None
-) -> Sums:
+def _sums(problem: NormalProblem, scatter: Array, y: Array) -> Sums:
     """Over a few claims at a time, that the arrays stay in the cache: of many quantities one.
 
     Parameters
     ----------
-    problem, scatter, common : see :func:`conditional`
+    problem, scatter : see :func:`conditional`
     y : values, measured from where most of them are small, in the shape of the shares
     """
     h, square, share = problem.design, scatter * scatter, problem.share
     whole = bool(np.all(share == 1.0))
-    if common is not None and whole and problem.heterogeneity is not None:
-        found = sums_by_polynomials(problem.variance + problem.extra, y, common)
-        if found is not None:
-            return found
     count = len(problem.value)
     step = max(_AT_ONCE // max(scatter.size, 1), 1) if problem.many else count
     # Whole claims share a logarithm, of the product of their inverse variances; where the floats
@@ -324,8 +319,45 @@ def _noticing(lost: list[str]) -> np.errstate:
     return np.errstate(over="call", under="call", call=lambda problem, _: lost.append(problem))
 
 
+def polynomials(problem: NormalProblem, unit: Array) -> Polynomials | None:
+    """What the claims about many quantities add up to, in units of a heterogeneity.
+
+    None where that is no quotient of polynomials, or of too many claims.
+
+    Parameters
+    ----------
+    problem : many quantities
+    unit : (quantities,), squares of which exceed none of the variances
+    """
+    if problem.heterogeneity is None or not np.all(problem.share == 1.0):
+        return None
+    return Polynomials.of(problem.variance + problem.extra, _centered(problem)[0], unit)
+
+
+def _centered(problem: NormalProblem) -> tuple[Array, Array]:
+    """Values measured from the claim of the largest weight, and that claim's.
+
+    That keeps the digits of far-away locations, and as its own term of Q is at least P m^2 / n,
+    little cancels in Q = sum w y^2 - P m^2.
+    """
+    h = problem.design
+    weight = problem.share / (problem.variance + problem.extra)
+    if problem.many:
+        heavy = np.argmax(weight, axis=0)
+        center = problem.value[heavy, np.arange(len(heavy))]
+        return problem.value - center, center[:, None]
+    if h is None:
+        center = problem.value[np.argmax(weight, axis=-1)][..., None]
+        return problem.value - center, center
+    heavy = np.argmax(weight * (h * h), axis=-1)
+    center = (problem.value[heavy] / h[heavy])[..., None]
+    return problem.value - h * center, center
+
+
 def conditional(
-    problem: NormalProblem, scatter: Array, common: CommonNodes | None = None
+    problem: NormalProblem,
+    scatter: Array,
+    common: tuple[Polynomials, Array] | None = None,
 ) -> Conditional:
     """Posterior of x, and evidence, at each value of the scatter.
 
@@ -337,24 +369,13 @@ def conditional(
     ----------
     problem : one quantity, or many
     scatter : (nodes,), or (quantities, nodes) for many
-    common : the same nodes, where those of many independent quantities differ by a unit only
+    common : :func:`polynomials`, and (nodes,) in their units, if these are the same for all
     """
-    share, h = problem.share, problem.design
-    # Measured from the claim of the largest weight: that keeps the digits of far-away locations,
-    # and as its own term of Q is at least P m^2 / n, little cancels in Q = sum w y^2 - P m^2.
-    weight = share / (problem.variance + problem.extra)
-    if problem.many:
-        heavy = np.argmax(weight, axis=0)
-        center = problem.value[heavy, np.arange(len(heavy))]
-        y, center = problem.value - center, center[:, None]
-    elif h is None:
-        center = problem.value[np.argmax(weight, axis=-1)][..., None]
-        y = problem.value - center
-    else:
-        heavy = np.argmax(weight * (h * h), axis=-1)
-        center = (problem.value[heavy] / h[heavy])[..., None]
-        y = problem.value - h * center
-    sums = _sums(problem, scatter, y, common)
+    share = problem.share
+    y, center = _centered(problem)
+    sums = None if common is None else common[0].sums(common[1])
+    if sums is None:
+        sums = _sums(problem, scatter, y)
     precision = sums.precision
     mean = sums.first * sums.alone
     quadratic = sums.second - sums.first * mean

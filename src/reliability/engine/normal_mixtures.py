@@ -32,11 +32,18 @@ def quantiles_of_mixtures(
     weights, means, sds : (rows, components), or (1, components) for one mixture; weights sum to 1
     lower, upper : (rows,) probability below each quantile, and above it
     """
+    return _quantiles(_Components.of_mixtures(weights, means, sds), None, lower, upper)
+
+
+def _quantiles(
+    components: _Components, owner: IntArray | None, lower: Array, upper: Array
+) -> Array:
+    """Quantiles of mixtures; ``owner`` says of which, None of all in turn, perhaps repeatedly."""
     sign = np.where(lower <= upper, 1.0, -1.0)
     score = ndtri(np.minimum(lower, upper))
-    if means.shape[1] == 1:
-        return np.asarray(means[:, 0] + sds[:, 0] * (sign * score))
-    return _solve(_Components(weights, means, sds), sign, score)
+    if components.means.shape[1] == 1:
+        return components.start(owner, sign * score)
+    return _solve(components, owner, sign, score)
 
 
 #: Components times rows worked on at once: several arrays of 128 kB stay in the cache.
@@ -49,78 +56,90 @@ _SOME = slice(None, None, 3)
 
 @attrs.frozen(eq=False, slots=False)
 class _Components:
-    """Components of one mixture per row, or of one mixture for all: (rows or 1, components)."""
+    """Components of mixtures: (mixtures, components), of ``smallest``, least of the sds.
+
+    ``inverse`` is 1/sd, ``heights`` weight/sd, ``squares`` 1/variance.
+    """
 
     weights: Array
     means: Array
     sds: Array
+    inverse: Array
+    heights: Array
+    squares: Array
+    smallest: Array
 
-    @cached_property
-    def inverse(self) -> Array:
-        """1/sd."""
-        return 1.0 / self.sds
+    @classmethod
+    def of_mixtures(cls, weights: Array, means: Array, sds: Array) -> _Components:
+        """From what makes a mixture."""
+        inverse = 1.0 / sds
+        least = np.asarray(sds.min(axis=1))
+        return cls(weights, means, sds, inverse, weights * inverse, inverse * inverse, least)
 
-    @cached_property
-    def heights(self) -> Array:
-        """Weight/sd."""
-        return self.weights * self.inverse
-
-    @cached_property
-    def squares(self) -> Array:
-        """1/variance."""
-        return self.inverse * self.inverse
-
-    @cached_property
-    def smallest(self) -> Array:
-        """Least of the sds."""
-        return np.asarray(self.sds.min(axis=1))
-
-    def of(self, rows: IntArray | slice) -> _Components:
-        """Those of some rows."""
+    def of(self, mixtures: IntArray | slice) -> _Components:
+        """Those of some mixtures; of a single one these are those of any."""
         if len(self.means) == 1:
             return self
-        return _Components(self.weights[rows], self.means[rows], self.sds[rows])
+        return _Components(*(v[mixtures] for v in attrs.astuple(self, recurse=False)))
 
-    def some(self) -> _Components:
+    @cached_property
+    def few(self) -> _Components:
         """About the same mixtures, of fewer components."""
         weights = self.weights[:, _SOME]
         with np.errstate(invalid="ignore", divide="ignore"):
             weights = weights / weights.sum(axis=1, keepdims=True)
-        return _Components(weights, self.means[:, _SOME], self.sds[:, _SOME])
+        means, sds = (np.ascontiguousarray(v[:, _SOME]) for v in (self.means, self.sds))
+        return self.of_mixtures(weights, means, sds)
 
-    def at_score(self, score: Array) -> Array:
-        """Every component's own coordinate of a normal score: (rows, components)."""
-        return self.means + self.sds * score[:, None]
+    @cached_property
+    def _center(self) -> tuple[Array, Array]:
+        """Mean of the means, and of the sds."""
+        center = np.einsum("rc,rc->r", self.weights, self.means)
+        return center, np.einsum("rc,rc->r", self.weights, self.sds)
+
+    def start(self, owner: IntArray | None, score: Array) -> Array:
+        """Mean of the components' own coordinates of normal scores, of mixtures as in turn."""
+        center, spread = self._center
+        if owner is not None and len(center) > 1:
+            return np.asarray(center[owner] + spread[owner] * score)
+        return np.asarray((center + spread * score.reshape(-1, len(center))).ravel())
+
+    def at_score(self, owner: IntArray, score: Array) -> Array:
+        """Every component's own coordinate of a normal score: (scores, components)."""
+        some = self.of(owner)
+        return some.means + some.sds * score[:, None]
 
 
-def _solve(components: _Components, sign: Array, score: Array) -> Array:
+def _solve(
+    components: _Components, owner: IntArray | None, sign: Array, score: Array
+) -> Array:
     """Coordinates at which the smaller tail of each mixture has the normal score wanted.
 
     Parameters
     ----------
-    components : of the mixtures
+    components, owner : of the mixtures, and the mixture of each row; see :func:`_quantiles`
     sign : (rows,) +1 for the lower tail, -1 for the upper
     score : (rows,) normal score of its probability
     """
     x = sign * score
+    mixtures, count = components.means.shape
+    every = np.arange(len(x)) % mixtures if owner is None else owner
     finite = np.flatnonzero(np.isfinite(score))
     if len(finite) < len(x):
         if len(finite):
-            x[finite] = _solve(components.of(finite), sign[finite], score[finite])
+            x[finite] = _solve(components, every[finite], sign[finite], score[finite])
         return x
-    mixtures, count = components.means.shape
     # For a single one it takes longer to set about it twice.
-    few = components.some() if mixtures > 1 and count > _MANY else components
+    few = components.few if mixtures > 1 and count > _MANY else components
     with np.errstate(invalid="ignore"):
-        x = np.einsum("rc,rc->r", few.at_score(x), few.weights)
+        x = few.start(owner, x)
         if few is not components:
-            x = _settle(few, sign, score, x, final=False)
+            x = _settle(few, owner, sign, score, x, final=False)
     # Some of the components may weigh nothing.
     lost = np.flatnonzero(~np.isfinite(x))
     if len(lost):
-        own = components.of(lost)
-        x[lost] = (own.weights * own.at_score(sign[lost] * score[lost])).sum(axis=1)
-    return _settle(components, sign, score, x, final=True)
+        x[lost] = components.start(every[lost], sign[lost] * score[lost])
+    return _settle(components, owner, sign, score, x, final=True)
 
 
 _MOST_STEPS = 200
@@ -136,20 +155,29 @@ _START = 0.1
 _STEPS_TO_START = 3
 
 
-def _settle(components: _Components, sign: Array, score: Array, x: Array, *, final: bool) -> Array:
+def _settle(
+    components: _Components,
+    owner: IntArray | None,
+    sign: Array,
+    score: Array,
+    x: Array,
+    *,
+    final: bool,
+) -> Array:
     """Improve solutions by the inverse of the score's third-order Taylor series, in a bracket.
 
     Parameters
     ----------
-    components, sign, score : see :func:`_solve`
+    components, owner, sign, score : see :func:`_solve`
     x : (rows,) where to begin
     final : whether to the last digits
     """
     out, live = np.empty(len(x)), np.arange(len(x))
+    every = live % len(components.means) if owner is None else owner
     low, high = np.full(len(x), -np.inf), np.full(len(x), np.inf)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for _ in range(_MOST_STEPS if final else _STEPS_TO_START):
-            reached, (first, second, third) = _scores_in_parts(components, x, sign)
+            reached, first, second, third = _scores_in_parts(components, owner, x, sign)
             excess = sign * (reached - score)
             step = -excess / first
             bend = step * second / (2.0 * first)
@@ -163,7 +191,7 @@ def _settle(components: _Components, sign: Array, score: Array, x: Array, *, fin
                 # Newton's step; where that leaves the bracket, its half. The mixture's coordinate
                 # lies between the components' own.
                 rough = np.flatnonzero(~smooth)
-                each = components.of(rough).at_score(sign[rough] * score[rough])
+                each = components.at_score(every[rough], sign[rough] * score[rough])
                 low[rough] = np.maximum(low[rough], each.min(axis=1))
                 high[rough] = np.minimum(high[rough], each.max(axis=1))
                 straight = (x + step)[rough]
@@ -173,7 +201,8 @@ def _settle(components: _Components, sign: Array, score: Array, x: Array, *, fin
             settled = np.maximum(ratio, np.abs(excess)) <= (_LAST if final else _START)
             if final:
                 moved = np.abs(new - x)
-                settled &= moved <= _LAST_STEP * components.smallest
+                smallest = components.smallest
+                settled &= moved <= _LAST_STEP * (smallest[every] if len(smallest) > 1 else smallest)
                 if not settled.all():
                     resolution = 2e-16 * np.abs(new)
                     settled |= (moved <= resolution) | (high - low <= resolution)
@@ -182,29 +211,37 @@ def _settle(components: _Components, sign: Array, score: Array, x: Array, *, fin
                 break
             rest = np.flatnonzero(~settled)
             x, low, high, live = x[rest], low[rest], high[rest], live[rest]
-            components, sign, score = components.of(rest), sign[rest], score[rest]
+            owner = every = every[rest]
+            sign, score = sign[rest], score[rest]
     return out
 
 
 def _scores_in_parts(
-    components: _Components, x: Array, side: Array
-) -> tuple[Array, tuple[Array, Array, Array]]:
-    """What :func:`_scores` gives, some rows at a time."""
-    step = max(_AT_ONCE // components.means.shape[1], 1)
-    if len(x) <= step:
-        return _scores(components, x, side)
+    components: _Components, owner: IntArray | None, x: Array, side: Array
+) -> Array:
+    """What :func:`_scores` gives, some rows at a time: (4, rows)."""
+    mixtures, count = components.means.shape
+    step = max(_AT_ONCE // count, 1)
     out = np.empty((4, len(x)))
-    for begin in range(0, len(x), step):
-        part = slice(begin, begin + step)
-        out[0, part], (out[1, part], out[2, part], out[3, part]) = _scores(
-            components.of(part), x[part], side[part]
-        )
-    return out[0], (out[1], out[2], out[3])
+    if owner is not None or mixtures == 1:
+        for begin in range(0, len(x), step):
+            part = slice(begin, begin + step)
+            some = components if owner is None else components.of(owner[part])
+            out[:, part] = _scores(some, x[part], side[part])
+        return out
+    # Of the same mixtures one after the other, as long as their components are in the cache.
+    for begin in range(0, mixtures, step):
+        end = min(begin + step, mixtures)
+        some = components.of(slice(begin, end))
+        for turn in range(0, len(x), mixtures):
+            part = slice(turn + begin, turn + end)
+            out[:, part] = _scores(some, x[part], side[part])
+    return out
 
 
 def _scores(
     components: _Components, x: Array, side: Array
-) -> tuple[Array, tuple[Array, Array, Array]]:
+) -> tuple[Array, Array, Array, Array]:
     """Normal scores of mixtures' tails, and the first three derivatives of side * score in x.
 
     Parameters
@@ -235,7 +272,7 @@ def _scores(
     bent *= scale
     second = q * first * first - bent
     third = curved * scale + first * (q * (2.0 * second - bent) + first * first)
-    return reached, (first, second, third)
+    return reached, first, second, third
 
 
 #: Places per unit of the normal distribution's table, and where it ends.
@@ -319,32 +356,20 @@ class NormalMixtures:
     sds: Array
 
     @cached_property
-    def _central(self) -> tuple[Array, Array, Array]:
+    def _central(self) -> _Components:
         """Without the first and last components as long as none of the quantities needs them."""
         heavy = np.flatnonzero((self.weights > _NOTHING).any(axis=0))
         some = slice(int(heavy[0]), int(heavy[-1]) + 1)
-        return self.weights[:, some], self.means[:, some], self.sds[:, some]
+        every = self.weights, self.means, self.sds
+        return _Components.of_mixtures(*(np.ascontiguousarray(v[:, some]) for v in every))
 
     def quantile(self, quantity: IntArray, lower: Array, upper: Array) -> Array:
         """Coordinates with given probability below and above them; see ``PanelDensities``."""
-        weights, means, sds = self._central
-        count = len(weights)
-        if count == 1:
-            return quantiles_of_mixtures(weights, means, sds, lower, upper)
-        rounds = range(0, len(quantity), count)
-        every = np.arange(count)
-        if all(np.array_equal(quantity[begin : begin + count], every) for begin in rounds):
-            # Of all quantities in turn: without copies.
-            parts = [
-                quantiles_of_mixtures(
-                    weights, means, sds, *(p[b : b + count] for p in (lower, upper))
-                )
-                for b in rounds
-            ]
-            return np.concatenate(parts)
-        return quantiles_of_mixtures(
-            weights[quantity], means[quantity], sds[quantity], lower, upper
+        count = len(self.weights)
+        in_turn = len(quantity) % count == 0 and np.array_equal(
+            quantity, np.arange(len(quantity)) % count
         )
+        return _quantiles(self._central, None if in_turn else quantity, lower, upper)
 
     @cached_property
     def medians(self) -> Array:

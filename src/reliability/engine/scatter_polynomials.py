@@ -16,9 +16,10 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CommonNodes", "Sums", "sums_by_polynomials"]
+__all__ = ["Polynomials", "Sums"]
 
 Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 #: Of more claims making the coefficients takes longer than it saves.
 _MOST_CLAIMS = 30
@@ -26,14 +27,6 @@ _MOST_CLAIMS = 30
 _LARGEST_LOG = 690.0
 #: Size of products of matrices that linear algebra leaves to a single thread.
 _PRODUCT = 1 << 18
-
-
-@attrs.frozen(eq=False)
-class CommonNodes:
-    """Nodes of tau: ``node``, (nodes,), in a ``unit`` of each quantity's own, (quantities,)."""
-
-    unit: Array
-    node: Array
 
 
 @attrs.frozen(eq=False)
@@ -50,61 +43,73 @@ class Sums:
     logs: Array
 
 
-def sums_by_polynomials(variance: Array, y: Array, nodes: CommonNodes) -> Sums | None:
-    """The sums, of whole claims; None where the polynomials would not save time or overflow.
+@attrs.frozen(eq=False)
+class Polynomials:
+    """The polynomials of many quantities, each in its own ``unit`` of tau, (quantities,).
 
-    Parameters
-    ----------
-    variance, y : (claims, quantities), the variances without tau not below the unit's square
-    nodes : at which the sums are wanted
-
-    Returns
-    -------
-    arrays (quantities, nodes)
+    ``terms`` are the coefficients of P times the unit's square, N_1, N_2 and N_0: (powers, 4,
+    quantities); ``largest`` the logarithms of the largest v of each quantity, and of what else
+    multiplies the powers.
     """
-    claims, quantities = variance.shape
-    if claims > _MOST_CLAIMS:
-        return None
-    square = nodes.unit * nodes.unit
-    v, s = variance / square, nodes.node * nodes.node
-    with np.errstate(divide="ignore"):
-        sizes = np.log([max(v.max(), s.max()), np.abs(y).max(), nodes.unit.max()])
-    if not claims * sizes[0] + 2.0 * np.maximum(sizes[1:], 0.0).sum() <= _LARGEST_LOG:
-        return None
-    powers = np.vander(s, claims + 1, increasing=True).T
-    terms = np.moveaxis(_coefficients(v, y, square), 0, -1)
-    values = np.empty((len(terms), quantities, len(s)))
-    step = max(_PRODUCT // powers.size, 1)
-    for begin in range(0, quantities, step):
-        part = slice(begin, begin + step)
-        np.matmul(terms[:, part], powers, out=values[:, part])
-    product, first, second, others = values
-    alone = product / others
-    logs = np.log(others)
-    logs += ((claims - 1.0) * np.log(square))[:, None]
-    np.negative(logs, out=logs)
-    inverse = np.divide(1.0, product, out=product)
-    others *= inverse
-    first *= inverse
-    second *= inverse
-    return Sums(alone, others, first, second, logs)
 
+    unit: Array
+    terms: Array
+    largest: Array
 
-def _coefficients(v: Array, y: Array, square: Array) -> Array:
-    """Coefficients of P times the unit's square, N_1, N_2 and N_0: (powers, 4, quantities)."""
-    claims, quantities = v.shape
-    out = np.zeros((claims + 1, 4, quantities))
-    out[0, 0] = 1.0
-    made = out[:, :3]
-    # One claim more: each polynomial times (v + s), and what the claim adds to N_1 and N_2.
-    for i in range(claims):
-        before = made[: i + 1].copy()
-        made[: i + 1] *= v[i]
-        made[1 : i + 2] += before
-        added = before[:, 0] * y[i]
-        made[: i + 1, 1] += added
-        added *= y[i]
-        made[: i + 1, 2] += added
-    np.multiply(out[1:, 0], np.arange(1.0, claims + 1.0)[:, None], out=out[:-1, 3])
-    out[:, 0] *= square
-    return out
+    @classmethod
+    def of(cls, variance: Array, y: Array, unit: Array) -> Polynomials | None:
+        """Of the claims' variances without tau, and values: (claims, quantities).
+
+        None of more claims than it serves for.
+        """
+        claims, quantities = variance.shape
+        if claims > _MOST_CLAIMS:
+            return None
+        square = unit * unit
+        v = variance / square
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            sizes = np.log([np.abs(y).max(axis=0), unit])
+            largest = np.stack([np.log(v.max(axis=0)), 2.0 * np.maximum(sizes, 0.0).sum(axis=0)])
+            terms = np.zeros((claims + 1, 4, quantities))
+            terms[0, 0] = 1.0
+            made, factors = terms[:, :3], np.stack([y, y * y], axis=1)
+            # One claim more: each polynomial times (v + s), and what it adds to N_1 and N_2.
+            for i in range(claims):
+                before = made[: i + 1].copy()
+                made[: i + 1] *= v[i]
+                made[1 : i + 2] += before
+                made[: i + 1, 1:] += before[:, :1] * factors[i]
+            power = np.arange(1.0, claims + 1.0)[:, None]
+            np.multiply(terms[1:, 0], power, out=terms[:-1, 3])
+            terms[:, 0] *= square
+        return cls(unit, terms, largest)
+
+    def at(self, quantities: IntArray | slice) -> Polynomials:
+        """Those of some of the quantities."""
+        return Polynomials(
+            self.unit[quantities], self.terms[:, :, quantities], self.largest[:, quantities]
+        )
+
+    def sums(self, node: Array) -> Sums | None:
+        """The sums at nodes, in units: (quantities, nodes). None where they would overflow."""
+        powers, s = len(self.terms), node * node
+        size, others = self.largest
+        if not np.all((powers - 1) * np.maximum(size, np.log(s.max())) + others <= _LARGEST_LOG):
+            return None
+        at_nodes = np.vander(s, powers, increasing=True).T
+        terms = np.moveaxis(self.terms, 0, -1)
+        values = np.empty((4, len(self.unit), len(s)))
+        step = max(_PRODUCT // at_nodes.size, 1)
+        for begin in range(0, len(self.unit), step):
+            part = slice(begin, begin + step)
+            np.matmul(terms[:, part], at_nodes, out=values[:, part])
+        product, first, second, precision = values
+        logs = np.log(precision)
+        logs += (2.0 * (powers - 2) * np.log(self.unit))[:, None]
+        np.negative(logs, out=logs)
+        alone = product / precision
+        inverse = np.divide(1.0, product, out=product)
+        precision *= inverse
+        first *= inverse
+        second *= inverse
+        return Sums(alone, precision, first, second, logs)

@@ -28,10 +28,11 @@ from reliability.engine.given_scatter import (
     NormalProblem,
     conditional,
     log_prior,
+    polynomials,
     rounding,
 )
 from reliability.engine.panels import LARGEST_LOG_SCATTER, slowest_decay
-from reliability.engine.scatter_polynomials import CommonNodes
+from reliability.engine.scatter_polynomials import Polynomials
 
 __all__ = ["ScatterRule", "double_exponential", "scatter_rules"]
 
@@ -62,6 +63,10 @@ _LEAST_ERROR = 1e-12
 #: Accepted error: of that estimate, and of the error itself.
 _ACCEPTED = 2e-12
 _ACCEPTED_AS_SEEN = 1e-13
+#: So many quantities at least are worth making polynomials for.
+_SEVERAL = 16
+#: Quantities times nodes that take as long as a rule more.
+_WIDENED = 1 << 12
 #: Quantities times nodes worked on at once: several arrays of 128 kB stay in the cache.
 _AT_ONCE = 1 << 14
 
@@ -100,6 +105,16 @@ class ScatterRule:
             None if self.given is None else self.given.take(chosen),
         )
 
+    def widened(self, nodes: int) -> ScatterRule:
+        """With so many nodes, of which further ones weigh nothing."""
+        more = ((0, 0), (0, nodes - self.weight.shape[1]))
+        return attrs.evolve(
+            self,
+            weight=np.pad(self.weight, more),
+            mean=np.pad(self.mean, more, mode="edge"),
+            variance=np.pad(self.variance, more, mode="edge"),
+        )
+
     @classmethod
     def joined(cls, quantities: IntArray, rules: list[ScatterRule]) -> ScatterRule:
         """Rules of equally many nodes as one."""
@@ -135,13 +150,38 @@ def scatter_rules(
     -------
     rules, each for other quantities, and the quantities that none of them serves
     """
+    rules, left = _rules(problem, spread, x_alone=x_alone)
+    return (_fewer(rules) if x_alone else rules), left
+
+
+def _fewer(rules: list[ScatterRule]) -> list[ScatterRule]:
+    """Rules together with those of more nodes, where that takes less time than one by one."""
+    groups: list[list[ScatterRule]] = []
+    for rule in sorted(rules, key=lambda rule: -rule.weight.shape[1]):
+        quantities, nodes = rule.weight.shape
+        if groups:
+            most = groups[-1][0].weight.shape[1]
+            if quantities * (most - nodes) <= _WIDENED:
+                groups[-1].append(rule.widened(most) if nodes < most else rule)
+                continue
+        groups.append([rule])
+    return [
+        ScatterRule.joined(np.concatenate([rule.quantities for rule in group]), group)
+        for group in groups
+    ]
+
+
+def _rules(
+    problem: NormalProblem, spread: Array, *, x_alone: bool
+) -> tuple[list[ScatterRule], IntArray]:
+    """What :func:`scatter_rules` gives, a rule for every number of nodes."""
     prior = problem.scatter
     assert prior is not None  # noqa: S101 - only called with a scatter
     even = x_alone and prior.even and problem.heterogeneity is not None
     low, high = _scales(problem, spread)
     # sinh(u) is half of exp(u).
-    bend = np.log(high / low) + 1.0 + even * np.log(2.0)
-    # At y = u - bend tau is y + exp(y) + 1 units of log distance beyond the largest scale; that
+    before = np.log(high / low) + 1.0 + even * np.log(2.0)
+    # At y = u - b tau is y + exp(y) + 1 units of log distance beyond the largest scale; that
     # these are enough is so a step of Newton's from y = log(enough) on.
     decay = slowest_decay(np.asarray(problem.scatter_power))
     enough = np.minimum(40.0 / decay, LARGEST_LOG_SCATTER)
@@ -152,13 +192,16 @@ def scatter_rules(
     first, step = (0.0, _STEP_FROM_ZERO) if even else (_BEGIN, _STEP)
     narrow = np.sqrt(_MANY_CLAIMS / max(len(problem.value), _MANY_CLAIMS))
     step *= min(_NORMAL_TAIL if normal_tail else 1.0, narrow)
-    blocks = np.ceil((bend + beyond - first) / (step * _MULTIPLE)).astype(np.int64)
+    blocks = np.ceil((before + beyond - first) / (step * _MULTIPLE)).astype(np.int64)
+    sums = polynomials(problem, low) if len(low) >= _SEVERAL else None
     rules, left = [], [blocks[:0]]
     for number in np.unique(blocks).tolist():
         steps = number * _MULTIPLE
         index = np.flatnonzero(blocks == number)
         # The nodes are the same for all: what they reach further goes before the bend.
-        grid = _Grid(even, x_alone, steps, step, low[index], first + steps * step - beyond[index])
+        own = None if sums is None else sums.at(index)
+        bend = first + steps * step - beyond[index]
+        grid = _Grid(even, x_alone, steps, step, low[index], bend, own)
         for _ in range(_LEVELS):
             rule = _trapezoids(problem, index, grid)
             good = rule.error <= _ACCEPTED
@@ -182,7 +225,7 @@ def scatter_rules(
 
 @attrs.frozen(eq=False)
 class _Grid:
-    """Nodes u of equal steps, ``steps`` + 1 of them, and each quantity's own low and b.
+    """Nodes u of equal steps, ``steps`` + 1 of them, and each quantity's own low, b and sums.
 
     ``even`` is whether the rule is the one for even integrands, ``x_alone`` whether it serves for
     the quantities only.
@@ -194,6 +237,7 @@ class _Grid:
     step: float
     low: Array
     bend: Array
+    sums: Polynomials | None
 
     @property
     def u(self) -> Array:
@@ -212,7 +256,12 @@ class _Grid:
 
     def take(self, quantities: IntArray | slice) -> _Grid:
         """For some of the quantities."""
-        return attrs.evolve(self, low=self.low[quantities], bend=self.bend[quantities])
+        return attrs.evolve(
+            self,
+            low=self.low[quantities],
+            bend=self.bend[quantities],
+            sums=None if self.sums is None else self.sums.at(quantities),
+        )
 
     def parts(self) -> Iterator[slice]:
         """Some quantities at a time."""
@@ -286,7 +335,7 @@ class _Integrand:
         prior = problem.scatter
         assert prior is not None  # noqa: S101 - only called with a scatter
         nodes, slope = grid.scatter(u)
-        common = CommonNodes(grid.low, nodes[0]) if len(nodes) == 1 else None
+        common = (grid.sums, nodes[0]) if grid.sums is not None and len(nodes) == 1 else None
         scatter = nodes * grid.low[:, None]
         if prior.low:
             scatter += prior.low
