@@ -48,7 +48,7 @@ _ROWS_AT_ONCE = 1 << 16
 #: Pieces of a table that is small.
 _PIECES = 16
 #: Rows that a piece has at least where each takes little work: less than the piece itself does.
-_LIGHT_ROWS = 1 << 14
+_LIGHT_ROWS = 1 << 15
 #: Quantities among which a name is searched that resembles a misspelt one.
 _MOST_HINTS = 1000
 

@@ -28,7 +28,7 @@ from reliability.preparation import (
     checked_model,
 )
 from reliability.prepared import Prepared, prepare
-from reliability.priors import Flat, QuantityPrior
+from reliability.priors import Flat, LogNormal, Normal, QuantityPrior
 from reliability.scales import Scale, ScaleName, get_scale
 from reliability.tables.cells import Cells
 from reliability.tables.objects import claims_of_rows
@@ -86,9 +86,9 @@ class Settings:
 
     @property
     def light(self) -> bool:
-        """Whether posteriors mostly have a closed form without nodes."""
-        model = self.model
-        return model.unsound is None and model.heterogeneity is None and model.inflation is None
+        """Whether posteriors mostly have a closed form, given the scatter."""
+        prior = self.prior_of(self.prior)
+        return self.model.unsound is None and isinstance(prior, Flat | LogNormal | Normal)
 
     def prior_of(self, prior: QuantityPrior | None) -> QuantityPrior:
         """Prior on a quantity of which the table says this."""

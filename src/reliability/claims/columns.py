@@ -125,6 +125,11 @@ class Columns:
             and not np.any(different(self.interest))
         )
 
+    @cached_property
+    def sound(self) -> bool:
+        """Whether all are certainly sound."""
+        return bool(np.all(different(self.reliability) == 1.0))
+
     def take(self, rows: NDArray[Any]) -> Columns:
         """Some rows of one quantity, as columns of their own."""
         fields = {name: getattr(self, name)[rows] for name in _ROW_FIELDS}

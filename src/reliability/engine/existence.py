@@ -181,7 +181,7 @@ def _side(columns: Columns, law: UnsoundLaw, *, upper: bool) -> _Side:
     of the two; which of a normal and an exponential that is depends on the scatter.
     """
     r, form = columns.reliability, columns.form
-    if columns.plain and np.all(r == 1.0):
+    if columns.plain and columns.sound:
         nothing = np.zeros(columns.quantities)
         return _Side(nothing, nothing[:, None], _total(columns, columns.share)[:, None])
     open_side = (columns.direction > 0.0) == upper
