@@ -168,7 +168,8 @@ def combine_many(
         groups = [SettingsGroup(what.scale.name, prior, 0.0, np.arange(by.count))]
     chosen = _positions(names, cells, by)
     # Small tables in pieces too, for every thread to have some; whatever their number.
-    least = max(claims_at_once, _LIGHT_ROWS) if what.light else claims_at_once
+    light = what.light and claims_at_once >= CLAIMS_AT_ONCE
+    least = max(claims_at_once, _LIGHT_ROWS) if light else claims_at_once
     rows = min(max(len(cells) // _PIECES, least), _ROWS_AT_ONCE)
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         first = _first_stated(cells, rows, pool)

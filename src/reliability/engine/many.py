@@ -188,9 +188,10 @@ def _closed(
     """Sound normal claims under a normal or flat prior."""
     problem = normal.problem_of(columns, setup, priors.shared, exists.scatter_power, many=True)
     count = len(quantities)
+    every = np.arange(count)
 
     def part(index: IntArray, mixtures: NormalMixtures, log_total: Array, error: Array) -> Part:
-        there = exists if len(index) == count else exists.take(index)
+        there = exists if np.array_equal(index, every) else exists.take(index)
         return Part(
             quantities[index],
             mixtures,
@@ -208,7 +209,7 @@ def _closed(
         log_normaliser = given.log_evidence[:, 0]
         error = noise + normal.noise_of_sum(log_normaliser)
         mixtures = NormalMixtures(np.ones((count, 1)), given.mean, np.sqrt(given.variance))
-        return [part(np.arange(count), mixtures, log_normaliser, error)]
+        return [part(every, mixtures, log_normaliser, error)]
     spread = np.ptp(problem.value, axis=0)
     rules, left = scatter_rules(problem, spread, x_alone=True)
     log_mass = normal.log_mass_of_prior(problem)

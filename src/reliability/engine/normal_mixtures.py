@@ -80,7 +80,15 @@ class _Components:
         """Those of some mixtures; of a single one these are those of any."""
         if len(self.means) == 1:
             return self
-        return _Components(*(v[mixtures] for v in attrs.astuple(self, recurse=False)))
+        return _Components(
+            self.weights[mixtures],
+            self.means[mixtures],
+            self.sds[mixtures],
+            self.inverse[mixtures],
+            self.heights[mixtures],
+            self.squares[mixtures],
+            self.smallest[mixtures],
+        )
 
     @cached_property
     def few(self) -> _Components:
@@ -110,9 +118,7 @@ class _Components:
         return some.means + some.sds * score[:, None]
 
 
-def _solve(
-    components: _Components, owner: IntArray | None, sign: Array, score: Array
-) -> Array:
+def _solve(components: _Components, owner: IntArray | None, sign: Array, score: Array) -> Array:
     """Coordinates at which the smaller tail of each mixture has the normal score wanted.
 
     Parameters
@@ -202,7 +208,9 @@ def _settle(
             if final:
                 moved = np.abs(new - x)
                 smallest = components.smallest
-                settled &= moved <= _LAST_STEP * (smallest[every] if len(smallest) > 1 else smallest)
+                settled &= moved <= _LAST_STEP * (
+                    smallest[every] if len(smallest) > 1 else smallest
+                )
                 if not settled.all():
                     resolution = 2e-16 * np.abs(new)
                     settled |= (moved <= resolution) | (high - low <= resolution)
@@ -239,9 +247,7 @@ def _scores_in_parts(
     return out
 
 
-def _scores(
-    components: _Components, x: Array, side: Array
-) -> tuple[Array, Array, Array, Array]:
+def _scores(components: _Components, x: Array, side: Array) -> tuple[Array, Array, Array, Array]:
     """Normal scores of mixtures' tails, and the first three derivatives of side * score in x.
 
     Parameters
@@ -250,9 +256,10 @@ def _scores(
     x : (rows,) coordinates
     side : (rows,) +1 for the tail below, -1 for the tail above
     """
-    z = x[:, None] - components.means
+    alike = bool(np.all(side == side[0]))
+    z = components.means - x[:, None] if alike and side[0] < 0.0 else x[:, None] - components.means
     z *= components.inverse
-    if side.min() < 0.0:
+    if not alike:
         z *= side[:, None]
     tails, heights = normal_tails(z)
     tail = np.einsum("rc,rc->r", tails, components.weights)

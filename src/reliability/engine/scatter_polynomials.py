@@ -25,6 +25,8 @@ IntArray = NDArray[np.int64]
 _MOST_CLAIMS = 30
 #: Largest logarithm of a term of the polynomials; that of the largest float is 709.
 _LARGEST_LOG = 690.0
+#: Quantities whose coefficients are made at once: arrays of some 128 kB.
+_AT_ONCE = 512
 #: Size of products of matrices that linear algebra leaves to a single thread.
 _PRODUCT = 1 << 18
 
@@ -65,23 +67,17 @@ class Polynomials:
         claims, quantities = variance.shape
         if claims > _MOST_CLAIMS:
             return None
+        # One claim of all quantities after the other.
+        variance, y = np.ascontiguousarray(variance), np.ascontiguousarray(y)
         square = unit * unit
         v = variance / square
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             sizes = np.log([np.abs(y).max(axis=0), unit])
             largest = np.stack([np.log(v.max(axis=0)), 2.0 * np.maximum(sizes, 0.0).sum(axis=0)])
-            terms = np.zeros((claims + 1, 4, quantities))
-            terms[0, 0] = 1.0
-            made, factors = terms[:, :3], np.stack([y, y * y], axis=1)
-            # One claim more: each polynomial times (v + s), and what it adds to N_1 and N_2.
-            for i in range(claims):
-                before = made[: i + 1].copy()
-                made[: i + 1] *= v[i]
-                made[1 : i + 2] += before
-                made[: i + 1, 1:] += before[:, :1] * factors[i]
-            power = np.arange(1.0, claims + 1.0)[:, None]
-            np.multiply(terms[1:, 0], power, out=terms[:-1, 3])
-            terms[:, 0] *= square
+            factors, terms = np.stack([y, y * y], axis=1), np.zeros((claims + 1, 4, quantities))
+            for begin in range(0, quantities, _AT_ONCE):
+                part = slice(begin, begin + _AT_ONCE)
+                _fill(terms[..., part], v[:, part], factors[..., part], square[part])
         return cls(unit, terms, largest)
 
     def at(self, quantities: IntArray | slice) -> Polynomials:
@@ -113,3 +109,20 @@ class Polynomials:
         first *= inverse
         second *= inverse
         return Sums(alone, precision, first, second, logs)
+
+
+def _fill(terms: Array, v: Array, factors: Array, square: Array) -> None:
+    """Make the coefficients of some quantities; ``factors`` are y and its square."""
+    claims, quantities = v.shape
+    made = np.zeros((claims + 1, 3, quantities))
+    made[0, 0] = 1.0
+    # One claim more: each polynomial times (v + s), and what it adds to N_1 and N_2.
+    for i in range(claims):
+        before = made[: i + 1].copy()
+        made[: i + 1] *= v[i]
+        made[1 : i + 2] += before
+        made[: i + 1, 1:] += before[:, :1] * factors[i]
+    np.multiply(made[:, 0], square, out=terms[:, 0])
+    terms[:, 1:3] = made[:, 1:]
+    power = np.arange(1.0, claims + 1.0)[:, None]
+    np.multiply(made[1:, 0], power, out=terms[:-1, 3])

@@ -352,8 +352,14 @@ class _Integrand:
 
 
 def _sums(grid: _Grid, weight: Array, u: Array) -> Array:
-    """Of weights at nodes u, and of u times them, or of its square: (2, quantities)."""
-    return np.array([weight.sum(axis=1), weight @ (u * u if grid.even else u)])
+    """Of weights at nodes u, and of u times them, or of its square; those of every second node.
+
+    (4, quantities).
+    """
+    factors = np.zeros((len(u), 4))
+    factors[:, 0], factors[:, 1] = 1.0, u * u if grid.even else u
+    factors[::2, 2:] = factors[::2, :2]
+    return np.ascontiguousarray((weight @ factors).T)
 
 
 def _gap(grid: _Grid, sums: Array, others: Array) -> Array:
@@ -389,7 +395,7 @@ def _trapezoid(problem: NormalProblem, quantities: IntArray, grid: _Grid) -> Sca
     weight = nodes.weights(top)
     sums = _sums(grid, weight, grid.u)
     total = sums[0]
-    gap = _gap(grid, sums, 2.0 * _sums(grid, weight[:, ::2], grid.u[::2]))
+    gap = _gap(grid, sums, 2.0 * sums[2:])
     error = np.maximum(_MARGIN * gap * gap, np.minimum(_LEAST_GAIN * gap, _LEAST_ERROR))
     error = np.minimum(gap, error) + 2.0 * rounding(problem)
     weight /= total[:, None]
