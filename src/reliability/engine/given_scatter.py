@@ -142,7 +142,10 @@ def problem_of(
     """
 
     def by_claim(values: Array) -> Array:
-        return values.reshape(columns.quantities, -1).T if many else values
+        if not many or values.strides == (0,):
+            return values.reshape(columns.quantities, -1).T if many else values
+        # One claim of all quantities after the other.
+        return np.ascontiguousarray(values.reshape(columns.quantities, -1).T)
 
     value = by_claim(columns.location - columns.bias)
     sd = by_claim(columns.overconfidence * columns.sd_low)

@@ -40,7 +40,12 @@ def _quantiles(
 ) -> Array:
     """Quantiles of mixtures; ``owner`` says of which, None of all in turn, perhaps repeatedly."""
     sign = np.where(lower <= upper, 1.0, -1.0)
-    score = ndtri(np.minimum(lower, upper))
+    smaller = np.minimum(lower, upper)
+    levels = smaller.reshape(-1, len(components.means)) if owner is None else smaller[:, None]
+    if np.all(levels == levels[:, :1]):
+        # Of every mixture the same.
+        levels = levels[:, :1]
+    score = np.broadcast_to(ndtri(levels), (len(levels), len(smaller) // len(levels))).ravel()
     if components.means.shape[1] == 1:
         return components.start(owner, sign * score)
     return _solve(components, owner, sign, score)
