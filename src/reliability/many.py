@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, NamedTuple
 
-import attrs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,7 +43,7 @@ Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 #: Rows whose columns are in memory at a time, for each thread.
-_ROWS_AT_ONCE = 1 << 16
+_ROWS_AT_ONCE = 3 << 14
 #: Pieces of a table that is small.
 _PIECES = 16
 #: Rows that a piece has at least where each takes little work: less than the piece itself does.
@@ -165,7 +164,7 @@ def combine_many(
         keys = cells.values("quantity", by.first)
         groups = said.groups(keys, scale=what.scale.name, prior=prior, zero=0.0)
     else:
-        groups = [SettingsGroup(what.scale.name, prior, 0.0, np.arange(by.count))]
+        groups = [SettingsGroup(what.scale.name, prior, 0.0, range(by.count))]
     chosen = _positions(names, cells, by)
     # Small tables in pieces too, for every thread to have some; whatever their number.
     light = what.light and claims_at_once >= CLAIMS_AT_ONCE
@@ -177,7 +176,7 @@ def combine_many(
             cells, by, what, known, first, on_error == "raise", claims, claims_at_once, progress
         )
         done = [
-            pool.submit(work.combine, attrs.evolve(group, members=members))
+            pool.submit(work.combine, group, members)
             for group in groups
             for members in by.cut(group.members, rows)
         ]
