@@ -589,7 +589,7 @@ def test_dependence_is_learned_from_truths() -> None:
     low, high = found.quantities["low"][rest], found.quantities["high"][rest]
     assert 0.8 <= covered(low, high, theta[100:]) <= 0.98
     assert learn(table, law="normal", dependence=0.0).dependence_between == 0.0
-    assert learn(table, law="normal").dependence_between == 0.4
+    assert learn(table, law="normal").dependence_between == 0.25
 
 
 def test_few_claims_are_drawn_towards_the_others() -> None:
@@ -697,7 +697,7 @@ def test_zeros_are_values_like_others() -> None:
 def test_the_mixture_learned_is_a_model_of_combine(plain: Learned) -> None:
     model = plain.model
     assert isinstance(model.unsound, reliability.Heavy)
-    assert model.dependence == 0.4
+    assert model.dependence == 0.25
     claims = [("s0", reliability.Estimate(1.0, sd=1.0)), ("s1", reliability.Estimate(2.0, sd=1.0))]
     result = plain.combine(claims)
     assert isinstance(result, reliability.Combination)
@@ -717,7 +717,7 @@ def test_the_mixture_learned_is_a_model_of_combine(plain: Learned) -> None:
         np.array([source.bias_sd**2 for source in own]),
         np.ones(1),
     )
-    share = np.full(2, 1.0 / 1.4)
+    share = np.full(2, 1.0 / 1.25)
     p = np.array([0.16, 0.5, 0.84])
     shared = attrs.evolve(seen, share=share)
     here = summarise_quantities(shared, given, p, lambda x: x).quantiles[0]

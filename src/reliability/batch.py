@@ -32,10 +32,10 @@ Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 #: Claims in a block; of sound normal claims more: without scatter they fit the cache, with one
-#: they are shared out further on.
+#: they are shared out further on, and take as much memory as there are quantities.
 CLAIMS_AT_ONCE = 4096
-NORMAL_CLAIMS_AT_ONCE = 1 << 14
-LIGHT_CLAIMS_AT_ONCE = 1 << 15
+NORMAL_CLAIMS_AT_ONCE = 1 << 15
+QUANTITIES_AT_ONCE = 4096
 
 
 @attrs.frozen(eq=False)
@@ -91,11 +91,12 @@ def summarise(
     claims_at_once : claims in a block
     """
     out = Summaries.unknown(columns.quantities)
-    if columns.plain and np.all(columns.reliability == 1.0):
-        # The closed form needs one node, or next to none.
-        most = LIGHT_CLAIMS_AT_ONCE if setup.scatter is None else NORMAL_CLAIMS_AT_ONCE
-        claims_at_once = max(claims_at_once, most)
-    for block, some in _blocks(columns, claims_at_once):
+    quantities_at_once = columns.quantities
+    if columns.plain and columns.sound:
+        if setup.scatter is not None:
+            quantities_at_once = max(claims_at_once, QUANTITIES_AT_ONCE)
+        claims_at_once = max(claims_at_once, NORMAL_CLAIMS_AT_ONCE)
+    for block, some in _blocks(columns, claims_at_once, quantities_at_once):
         out.put(block, _summarise_block(some, setup, level))
     return out
 
@@ -141,12 +142,14 @@ def claim_summaries(
     return out
 
 
-def _blocks(columns: Columns, claims_at_once: int) -> Iterator[tuple[slice | IntArray, Columns]]:
+def _blocks(
+    columns: Columns, claims_at_once: int, quantities_at_once: int
+) -> Iterator[tuple[slice | IntArray, Columns]]:
     """Quantities with equally many numbers, some at a time; in order and as views if all are so."""
     # Claims of presence take next to no work.
     sizes = split(columns)[0].sizes
     for size in np.unique(sizes).tolist():
-        step = max(claims_at_once // max(size, 1), 1)
+        step = max(min(claims_at_once // max(size, 1), quantities_at_once), 1)
         alike = bool(np.all(sizes == size))
         members = np.arange(len(sizes)) if alike else np.flatnonzero(sizes == size)
         for begin in range(0, len(members), step):

@@ -143,7 +143,7 @@ def add_learn(commands: Any) -> None:
         "--dependence",
         type=_number,
         metavar="RHO",
-        help="between any two sources, in [0, 1] (default: from the truths, else 0.4)",
+        help="between any two sources, in [0, 1] (default: from the truths, else 0.25)",
     )
     parser.add_argument("--save", metavar="LEARNED", help="keep what was learned (.json, .parquet)")
     parser.add_argument(

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, NamedTuple
 
-import attrs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,11 +43,11 @@ Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 #: Rows whose columns are in memory at a time, for each thread.
-_ROWS_AT_ONCE = 1 << 16
+_ROWS_AT_ONCE = 3 << 14
 #: Pieces of a table that is small.
 _PIECES = 16
 #: Rows that a piece has at least where each takes little work: less than the piece itself does.
-_LIGHT_ROWS = 1 << 14
+_LIGHT_ROWS = 1 << 15
 #: Quantities among which a name is searched that resembles a misspelt one.
 _MOST_HINTS = 1000
 
@@ -169,10 +168,11 @@ def combine_many(
         keys = cells.values("quantity", by.first)
         groups = said.groups(keys, scale=what.scale.name, prior=what.prior, zero=nothing)
     else:
-        groups = [SettingsGroup(what.scale.name, what.prior, nothing, np.arange(by.count))]
+        groups = [SettingsGroup(what.scale.name, what.prior, nothing, range(by.count))]
     chosen = _positions(names, cells, by)
     # Small tables in pieces too, for every thread to have some; whatever their number.
-    least = max(claims_at_once, _LIGHT_ROWS) if what.light else claims_at_once
+    light = what.light and claims_at_once >= CLAIMS_AT_ONCE
+    least = max(claims_at_once, _LIGHT_ROWS) if light else claims_at_once
     rows = min(max(len(cells) // _PIECES, least), _ROWS_AT_ONCE)
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         first = _first_stated(cells, rows, pool)
@@ -180,7 +180,7 @@ def combine_many(
             cells, by, what, known, first, on_error == "raise", claims, claims_at_once, progress
         )
         done = [
-            pool.submit(work.combine, attrs.evolve(group, members=members))
+            pool.submit(work.combine, group, members)
             for group in groups
             for members in by.cut(group.members, rows)
         ]

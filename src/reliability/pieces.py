@@ -28,7 +28,7 @@ from reliability.preparation import (
     checked_model,
 )
 from reliability.prepared import Prepared, prepare
-from reliability.priors import Flat, QuantityPrior
+from reliability.priors import Flat, LogNormal, Normal, QuantityPrior
 from reliability.scales import Scale, ScaleName, get_scale
 from reliability.tables.cells import Cells
 from reliability.tables.objects import claims_of_rows
@@ -77,9 +77,9 @@ class Settings:
 
     @property
     def light(self) -> bool:
-        """Whether posteriors mostly have a closed form without nodes."""
-        model = self.model
-        return model.unsound is None and model.heterogeneity is None and model.inflation is None
+        """Whether posteriors mostly have a closed form, given the scatter."""
+        prior = self.prior_of(self.prior)
+        return self.model.unsound is None and isinstance(prior, Flat | LogNormal | Normal)
 
     def prior_of(self, prior: QuantityPrior | None) -> QuantityPrior:
         """Prior on a quantity of which the table says this."""
@@ -145,16 +145,18 @@ class Work:
         self.rank = (_NO_ERROR, 0)
         # What is written to later takes no memory yet.
         self.columns = {name: np.empty(by.count) for name in _COLUMNS}
-        self.n, self.first = np.empty((2, by.count), dtype=np.int64)
+        self.n = np.empty(by.count, dtype=np.int64)
+        #: Quantities of which rows are left out, and the first row that is used of each.
+        self.first: list[tuple[IntArray, IntArray]] = []
         self.alive = np.zeros(by.count, dtype=bool)
-        self.used = np.ones(len(cells), dtype=bool)
+        self.left_out = np.zeros(len(cells), dtype=bool)
         self.of_claims: dict[str, Array] = {}
         if claims:
             self.of_claims = {name: np.full(len(cells), np.nan) for name in _CLAIM_COLUMNS}
 
-    def combine(self, group: SettingsGroup) -> None:
-        """Combine the claims about some quantities."""
-        piece = self._read(self.by.part(group.members))
+    def combine(self, group: SettingsGroup, members: IntArray | range) -> None:
+        """Combine the claims about some quantities of a group."""
+        piece = self._read(self.by.part(members))
         if piece is None:
             return
         bad = BadRows()
@@ -162,7 +164,7 @@ class Work:
         with self.lock:
             self.bad.extend(bad)
             if self.progress is not None:
-                self.progress(len(group.members))
+                self.progress(len(members))
 
     def look_at(self, part: Part) -> None:
         """Judge rows that name no quantity."""
@@ -179,12 +181,12 @@ class Work:
             if self.strict:
                 self._stop(_ROW, found.bad.row[0] - 1, found.bad.error[0])
                 return None
-            self.used[part.rows] = False
+            self.left_out[part.rows] = True
             with self.lock:
                 self.bad.extend(found.bad)
         row = part.at(found.row)
         if len(found.bad):
-            self.used[row] = True
+            self.left_out[row] = False
         return Piece(cells, earliest, found, part.quantities[found.quantities], row)
 
     def _settled(self, kind: int, number: int) -> bool:
@@ -262,15 +264,15 @@ class Work:
         used = np.ones(len(piece.row), dtype=bool)
         if len(left_out):
             used[left_out] = False
-            self.used[piece.row[left_out]] = False
+            self.left_out[piece.row[left_out]] = True
             # A row that was left out is no appearance, whenever it was found to be bad.
-            rows = np.where(used, piece.row, len(self.used))
+            rows = np.where(used, piece.row, len(self.left_out))
             self.n[piece.quantities] = np.add.reduceat(used.astype(np.int64), starts[:-1])
-            self.first[piece.quantities] = np.minimum.reduceat(rows, starts[:-1])
+            self.first.append((piece.quantities, np.minimum.reduceat(rows, starts[:-1])))
         else:
-            quantities = _as_slice(piece.quantities)
-            self.n[quantities] = np.diff(starts)
-            self.first[quantities] = piece.row[starts[:-1]]
+            self.n[_as_slice(piece.quantities)] = np.diff(starts)
+            if len(piece.found.bad):
+                self.first.append((piece.quantities, piece.row[starts[:-1]]))
         return used
 
     def _reject(self, piece: Piece, claim: int, error: ReliabilityError, bad: BadRows) -> bool:
@@ -300,7 +302,7 @@ class Work:
             self._stop(_QUANTITY, piece.number(first), error.located(f"quantity {name!r}"))
             return
         self.alive[piece.quantities[quantity]] = False
-        self.used[piece.row[claims]] = False
+        self.left_out[piece.row[claims]] = True
         for claim in claims[used[claims]].tolist():
             row = int(piece.found.row[claim])
             bad.add(piece.cells, row, piece.place(claim).about("quantity", error))
@@ -313,7 +315,7 @@ class Work:
         group = next(group for group in groups if quantity in group.members)
         rows = self.by.rows_of(quantity)
         result = combine(
-            claims_of_rows(self.cells, rows[self.used[rows]].tolist(), who),
+            claims_of_rows(self.cells, rows[~self.left_out[rows]].tolist(), who),
             scale=group.scale,
             prior=what.prior_of(group.prior),
             model=what.model,
@@ -327,17 +329,20 @@ class Work:
         """The table of quantities."""
         pick = self.cells.table.pick
         columns = {"n": self.n} | self.columns
-        if self.used.all():
-            return {"quantity": pick("quantity", self.first)} | columns
+        if not self.left_out.any():
+            return {"quantity": pick("quantity", self.by.first)} | columns
+        first = self.by.first.copy()
+        for quantities, rows in self.first:
+            first[quantities] = rows
         kept = np.flatnonzero(self.alive)
-        kept = kept[np.argsort(self.first[kept])]
-        return {"quantity": pick("quantity", self.first[kept])} | {
+        kept = kept[np.argsort(first[kept])]
+        return {"quantity": pick("quantity", first[kept])} | {
             name: values[kept] for name, values in columns.items()
         }
 
     def claim_columns(self) -> dict[str, Any]:
         """The table of claims, in the order of the rows given."""
-        rows, cells = np.flatnonzero(self.used), self.cells
+        rows, cells = np.flatnonzero(~self.left_out), self.cells
         numbers = np.array([cells.number(row) for row in rows.tolist()], dtype=np.int64) + 1
         return {
             "row": numbers,

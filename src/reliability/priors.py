@@ -1077,9 +1077,10 @@ class HalfCauchy(ScatterPrior):
         """A scale of tau at which the density bends."""
         return float(self.scale)
 
-    def log_scatter(self, tau: Array, stated: StatedVariances) -> Array:
+    def log_scatter(self, tau: Array, stated: StatedVariances) -> Array:  # noqa: ARG002
         """Log density of tau."""
-        return HalfStudentT(1.0, self.scale).log_scatter(tau, stated)
+        z = tau / self.scale
+        return np.asarray(student_t.log_density(z, 1.0) + (np.log(2.0) - np.log(self.scale)))
 
 
 @attrs.frozen

@@ -55,7 +55,12 @@ def log_density(z: Array, df: float) -> Array:
     >>> round(float(log_density(np.array(1.0), 1.0)), 6)
     -1.837877
     """
-    return np.asarray(log_peak(df) - 0.5 * (df + 1.0) * _log_rise(z, df))
+    if df < _MANY and np.max(np.abs(z), initial=0.0) < _FAR:
+        # That log1p keeps the digits of what is next to nothing does not show.
+        rise = np.log(z * z * (1.0 / df) + 1.0)
+    else:
+        rise = _log_rise(z, df)
+    return np.asarray(log_peak(df) - 0.5 * (df + 1.0) * rise)
 
 
 def log_tail(z: Array, df: float) -> Array:

@@ -60,9 +60,9 @@ def integrals(problem: NormalProblem, *, x_alone: bool) -> tuple[Array, Array, i
     assert len(left) == 0
     assert np.array_equal(np.sort(served), np.arange(len(error)))
     for rule in rules:
-        mean = (rule.weight * rule.given.mean).sum(axis=1)
-        gap = rule.given.mean - mean[:, None]
-        each = rule.given.variance + gap**2
+        mean = (rule.weight * rule.mean).sum(axis=1)
+        gap = rule.mean - mean[:, None]
+        each = rule.variance + gap**2
         variance = (rule.weight * each).sum(axis=1)
         largest = np.where(rule.weight > 1e-12, each, 0.0).max(axis=1)
         out[:, rule.quantities] = rule.log_total, mean, variance, largest

@@ -86,10 +86,11 @@ def test_runs_of_names(kind: str, runs: list[tuple[int, int]]) -> None:
     codes = [code for code, length in runs for _ in range(length)]
     values = NAMES[kind](codes)
     heads = [k for k in range(len(codes)) if k == 0 or codes[k] != codes[k - 1]]
+    bounds = [*heads, len(codes)]
     again = len({codes[k] for k in heads}) < len(heads)
     found = runs_of_names(values)
     assert (found is None) == again
-    assert found is None or found.tolist() == heads
+    assert found is None or found.tolist() == bounds
 
 
 @pytest.mark.parametrize(

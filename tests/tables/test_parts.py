@@ -57,19 +57,20 @@ def test_rows_by_quantity(kind: str, codes: list[int], together: bool, limit: in
     assert by.first.tolist() == [rows[0] for rows in wanted.values()]
     assert by.nameless.tolist() == nameless
     pieces = list(by.cut(np.arange(by.count), limit))
-    assert [q for piece in pieces for q in piece.tolist()] == list(range(by.count))
+    assert [list(p) for p in by.cut(range(by.count), limit)] == [list(p) for p in pieces]
+    assert [q for piece in pieces for q in piece] == list(range(by.count))
     for piece in pieces:
         part = by.part(piece)
         some = whole.part(part.rows)
         assert len(piece) == 1 or len(some) <= limit
-        rows = [row for q in piece.tolist() for row in list(wanted.values())[q]]
+        rows = [row for q in piece for row in list(wanted.values())[q]]
         assert part.at(np.arange(len(some))).tolist() == rows
         assert [some.number(row) for row in range(len(some))] == rows
         assert some.values("value", np.arange(len(some))) == [row + 1.0 for row in rows]
         assert part.first == min(rows)
         assert part.starts is not None
         assert [b - a for a, b in pairwise(part.starts.tolist())] == [
-            len(list(wanted.values())[q]) for q in piece.tolist()
+            len(list(wanted.values())[q]) for q in piece
         ]
     for part in by.cut_nameless(limit):
         assert len(part.at(np.arange(len(whole.part(part.rows))))) <= limit

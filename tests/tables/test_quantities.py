@@ -22,7 +22,7 @@ def test_quantities_with_equal_settings_go_together() -> None:
         }
     )
     found = said.groups(["x", "b", "c", "a"], scale="linear", prior=None, zero=0.0)
-    assert [(g.scale, g.prior, g.zero, g.members.tolist()) for g in found] == [
+    assert [(g.scale, g.prior, g.zero, list(g.members)) for g in found] == [
         ("linear", None, 0.0, [0]),
         ("log", priors.LogUniform(1, 1e6), 0.0, [1, 3]),
         ("linear", None, 0.1, [2]),
@@ -34,12 +34,12 @@ def test_priors_that_hold_functions() -> None:
     said = read_quantities({"quantity": [1, 2], "prior": [density, density]})
     (found,) = said.groups(np.array([2, 1]), scale="linear", prior=None, zero=0.0)
     assert found.prior is density
-    assert found.members.tolist() == [0, 1]
+    assert list(found.members) == [0, 1]
 
 
 def test_nothing_said() -> None:
     (found,) = read_quantities(None).groups(["a", "b"], scale="log", prior=None, zero=0.0)
-    assert (found.scale, found.members.tolist()) == ("log", [0, 1])
+    assert (found.scale, list(found.members)) == ("log", [0, 1])
 
 
 def test_quantities_without_claims() -> None:

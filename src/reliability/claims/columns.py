@@ -101,6 +101,8 @@ class Columns:
 
     def total(self, values: Array) -> Array:
         """Sum over the claims about each quantity."""
+        if values.strides == (0,) and len(values):
+            return np.asarray(values[0] * self.sizes)
         each, rest = divmod(self.count, max(self.quantities, 1))
         if rest or each > _FEW or not np.all(self.sizes == each):
             return np.asarray(np.add.reduceat(values, self.starts[:-1]))
@@ -125,6 +127,11 @@ class Columns:
             and (self.sd_low is self.sd_high or np.array_equal(self.sd_low, self.sd_high))
             and not np.any(different(self.interest))
         )
+
+    @cached_property
+    def sound(self) -> bool:
+        """Whether all are certainly sound."""
+        return bool(np.all(different(self.reliability) == 1.0))
 
     def take(self, rows: NDArray[Any]) -> Columns:
         """Some rows of one quantity, as columns of their own."""

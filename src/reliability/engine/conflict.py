@@ -15,6 +15,9 @@ __all__ = ["cochran", "excess", "precision_mean", "tail_of_cochran"]
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+#: Forms of statement that take no part in the statistic: they have no value of their own.
+_WITHOUT_VALUE = {Form.BOUND, Form.BOUND_WITH_EXCESS, Form.PRESENCE}
+
 
 def cochran(columns: Columns) -> tuple[Array, IntArray]:
     """Q and its degrees of freedom, one per quantity.
@@ -23,14 +26,13 @@ def cochran(columns: Columns) -> tuple[Array, IntArray]:
     without scatter (Cochran 1954). Bounds and presence take no part; Q is nan where fewer than
     two others are left.
     """
-    points = (columns.form != Form.BOUND) & (columns.form != Form.BOUND_WITH_EXCESS)
     variance = (columns.overconfidence * columns.stated_sd) ** 2 + columns.bias_variance
-    weight = np.where(points, 1.0 / variance, 0.0)
+    weight, df = 1.0 / variance, columns.sizes - 1
     value = columns.location - columns.bias
-    if Form.PRESENCE in columns.forms:
-        points &= columns.form != Form.PRESENCE
+    if not _WITHOUT_VALUE.isdisjoint(columns.forms):
+        points = ~np.isin(columns.form, sorted(_WITHOUT_VALUE))
         weight, value = np.where(points, weight, 0.0), np.where(points, value, 0.0)
-    df = columns.total(points.astype(np.int64)).astype(np.int64) - 1
+        df = columns.total(points.astype(np.int64)).astype(np.int64) - 1
     _, _, q = precision_mean(value, weight, columns.starts[:-1], columns.quantity, columns.total)
     return np.where(df < 1, np.nan, q), df
 
@@ -56,6 +58,18 @@ def precision_mean(
     origin, mean, squares : (quantities,) each; the mean is counted from the origin, a claim's value
     """
     # Counted from the claim of the largest weight, which keeps the digits.
+    each = len(value) // max(len(starts), 1)
+    if np.array_equal(starts, each * np.arange(len(starts))) and len(value) == each * len(starts):
+        # One claim of all quantities after the other.
+        y, w = (np.ascontiguousarray(column.reshape(-1, each).T) for column in (value, weight))
+        origin = y[w.argmax(axis=0), np.arange(len(starts))]
+        y -= origin
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = (w * y).sum(axis=0) / w.sum(axis=0)
+        y -= mean
+        y *= y
+        y *= w
+        return origin, mean, y.sum(axis=0)
     largest = np.maximum.reduceat(weight, starts)[quantity]
     rows = np.where(weight == largest, np.arange(len(weight)), len(weight) - 1)
     origin = value[np.minimum.reduceat(rows, starts)]

@@ -181,7 +181,7 @@ def _side(columns: Columns, law: UnsoundLaw, *, upper: bool) -> _Side:
     of the two; which of a normal and an exponential that is depends on the scatter.
     """
     r, form = columns.reliability, columns.form
-    if columns.plain and np.all(r == 1.0):
+    if columns.plain and columns.sound:
         nothing = np.zeros(columns.quantities)
         return _Side(nothing, nothing[:, None], _total(columns, columns.share)[:, None])
     open_side = (columns.direction > 0.0) == upper
@@ -266,10 +266,14 @@ def existences(
     scatter: ScatterPrior | None,
 ) -> Existence:
     """Tails of the posteriors of many quantities, or the reasons why there are none."""
-    sides = {upper: _side(columns, law, upper=upper) for upper in (False, True)}
-    void = (columns.reliability != 1.0) & (law.kind is UnsoundKind.VOID)
-    spread_out = (columns.form != Form.BOUND) & ~void
-    total = _total(columns, np.where(spread_out, columns.share, 0.0))
+    sides = {False: _side(columns, law, upper=False)}
+    if columns.plain and columns.sound:
+        sides[True], total = sides[False], sides[False].gaussian[:, 0]
+    else:
+        sides[True] = _side(columns, law, upper=True)
+        void = (columns.reliability != 1.0) & (law.kind is UnsoundKind.VOID)
+        spread_out = (columns.form != Form.BOUND) & ~void
+        total = _total(columns, np.where(spread_out, columns.share, 0.0))
     power = np.inf if scatter is None else scatter.power
     scale = 0.0 if scatter is None else scatter.gaussian_scale
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns
+from reliability.engine.scatter_polynomials import Polynomials, Sums
 from reliability.engine.setup import Setup, shared_sds
 from reliability.priors import PriorOnX, ScatterPrior, StatedVariances
 
@@ -22,6 +23,7 @@ __all__ = [
     "conditional",
     "log_prior",
     "noise_of_sum",
+    "polynomials",
     "problem_of",
     "rotate",
     "rounding",
@@ -140,7 +142,10 @@ def problem_of(
     """
 
     def by_claim(values: Array) -> Array:
-        return values.reshape(columns.quantities, -1).T if many else values
+        if not many or values.strides == (0,):
+            return values.reshape(columns.quantities, -1).T if many else values
+        # One claim of all quantities after the other.
+        return np.ascontiguousarray(values.reshape(columns.quantities, -1).T)
 
     value = by_claim(columns.location - columns.bias)
     sd = by_claim(columns.overconfidence * columns.sd_low)
@@ -257,21 +262,7 @@ _AT_ONCE = 1 << 14
 _FACTORS = 8
 
 
-@attrs.frozen(eq=False)
-class _Sums:
-    """Sums over the claims, at nodes; with ``w_i = a_i / sigma_i^2`` of w h^2, w h y and w y^2.
-
-    ``logs`` is that of ``a log(1/sigma^2)``, and of the log of ``alone`` = 1/precision.
-    """
-
-    alone: Array
-    precision: Array
-    first: Array
-    second: Array
-    logs: Array
-
-
-def _sums(problem: NormalProblem, scatter: Array, y: Array) -> _Sums:
+def _sums(problem: NormalProblem, scatter: Array, y: Array) -> Sums:
     """Over a few claims at a time, that the arrays stay in the cache: of many quantities one.
 
     Parameters
@@ -317,13 +308,13 @@ def _sums(problem: NormalProblem, scatter: Array, y: Array) -> _Sums:
             product, since = None, claims.stop
     alone = 1.0 / precision
     if not whole:
-        return _Sums(alone, precision, first, second, np.asarray(logs + np.log(alone)))
+        return Sums(alone, precision, first, second, np.asarray(logs + np.log(alone)))
     with _noticing(lost):
         last = alone if product is None else product * alone
     if lost:
         logs = -np.log(problem.variances_of(slice(None), square)).sum(axis=0)
         last = alone
-    return _Sums(alone, precision, first, second, np.asarray(logs + np.log(last)))
+    return Sums(alone, precision, first, second, np.asarray(logs + np.log(last)))
 
 
 def _noticing(lost: list[str]) -> np.errstate:
@@ -331,7 +322,46 @@ def _noticing(lost: list[str]) -> np.errstate:
     return np.errstate(over="call", under="call", call=lambda problem, _: lost.append(problem))
 
 
-def conditional(problem: NormalProblem, scatter: Array) -> Conditional:
+def polynomials(problem: NormalProblem, unit: Array) -> Polynomials | None:
+    """What the claims about many quantities add up to, in units of a heterogeneity.
+
+    None where that is no quotient of polynomials, or of too many claims.
+
+    Parameters
+    ----------
+    problem : many quantities
+    unit : (quantities,), squares of which exceed none of the variances
+    """
+    if problem.heterogeneity is None or not np.all(problem.share == 1.0):
+        return None
+    return Polynomials.of(problem.variance + problem.extra, _centered(problem)[0], unit)
+
+
+def _centered(problem: NormalProblem) -> tuple[Array, Array]:
+    """Values measured from the claim of the largest weight, and that claim's.
+
+    That keeps the digits of far-away locations, and as its own term of Q is at least P m^2 / n,
+    little cancels in Q = sum w y^2 - P m^2.
+    """
+    h = problem.design
+    weight = problem.share / (problem.variance + problem.extra)
+    if problem.many:
+        heavy = np.argmax(weight, axis=0)
+        center = problem.value[heavy, np.arange(len(heavy))]
+        return problem.value - center, center[:, None]
+    if h is None:
+        center = problem.value[np.argmax(weight, axis=-1)][..., None]
+        return problem.value - center, center
+    heavy = np.argmax(weight * (h * h), axis=-1)
+    center = (problem.value[heavy] / h[heavy])[..., None]
+    return problem.value - h * center, center
+
+
+def conditional(
+    problem: NormalProblem,
+    scatter: Array,
+    common: tuple[Polynomials, Array] | None = None,
+) -> Conditional:
     """Posterior of x, and evidence, at each value of the scatter.
 
     With ``w_i = a_i / sigma_i^2``: ``P = sum w h^2``, ``m = sum w h y / P``,
@@ -342,23 +372,13 @@ def conditional(problem: NormalProblem, scatter: Array) -> Conditional:
     ----------
     problem : one quantity, or many
     scatter : (nodes,), or (quantities, nodes) for many
+    common : :func:`polynomials`, and (nodes,) in their units, if these are the same for all
     """
-    share, h = problem.share, problem.design
-    # Measured from the claim of the largest weight: that keeps the digits of far-away locations,
-    # and as its own term of Q is at least P m^2 / n, little cancels in Q = sum w y^2 - P m^2.
-    weight = share / (problem.variance + problem.extra)
-    if problem.many:
-        heavy = np.argmax(weight, axis=0)
-        center = problem.value[heavy, np.arange(len(heavy))]
-        y, center = problem.value - center, center[:, None]
-    elif h is None:
-        center = problem.value[np.argmax(weight, axis=-1)][..., None]
-        y = problem.value - center
-    else:
-        heavy = np.argmax(weight * (h * h), axis=-1)
-        center = (problem.value[heavy] / h[heavy])[..., None]
-        y = problem.value - h * center
-    sums = _sums(problem, scatter, y)
+    share = problem.share
+    y, center = _centered(problem)
+    sums = None if common is None else common[0].sums(common[1])
+    if sums is None:
+        sums = _sums(problem, scatter, y)
     precision = sums.precision
     mean = sums.first * sums.alone
     quadratic = sums.second - sums.first * mean

@@ -263,9 +263,10 @@ def _closed(
     of_presence = np.broadcast_to(log_known(presence, zero=False), len(quantities))
     problem = normal.problem_of(columns, setup, priors.shared, exists.scatter_power, many=True)
     count = len(quantities)
+    every = np.arange(count)
 
     def part(index: IntArray, mixtures: NormalMixtures, log_total: Array, error: Array) -> Part:
-        there = exists if len(index) == count else exists.take(index)
+        there = exists if np.array_equal(index, every) else exists.take(index)
         return Part(
             quantities[index],
             mixtures,
@@ -284,14 +285,14 @@ def _closed(
         log_normaliser = given.log_evidence[:, 0]
         error = noise + normal.noise_of_sum(log_normaliser)
         mixtures = NormalMixtures(np.ones((count, 1)), given.mean, np.sqrt(given.variance))
-        return [part(np.arange(count), mixtures, log_normaliser, error)]
+        return [part(every, mixtures, log_normaliser, error)]
     spread = np.ptp(problem.value, axis=0)
     rules, left = scatter_rules(problem, spread, x_alone=True)
     log_mass = normal.log_mass_of_prior(problem)
     parts = []
     for rule in rules:
-        index, given = rule.quantities, rule.given
-        mixtures = NormalMixtures(rule.weight, given.mean, np.sqrt(given.variance))
+        index = rule.quantities
+        mixtures = NormalMixtures(rule.weight, rule.mean, np.sqrt(rule.variance))
         parts.append(part(index, mixtures, rule.log_total - log_mass[index], rule.error))
     if len(left):
         some = problem.at(left)

@@ -216,6 +216,7 @@ def solve_normal(problem: NormalProblem) -> NormalSolution:
         weight, given = mesh.node_mass.ravel(), conditional(problem, nodes)
         log_total, error = float(mesh.log_total[0]), float(mesh.error[0])
     else:
+        assert rule.scatter is not None and rule.given is not None  # noqa: S101, PT018 - not x alone
         nodes, weight, given = rule.scatter[0], rule.weight[0], rule.given.of(0)
         log_total, error = float(rule.log_total[0]), float(rule.error[0])
     log_normaliser = log_total - float(log_mass_of_prior(problem)[0])

@@ -32,21 +32,27 @@ def quantiles_of_mixtures(
     weights, means, sds : (rows, components), or (1, components) for one mixture; weights sum to 1
     lower, upper : (rows,) probability below each quantile, and above it
     """
+    return _quantiles(_Components.of_mixtures(weights, means, sds), None, lower, upper)
+
+
+def _quantiles(
+    components: _Components, owner: IntArray | None, lower: Array, upper: Array
+) -> Array:
+    """Quantiles of mixtures; ``owner`` says of which, None of all in turn, perhaps repeatedly."""
     sign = np.where(lower <= upper, 1.0, -1.0)
-    score = ndtri(np.minimum(lower, upper))
-    if means.shape[1] == 1:
-        return np.asarray(means[:, 0] + sds[:, 0] * (sign * score))
-    out = np.empty(len(score))
-    step = max(_AT_ONCE // means.shape[1], 1)
-    for begin in range(0, len(score), step):
-        part = slice(begin, begin + step)
-        some = _Components(weights, means, sds).of(part)
-        out[part] = _solve(some, sign[part], score[part])
-    return out
+    smaller = np.minimum(lower, upper)
+    levels = smaller.reshape(-1, len(components.means)) if owner is None else smaller[:, None]
+    if np.all(levels == levels[:, :1]):
+        # Of every mixture the same.
+        levels = levels[:, :1]
+    score = np.broadcast_to(ndtri(levels), (len(levels), len(smaller) // len(levels))).ravel()
+    if components.means.shape[1] == 1:
+        return components.start(owner, sign * score)
+    return _solve(components, owner, sign, score)
 
 
-#: Components times rows worked on at once: arrays of 256 kB stay in the cache.
-_AT_ONCE = 1 << 15
+#: Components times rows worked on at once: several arrays of 128 kB stay in the cache.
+_AT_ONCE = 1 << 14
 #: Mixtures of more components are solved for some of them first.
 _MANY = 20
 #: Which: of the nodes of a rule those of a coarser one.
@@ -55,78 +61,96 @@ _SOME = slice(None, None, 3)
 
 @attrs.frozen(eq=False, slots=False)
 class _Components:
-    """Components of one mixture per row, or of one mixture for all: (rows or 1, components)."""
+    """Components of mixtures: (mixtures, components), of ``smallest``, least of the sds.
+
+    ``inverse`` is 1/sd, ``heights`` weight/sd, ``squares`` 1/variance.
+    """
 
     weights: Array
     means: Array
     sds: Array
+    inverse: Array
+    heights: Array
+    squares: Array
+    smallest: Array
 
-    @cached_property
-    def inverse(self) -> Array:
-        """1/sd."""
-        return 1.0 / self.sds
+    @classmethod
+    def of_mixtures(cls, weights: Array, means: Array, sds: Array) -> _Components:
+        """From what makes a mixture."""
+        inverse = 1.0 / sds
+        least = np.asarray(sds.min(axis=1))
+        return cls(weights, means, sds, inverse, weights * inverse, inverse * inverse, least)
 
-    @cached_property
-    def heights(self) -> Array:
-        """Weight/sd."""
-        return self.weights * self.inverse
-
-    @cached_property
-    def squares(self) -> Array:
-        """1/variance."""
-        return self.inverse * self.inverse
-
-    @cached_property
-    def smallest(self) -> Array:
-        """Least of the sds."""
-        return np.asarray(self.sds.min(axis=1))
-
-    def of(self, rows: IntArray | slice) -> _Components:
-        """Those of some rows."""
+    def of(self, mixtures: IntArray | slice) -> _Components:
+        """Those of some mixtures; of a single one these are those of any."""
         if len(self.means) == 1:
             return self
-        return _Components(self.weights[rows], self.means[rows], self.sds[rows])
+        return _Components(
+            self.weights[mixtures],
+            self.means[mixtures],
+            self.sds[mixtures],
+            self.inverse[mixtures],
+            self.heights[mixtures],
+            self.squares[mixtures],
+            self.smallest[mixtures],
+        )
 
-    def some(self) -> _Components:
+    @cached_property
+    def few(self) -> _Components:
         """About the same mixtures, of fewer components."""
         weights = self.weights[:, _SOME]
         with np.errstate(invalid="ignore", divide="ignore"):
             weights = weights / weights.sum(axis=1, keepdims=True)
-        return _Components(weights, self.means[:, _SOME], self.sds[:, _SOME])
+        means, sds = (np.ascontiguousarray(v[:, _SOME]) for v in (self.means, self.sds))
+        return self.of_mixtures(weights, means, sds)
 
-    def at_score(self, score: Array) -> Array:
-        """Every component's own coordinate of a normal score: (rows, components)."""
-        return self.means + self.sds * score[:, None]
+    @cached_property
+    def _center(self) -> tuple[Array, Array]:
+        """Mean of the means, and of the sds."""
+        center = np.einsum("rc,rc->r", self.weights, self.means)
+        return center, np.einsum("rc,rc->r", self.weights, self.sds)
+
+    def start(self, owner: IntArray | None, score: Array) -> Array:
+        """Mean of the components' own coordinates of normal scores, of mixtures as in turn."""
+        center, spread = self._center
+        if owner is not None and len(center) > 1:
+            return np.asarray(center[owner] + spread[owner] * score)
+        return np.asarray((center + spread * score.reshape(-1, len(center))).ravel())
+
+    def at_score(self, owner: IntArray, score: Array) -> Array:
+        """Every component's own coordinate of a normal score: (scores, components)."""
+        some = self.of(owner)
+        return some.means + some.sds * score[:, None]
 
 
-def _solve(components: _Components, sign: Array, score: Array) -> Array:
+def _solve(components: _Components, owner: IntArray | None, sign: Array, score: Array) -> Array:
     """Coordinates at which the smaller tail of each mixture has the normal score wanted.
 
     Parameters
     ----------
-    components : of the mixtures
+    components, owner : of the mixtures, and the mixture of each row; see :func:`_quantiles`
     sign : (rows,) +1 for the lower tail, -1 for the upper
     score : (rows,) normal score of its probability
     """
     x = sign * score
+    mixtures, count = components.means.shape
+    every = np.arange(len(x)) % mixtures if owner is None else owner
     finite = np.flatnonzero(np.isfinite(score))
     if len(finite) < len(x):
         if len(finite):
-            x[finite] = _solve(components.of(finite), sign[finite], score[finite])
+            x[finite] = _solve(components, every[finite], sign[finite], score[finite])
         return x
-    mixtures, count = components.means.shape
     # For a single one it takes longer to set about it twice.
-    few = components.some() if mixtures > 1 and count > _MANY else components
+    few = components.few if mixtures > 1 and count > _MANY else components
     with np.errstate(invalid="ignore"):
-        x = np.einsum("rc,rc->r", few.at_score(x), few.weights)
+        x = few.start(owner, x)
         if few is not components:
-            x = _settle(few, sign, score, x, final=False)
+            x = _settle(few, owner, sign, score, x, final=False)
     # Some of the components may weigh nothing.
     lost = np.flatnonzero(~np.isfinite(x))
     if len(lost):
-        own = components.of(lost)
-        x[lost] = (own.weights * own.at_score(sign[lost] * score[lost])).sum(axis=1)
-    return _settle(components, sign, score, x, final=True)
+        x[lost] = components.start(every[lost], sign[lost] * score[lost])
+    return _settle(components, owner, sign, score, x, final=True)
 
 
 _MOST_STEPS = 200
@@ -142,20 +166,29 @@ _START = 0.1
 _STEPS_TO_START = 3
 
 
-def _settle(components: _Components, sign: Array, score: Array, x: Array, *, final: bool) -> Array:
+def _settle(
+    components: _Components,
+    owner: IntArray | None,
+    sign: Array,
+    score: Array,
+    x: Array,
+    *,
+    final: bool,
+) -> Array:
     """Improve solutions by the inverse of the score's third-order Taylor series, in a bracket.
 
     Parameters
     ----------
-    components, sign, score : see :func:`_solve`
+    components, owner, sign, score : see :func:`_solve`
     x : (rows,) where to begin
     final : whether to the last digits
     """
     out, live = np.empty(len(x)), np.arange(len(x))
+    every = live % len(components.means) if owner is None else owner
     low, high = np.full(len(x), -np.inf), np.full(len(x), np.inf)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for _ in range(_MOST_STEPS if final else _STEPS_TO_START):
-            reached, (first, second, third) = _scores(components, x, sign)
+            reached, first, second, third = _scores_in_parts(components, owner, x, sign)
             excess = sign * (reached - score)
             step = -excess / first
             bend = step * second / (2.0 * first)
@@ -169,7 +202,7 @@ def _settle(components: _Components, sign: Array, score: Array, x: Array, *, fin
                 # Newton's step; where that leaves the bracket, its half. The mixture's coordinate
                 # lies between the components' own.
                 rough = np.flatnonzero(~smooth)
-                each = components.of(rough).at_score(sign[rough] * score[rough])
+                each = components.at_score(every[rough], sign[rough] * score[rough])
                 low[rough] = np.maximum(low[rough], each.min(axis=1))
                 high[rough] = np.minimum(high[rough], each.max(axis=1))
                 straight = (x + step)[rough]
@@ -179,7 +212,10 @@ def _settle(components: _Components, sign: Array, score: Array, x: Array, *, fin
             settled = np.maximum(ratio, np.abs(excess)) <= (_LAST if final else _START)
             if final:
                 moved = np.abs(new - x)
-                settled &= moved <= _LAST_STEP * components.smallest
+                smallest = components.smallest
+                settled &= moved <= _LAST_STEP * (
+                    smallest[every] if len(smallest) > 1 else smallest
+                )
                 if not settled.all():
                     resolution = 2e-16 * np.abs(new)
                     settled |= (moved <= resolution) | (high - low <= resolution)
@@ -188,13 +224,35 @@ def _settle(components: _Components, sign: Array, score: Array, x: Array, *, fin
                 break
             rest = np.flatnonzero(~settled)
             x, low, high, live = x[rest], low[rest], high[rest], live[rest]
-            components, sign, score = components.of(rest), sign[rest], score[rest]
+            owner = every = every[rest]
+            sign, score = sign[rest], score[rest]
     return out
 
 
-def _scores(
-    components: _Components, x: Array, side: Array
-) -> tuple[Array, tuple[Array, Array, Array]]:
+def _scores_in_parts(
+    components: _Components, owner: IntArray | None, x: Array, side: Array
+) -> Array:
+    """What :func:`_scores` gives, some rows at a time: (4, rows)."""
+    mixtures, count = components.means.shape
+    step = max(_AT_ONCE // count, 1)
+    out = np.empty((4, len(x)))
+    if owner is not None or mixtures == 1:
+        for begin in range(0, len(x), step):
+            part = slice(begin, begin + step)
+            some = components if owner is None else components.of(owner[part])
+            out[:, part] = _scores(some, x[part], side[part])
+        return out
+    # Of the same mixtures one after the other, as long as their components are in the cache.
+    for begin in range(0, mixtures, step):
+        end = min(begin + step, mixtures)
+        some = components.of(slice(begin, end))
+        for turn in range(0, len(x), mixtures):
+            part = slice(turn + begin, turn + end)
+            out[:, part] = _scores(some, x[part], side[part])
+    return out
+
+
+def _scores(components: _Components, x: Array, side: Array) -> tuple[Array, Array, Array, Array]:
     """Normal scores of mixtures' tails, and the first three derivatives of side * score in x.
 
     Parameters
@@ -203,9 +261,11 @@ def _scores(
     x : (rows,) coordinates
     side : (rows,) +1 for the tail below, -1 for the tail above
     """
-    z = x[:, None] - components.means
+    alike = bool(np.all(side == side[0]))
+    z = components.means - x[:, None] if alike and side[0] < 0.0 else x[:, None] - components.means
     z *= components.inverse
-    z *= side[:, None]
+    if not alike:
+        z *= side[:, None]
     tails, heights = normal_tails(z)
     tail = np.einsum("rc,rc->r", tails, components.weights)
     heights *= components.heights
@@ -224,12 +284,15 @@ def _scores(
     bent *= scale
     second = q * first * first - bent
     third = curved * scale + first * (q * (2.0 * second - bent) + first * first)
-    return reached, (first, second, third)
+    return reached, first, second, third
 
 
 #: Places per unit of the normal distribution's table, and where it ends.
 _PLACES = 1024
 _TABLE_END = 39
+#: A float from which on there are no fractions, and the place before the table in its last digits.
+_ROUNDS = 1.5 * 2.0**52
+_FIRST_PLACE = int(np.array(_ROUNDS).view(np.int64)) - _TABLE_END * _PLACES
 
 
 @cache
@@ -248,32 +311,32 @@ def normal_tails(z: Array) -> tuple[Array, Array]:
     is above 1e-16.
     """
     probability, density = _normal_table()
-    place = np.minimum(z, _TABLE_END)
-    np.maximum(place, -_TABLE_END, out=place)
-    d = place.copy()
-    place *= _PLACES
-    np.rint(place, out=place)
-    index = place.astype(np.intp)
-    index += _TABLE_END * _PLACES
+    d = z.clip(-_TABLE_END, _TABLE_END)
+    place = d * _PLACES
+    # Added to this, the nearest whole number is what the last digits of the sum say.
+    place += _ROUNDS
+    index = place.view(np.int64) - _FIRST_PLACE
+    place -= _ROUNDS
     place *= 1.0 / _PLACES
     d -= place
     height = density.take(index, mode="clip")
-    tail = place * place
-    tail -= 1.0
-    tail *= d
-    slope = 0.5 * tail
-    tail *= 1.0 / 3.0
-    tail -= place
-    tail *= d
-    tail *= 0.5
-    tail += 1.0
-    tail *= d
-    tail *= height
-    tail += probability.take(index, mode="clip")
-    slope -= place
-    slope *= d
+    tail = probability.take(index, mode="clip")
+    # With e = (a d)^2 - d^2 the series are 1 - a d + e/2 and 1 - a d/2 + e/6.
+    place *= d
+    square = d * d
+    e = place * place
+    e -= square
+    e *= 0.5
+    slope = e - place
     slope += 1.0
     slope *= height
+    e *= 1.0 / 3.0
+    place *= 0.5
+    e -= place
+    e += 1.0
+    e *= d
+    e *= height
+    tail += e
     return tail, slope
 
 
@@ -305,32 +368,20 @@ class NormalMixtures:
     sds: Array
 
     @cached_property
-    def _central(self) -> tuple[Array, Array, Array]:
+    def _central(self) -> _Components:
         """Without the first and last components as long as none of the quantities needs them."""
         heavy = np.flatnonzero((self.weights > _NOTHING).any(axis=0))
         some = slice(int(heavy[0]), int(heavy[-1]) + 1)
-        return self.weights[:, some], self.means[:, some], self.sds[:, some]
+        every = self.weights, self.means, self.sds
+        return _Components.of_mixtures(*(np.ascontiguousarray(v[:, some]) for v in every))
 
     def quantile(self, quantity: IntArray, lower: Array, upper: Array) -> Array:
         """Coordinates with given probability below and above them; see ``PanelDensities``."""
-        weights, means, sds = self._central
-        count = len(weights)
-        if count == 1:
-            return quantiles_of_mixtures(weights, means, sds, lower, upper)
-        rounds = range(0, len(quantity), count)
-        every = np.arange(count)
-        if all(np.array_equal(quantity[begin : begin + count], every) for begin in rounds):
-            # Of all quantities in turn: without copies.
-            parts = [
-                quantiles_of_mixtures(
-                    weights, means, sds, *(p[b : b + count] for p in (lower, upper))
-                )
-                for b in rounds
-            ]
-            return np.concatenate(parts)
-        return quantiles_of_mixtures(
-            weights[quantity], means[quantity], sds[quantity], lower, upper
+        count = len(self.weights)
+        in_turn = len(quantity) % count == 0 and np.array_equal(
+            quantity, np.arange(len(quantity)) % count
         )
+        return _quantiles(self._central, None if in_turn else quantity, lower, upper)
 
     @cached_property
     def medians(self) -> Array:

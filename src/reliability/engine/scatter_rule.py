@@ -28,9 +28,11 @@ from reliability.engine.given_scatter import (
     NormalProblem,
     conditional,
     log_prior,
+    polynomials,
     rounding,
 )
 from reliability.engine.panels import LARGEST_LOG_SCATTER, slowest_decay
+from reliability.engine.scatter_polynomials import Polynomials
 
 __all__ = ["ScatterRule", "double_exponential", "scatter_rules"]
 
@@ -61,6 +63,10 @@ _LEAST_ERROR = 1e-12
 #: Accepted error: of that estimate, and of the error itself.
 _ACCEPTED = 2e-12
 _ACCEPTED_AS_SEEN = 1e-13
+#: So many quantities at least are worth making polynomials for.
+_SEVERAL = 16
+#: Quantities times nodes that take as long as a rule more.
+_WIDENED = 1 << 12
 #: Quantities times nodes worked on at once: several arrays of 128 kB stay in the cache.
 _AT_ONCE = 1 << 14
 
@@ -69,17 +75,20 @@ _AT_ONCE = 1 << 14
 class ScatterRule:
     """Nodes of the scatter for some of many quantities.
 
-    ``quantities`` are those that the rule serves; ``scatter`` and ``weight``, which sums to 1,
-    are (quantities, nodes), ``given`` is the posterior of x at the nodes; ``log_total`` the log
-    of the integral and ``error`` a bound on its relative error, (quantities,) each.
+    ``quantities`` are those that the rule serves; ``weight``, which sums to 1, and ``mean`` and
+    ``variance`` of x are (quantities, nodes); ``log_total`` the log of the integral and ``error``
+    a bound on its relative error, (quantities,) each. ``scatter`` are the nodes and ``given`` is
+    all that is known of x there, where the rule is to serve for what is scattered about it.
     """
 
     quantities: IntArray
-    scatter: Array
     weight: Array
-    given: Conditional
+    mean: Array
+    variance: Array
     log_total: Array
     error: Array
+    scatter: Array | None
+    given: Conditional | None
 
     def take(self, chosen: NDArray[np.bool_]) -> ScatterRule:
         """The rules of some of the quantities."""
@@ -87,25 +96,41 @@ class ScatterRule:
             return self
         return ScatterRule(
             self.quantities[chosen],
-            self.scatter[chosen],
             self.weight[chosen],
-            self.given.take(chosen),
+            self.mean[chosen],
+            self.variance[chosen],
             self.log_total[chosen],
             self.error[chosen],
+            None if self.scatter is None else self.scatter[chosen],
+            None if self.given is None else self.given.take(chosen),
+        )
+
+    def widened(self, nodes: int) -> ScatterRule:
+        """With so many nodes, of which further ones weigh nothing."""
+        more = ((0, 0), (0, nodes - self.weight.shape[1]))
+        return attrs.evolve(
+            self,
+            weight=np.pad(self.weight, more),
+            mean=np.pad(self.mean, more, mode="edge"),
+            variance=np.pad(self.variance, more, mode="edge"),
         )
 
     @classmethod
-    def joined(cls, rules: list[ScatterRule]) -> ScatterRule:
+    def joined(cls, quantities: IntArray, rules: list[ScatterRule]) -> ScatterRule:
         """Rules of equally many nodes as one."""
         if len(rules) == 1:
             return rules[0]
+        nodes = [rule.scatter for rule in rules if rule.scatter is not None]
+        given = [rule.given for rule in rules if rule.given is not None]
         return cls(
-            np.concatenate([rule.quantities for rule in rules]),
-            np.concatenate([rule.scatter for rule in rules]),
+            quantities,
             np.concatenate([rule.weight for rule in rules]),
-            Conditional.joined([rule.given for rule in rules]),
+            np.concatenate([rule.mean for rule in rules]),
+            np.concatenate([rule.variance for rule in rules]),
             np.concatenate([rule.log_total for rule in rules]),
             np.concatenate([rule.error for rule in rules]),
+            np.concatenate(nodes) if nodes else None,
+            Conditional.joined(given) if given else None,
         )
 
 
@@ -125,31 +150,58 @@ def scatter_rules(
     -------
     rules, each for other quantities, and the quantities that none of them serves
     """
+    rules, left = _rules(problem, spread, x_alone=x_alone)
+    return (_fewer(rules) if x_alone else rules), left
+
+
+def _fewer(rules: list[ScatterRule]) -> list[ScatterRule]:
+    """Rules together with those of more nodes, where that takes less time than one by one."""
+    groups: list[list[ScatterRule]] = []
+    for rule in sorted(rules, key=lambda rule: -rule.weight.shape[1]):
+        quantities, nodes = rule.weight.shape
+        if groups:
+            most = groups[-1][0].weight.shape[1]
+            if quantities * (most - nodes) <= _WIDENED:
+                groups[-1].append(rule.widened(most) if nodes < most else rule)
+                continue
+        groups.append([rule])
+    return [
+        ScatterRule.joined(np.concatenate([rule.quantities for rule in group]), group)
+        for group in groups
+    ]
+
+
+def _rules(
+    problem: NormalProblem, spread: Array, *, x_alone: bool
+) -> tuple[list[ScatterRule], IntArray]:
+    """What :func:`scatter_rules` gives, a rule for every number of nodes."""
     prior = problem.scatter
     assert prior is not None  # noqa: S101 - only called with a scatter
     even = x_alone and prior.even and problem.heterogeneity is not None
     low, high = _scales(problem, spread)
     # sinh(u) is half of exp(u).
-    bend = np.log(high / low) + 1.0 + even * np.log(2.0)
-    # At y = u - bend tau is y + exp(y) + 1 units of log distance beyond the largest scale; that
+    before = np.log(high / low) + 1.0 + even * np.log(2.0)
+    # At y = u - b tau is y + exp(y) + 1 units of log distance beyond the largest scale; that
     # these are enough is so a step of Newton's from y = log(enough) on.
     decay = slowest_decay(np.asarray(problem.scatter_power))
     enough = np.minimum(40.0 / decay, LARGEST_LOG_SCATTER)
     normal_tail = np.isfinite(prior.gaussian_scale)
     if normal_tail:
         enough = np.minimum(enough, _NORMAL_ENDS)
-    end = bend + np.log(enough) * (enough / (1.0 + enough))
+    beyond = np.log(enough) * (enough / (1.0 + enough))
     first, step = (0.0, _STEP_FROM_ZERO) if even else (_BEGIN, _STEP)
     narrow = np.sqrt(_MANY_CLAIMS / max(len(problem.value), _MANY_CLAIMS))
     step *= min(_NORMAL_TAIL if normal_tail else 1.0, narrow)
-    blocks = np.ceil((end - first) / (step * _MULTIPLE)).astype(np.int64)
+    blocks = np.ceil((before + beyond - first) / (step * _MULTIPLE)).astype(np.int64)
+    sums = polynomials(problem, low) if len(low) >= _SEVERAL else None
     rules, left = [], [blocks[:0]]
     for number in np.unique(blocks).tolist():
         steps = number * _MULTIPLE
         index = np.flatnonzero(blocks == number)
         # The nodes are the same for all: what they reach further goes before the bend.
-        further = first + steps * step - end[index]
-        grid = _Grid(even, steps, step, low[index], bend[index] + further)
+        own = None if sums is None else sums.at(index)
+        bend = first + steps * step - beyond[index]
+        grid = _Grid(even, x_alone, steps, step, low[index], bend, own)
         for _ in range(_LEVELS):
             rule = _trapezoids(problem, index, grid)
             good = rule.error <= _ACCEPTED
@@ -173,16 +225,19 @@ def scatter_rules(
 
 @attrs.frozen(eq=False)
 class _Grid:
-    """Nodes u of equal steps, ``steps`` + 1 of them, and each quantity's own low and b.
+    """Nodes u of equal steps, ``steps`` + 1 of them, and each quantity's own low, b and sums.
 
-    ``even`` is whether the rule is the one for even integrands.
+    ``even`` is whether the rule is the one for even integrands, ``x_alone`` whether it serves for
+    the quantities only.
     """
 
     even: bool
+    x_alone: bool
     steps: int
     step: float
     low: Array
     bend: Array
+    sums: Polynomials | None
 
     @property
     def u(self) -> Array:
@@ -201,7 +256,12 @@ class _Grid:
 
     def take(self, quantities: IntArray | slice) -> _Grid:
         """For some of the quantities."""
-        return attrs.evolve(self, low=self.low[quantities], bend=self.bend[quantities])
+        return attrs.evolve(
+            self,
+            low=self.low[quantities],
+            bend=self.bend[quantities],
+            sums=None if self.sums is None else self.sums.at(quantities),
+        )
 
     def parts(self) -> Iterator[slice]:
         """Some quantities at a time."""
@@ -210,8 +270,9 @@ class _Grid:
             yield slice(begin, begin + step)
 
     def scatter(self, u: Array) -> tuple[Array, Array]:
-        """tau, and d tau/du, both in units of low: (quantities, nodes)."""
-        last = np.exp(u[-1] - self.bend)[:, None]
+        """tau, and d tau/du, both in units of low: (quantities, nodes), or (1, nodes) for all."""
+        alike = bool(np.all(self.bend == self.bend[0]))
+        last = np.exp(u[-1] - (self.bend[:1] if alike else self.bend))[:, None]
         up = last * np.exp(u - u[-1])
         if not self.even:
             distance, log_slope = double_exponential(u)
@@ -259,7 +320,8 @@ def double_exponential(u: Array) -> tuple[Array, Array]:
 class _Integrand:
     """The integrand at nodes of the scatter.
 
-    ``logs`` are its logarithms but for the factor ``slope``; all are (quantities, nodes).
+    ``logs`` are its logarithms but for the factor ``slope``; all are (quantities, nodes), the
+    slope perhaps the same for all.
     """
 
     scatter: Array
@@ -272,11 +334,12 @@ class _Integrand:
         """At nodes u of a grid."""
         prior = problem.scatter
         assert prior is not None  # noqa: S101 - only called with a scatter
-        scatter, slope = grid.scatter(u)
-        scatter *= grid.low[:, None]
+        nodes, slope = grid.scatter(u)
+        common = (grid.sums, nodes[0]) if grid.sums is not None and len(nodes) == 1 else None
+        scatter = nodes * grid.low[:, None]
         if prior.low:
             scatter += prior.low
-        given = conditional(problem, scatter)
+        given = conditional(problem, scatter, common)
         logs = given.log_evidence + log_prior(problem, scatter)
         return cls(scatter, given, logs, slope)
 
@@ -289,8 +352,14 @@ class _Integrand:
 
 
 def _sums(grid: _Grid, weight: Array, u: Array) -> Array:
-    """Of weights at nodes u, and of u times them, or of its square: (2, quantities)."""
-    return np.array([weight.sum(axis=1), weight @ (u * u if grid.even else u)])
+    """Of weights at nodes u, and of u times them, or of its square; those of every second node.
+
+    (4, quantities).
+    """
+    factors = np.zeros((len(u), 4))
+    factors[:, 0], factors[:, 1] = 1.0, u * u if grid.even else u
+    factors[::2, 2:] = factors[::2, :2]
+    return np.ascontiguousarray((weight @ factors).T)
 
 
 def _gap(grid: _Grid, sums: Array, others: Array) -> Array:
@@ -312,10 +381,11 @@ def _trapezoids(problem: NormalProblem, quantities: IntArray, grid: _Grid) -> Sc
     if len(parts) == 1 and len(quantities) == problem.value.shape[1]:
         return _trapezoid(problem, quantities, grid)
     return ScatterRule.joined(
+        quantities,
         [
             _trapezoid(problem.at(quantities[part]), quantities[part], grid.take(part))
             for part in parts
-        ]
+        ],
     )
 
 
@@ -325,12 +395,21 @@ def _trapezoid(problem: NormalProblem, quantities: IntArray, grid: _Grid) -> Sca
     weight = nodes.weights(top)
     sums = _sums(grid, weight, grid.u)
     total = sums[0]
-    gap = _gap(grid, sums, 2.0 * _sums(grid, weight[:, ::2], grid.u[::2]))
+    gap = _gap(grid, sums, 2.0 * sums[2:])
     error = np.maximum(_MARGIN * gap * gap, np.minimum(_LEAST_GAIN * gap, _LEAST_ERROR))
     error = np.minimum(gap, error) + 2.0 * rounding(problem)
     weight /= total[:, None]
     log_total = top + np.log(total * grid.step) + np.log(grid.low)
-    return ScatterRule(quantities, nodes.scatter, weight, nodes.given, log_total, error)
+    return ScatterRule(
+        quantities,
+        weight,
+        nodes.given.mean,
+        nodes.given.variance,
+        log_total,
+        error,
+        None if grid.x_alone else nodes.scatter,
+        None if grid.x_alone else nodes.given,
+    )
 
 
 def _disagreement(problem: NormalProblem, rule: ScatterRule, grid: _Grid) -> Array:

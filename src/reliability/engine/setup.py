@@ -65,6 +65,8 @@ def closed_form(columns: Columns, priors: PriorsOnX) -> NDArray[np.bool_]:
     prior = priors.shared
     if not (prior.normal is not None or prior.flat):
         return np.zeros(columns.quantities, dtype=bool)
+    if columns.plain and columns.sound:
+        return np.ones(columns.quantities, dtype=bool)
     plain = (columns.form == Form.NORMAL) & (columns.sd_low == columns.sd_high)
     plain &= columns.reliability == 1.0
     return np.asarray(np.logical_and.reduceat(plain, columns.starts[:-1]))

@@ -176,7 +176,7 @@ class Cells:
         return self._coded[column]
 
     def runs(self, column: str) -> IntArray | None:
-        """Where runs of one name begin, if that is easy to say and none comes back; else None."""
+        """Bounds of runs of one name, if that is easy to say and none comes back; else None."""
         found = self.table.column(column)
         if isinstance(found, Coded):
             self._coded[column] = found

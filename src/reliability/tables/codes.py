@@ -116,11 +116,11 @@ def _is_0_or_1(value: object) -> bool:
 
 def _encode_objects(values: NDArray[Any]) -> Coded:
     """Codes of texts or objects, by runs where these are long."""
-    heads = _heads(values)
-    if heads is None:
+    bounds = _long_runs(values)
+    if bounds is None:
         return _encode_each(values)
-    first = values[heads]
-    lengths = np.diff(np.append(heads, len(values)))
+    first = values[bounds[:-1]]
+    lengths = np.diff(bounds)
     if _increasing(first):
         return Coded(np.repeat(np.arange(len(first)), lengths), first)
     inner = _encode_each(first)
@@ -163,18 +163,14 @@ def _encode_integers(values: NDArray[Any]) -> Coded:
     return Coded(codes.astype(np.int64, copy=False), categories)
 
 
-def _heads(values: NDArray[Any]) -> IntArray | None:
-    """Where runs of equal values begin; None where they are too short to be worth it."""
-
-    def changes(part: NDArray[Any]) -> NDArray[np.bool_]:
-        return np.asarray(part[1:] != part[:-1], dtype=np.bool_)
-
+def _long_runs(values: NDArray[Any]) -> IntArray | None:
+    """Bounds of runs of equal values; None where they are too short to be worth it."""
     middle = len(values) // 2
     try:
         for sample in (values[:_SAMPLE], values[middle : middle + _SAMPLE]):
-            if 2 * np.count_nonzero(changes(sample)) > len(sample):
+            if 2 * (len(_runs(sample)) - 2) > len(sample):
                 return None
-        return np.append(0, np.flatnonzero(changes(values)) + 1) if len(values) else None
+        return _runs(values) if len(values) else None
     except (TypeError, ValueError):  # objects that do not compare, such as pandas.NA
         return None
 
@@ -237,8 +233,8 @@ def group(codes: IntArray, size: int) -> Groups:
     >>> found.order.tolist(), found.starts.tolist(), found.keys.tolist()
     ([0, 2, 1], [0, 2, 3], [1, 0])
     """
-    heads = _changes(codes)
-    ends = np.append(heads, len(codes))
+    ends = _runs(codes)
+    heads = ends[:-1]
     runs = codes[heads]
     increasing = bool(np.all(runs[1:] > runs[:-1]))
     if increasing or np.bincount(runs, minlength=size).max() == 1:
@@ -275,7 +271,7 @@ def group(codes: IntArray, size: int) -> Groups:
 
 
 def runs_of_names(values: NDArray[Any]) -> IntArray | None:
-    """Where runs of equal names begin, if every value is a name and none comes back after its run.
+    """Bounds of runs of equal names, if every value is a name and none comes back after its run.
 
     None if one may come back, or may be blank, or it takes more than a look to say.
 
@@ -286,25 +282,25 @@ def runs_of_names(values: NDArray[Any]) -> IntArray | None:
     Examples
     --------
     >>> runs_of_names(np.array(["b", "b", "a"])).tolist()
-    [0, 2]
+    [0, 2, 3]
     >>> runs_of_names(np.array(["b", "a", "b"]))
     """
     kind = values.dtype.kind
     if kind not in "iuUO":
         return None
-    heads = _changes(values) if kind in "iu" else _heads(values)
-    if heads is None:
+    bounds = _runs(values) if kind in "iu" else _long_runs(values)
+    if bounds is None:
         return None
-    names = values[heads]
+    names = values[bounds[:-1]]
     if kind in "iu" and bool(np.all(names[1:] > names[:-1])):
-        return heads
+        return bounds
     numbers = names if kind in "iu" else _hashes(names)
     few = numbers[:_SAMPLE] if numbers is not None else ()
     if numbers is None or len(np.unique(few)) < len(few):
         return None
-    numbers = np.sort(numbers)
+    numbers.sort()
     # Names whose hashes differ do; others are for `encode` to compare.
-    return None if np.any(numbers[1:] == numbers[:-1]) else heads
+    return None if np.any(numbers[1:] == numbers[:-1]) else bounds
 
 
 def _hashes(names: NDArray[Any]) -> NDArray[Any] | None:
@@ -343,6 +339,8 @@ def _polynomials(texts: NDArray[np.str_]) -> NDArray[np.uint64]:
     return out
 
 
-def _changes(values: NDArray[Any]) -> IntArray:
-    """Where runs of equal values begin."""
-    return np.append(0, np.flatnonzero(values[1:] != values[:-1]) + 1)
+def _runs(values: NDArray[Any]) -> IntArray:
+    """Where runs of equal values begin, and the end."""
+    bounds = np.ones(len(values) + 1, dtype=np.bool_)
+    bounds[1:-1] = np.asarray(values[1:] != values[:-1], dtype=np.bool_)
+    return np.flatnonzero(bounds)

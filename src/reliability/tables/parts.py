@@ -77,8 +77,10 @@ class ByQuantity:
             return np.arange(rows.start, rows.stop)
         return np.asarray(self.order[rows], dtype=np.int64)
 
-    def part(self, quantities: IntArray) -> Part:
+    def part(self, quantities: IntArray | range) -> Part:
         """The rows of some quantities."""
+        if isinstance(quantities, range):
+            quantities = np.arange(quantities.start, quantities.stop)
         begins = self.starts[quantities]
         counts = self.starts[quantities + 1] - begins
         starts = np.append(0, np.cumsum(counts))
@@ -88,7 +90,7 @@ class ByQuantity:
             rows = np.arange(starts[-1]) + np.repeat(begins - starts[:-1], counts)
         return Part(rows if self.order is None else self.order[rows], quantities, starts)
 
-    def cut(self, quantities: IntArray, rows: int) -> Iterator[IntArray]:
+    def cut(self, quantities: IntArray | range, rows: int) -> Iterator[IntArray | range]:
         """Some quantities in pieces of at most so many rows, but whole quantities.
 
         Parameters
@@ -99,7 +101,10 @@ class ByQuantity:
         begin, count = 0, len(quantities)
         while begin < count:
             some = quantities[begin : begin + rows]  # more cannot fit: each has a row
-            ends = np.cumsum(self.starts[some + 1] - self.starts[some])
+            if isinstance(some, range):
+                ends = self.starts[some.start + 1 : some.stop + 1] - self.starts[some.start]
+            else:
+                ends = np.cumsum(self.starts[some + 1] - self.starts[some])
             size = max(int(np.searchsorted(ends, rows, side="right")), 1)
             yield some[:size]
             begin += size
@@ -122,9 +127,9 @@ def by_quantity(cells: Cells) -> ByQuantity:
     ([0, 2, 1], [0, 2, 3])
     """
     none = np.zeros(0, dtype=np.int64)
-    heads = cells.runs("quantity") if cells.has("quantity") else None
-    if heads is not None:
-        return ByQuantity(None, np.append(heads, len(cells)), none)
+    starts = cells.runs("quantity") if cells.has("quantity") else None
+    if starts is not None:
+        return ByQuantity(None, starts, none)
     codes, categories = names_of_rows(cells)
     named = codes >= 0
     if named.all():

@@ -26,12 +26,12 @@ QUANTITY_COLUMNS = ("quantity", "scale", "prior", "zero")
 
 @attrs.frozen(eq=False)
 class SettingsGroup:
-    """Quantities that are treated alike; ``members`` are their positions."""
+    """Quantities that are treated alike; ``members`` are their positions, a range if it is all."""
 
     scale: ScaleName
     prior: QuantityPrior | None
     zero: float
-    members: IntArray
+    members: IntArray | range
 
 
 #: What a row says: None where its cell is empty.
