@@ -60,7 +60,11 @@ UNSOUND = {"Floor": Floor, "Wide": Wide, "Heavy": Heavy, "Void": Void}
 def to_x(scale: str, theta: float) -> float:
     if scale == "linear":
         return theta
-    return math.log(theta) if scale == "log" else math.log(theta) - math.log1p(-theta)
+    # Quantiles far out may round to the ends of the scale.
+    upper = math.log1p(-theta) if scale == "logit" and theta < 1.0 else 0.0
+    if theta <= 0.0:
+        return -math.inf
+    return math.inf if scale == "logit" and theta >= 1.0 else math.log(theta) - upper
 
 
 def to_theta(scale: str, x: float) -> float:
