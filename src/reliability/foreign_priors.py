@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 from reliability.claims.foreign import is_frozen
 from reliability.errors import InvalidValueError, WrongTypeError, short
 from reliability.priors import Density, Normal, QuantityPrior, Uniform
 
 __all__ = ["as_prior"]
+
+Array = NDArray[np.float64]
 
 
 def as_prior(value: Any, hint: str = "") -> QuantityPrior:
@@ -50,4 +54,18 @@ def as_prior(value: Any, hint: str = "") -> QuantityPrior:
         return Normal(float(value.mean()), float(value.std()))
     if kind == "uniform":
         return Uniform(low, high)
-    return Density(value.logpdf, (low, high))
+    return Density(_LogDensity(value), (low, high))
+
+
+@attrs.frozen
+class _LogDensity:
+    """Log density of a frozen distribution; far out, where scipy's own is nan, its density is 0."""
+
+    frozen: Any
+
+    def __call__(self, theta: Array) -> Array:
+        logs = np.asarray(self.frozen.logpdf(theta), dtype=np.float64)
+        unknown = np.isnan(logs)
+        if unknown.any():
+            logs[unknown] = np.where(self.frozen.pdf(theta[unknown]) == 0.0, -np.inf, np.nan)
+        return logs

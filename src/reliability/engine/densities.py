@@ -117,6 +117,16 @@ class _Ends:
     log_distance: Array
     log_height: Array
 
+    def take(self, chosen: NDArray[np.bool_]) -> _Ends:
+        """Some of them."""
+        return _Ends(
+            self.quantity[chosen],
+            self.sign,
+            self.origin[chosen],
+            self.log_distance[chosen],
+            self.log_height[chosen],
+        )
+
     def moment(self, scale: Scale, order: int, decay: Array) -> tuple[Array, Array]:
         """What lies beyond of the means of (theta - theta(origin))^order, and its error.
 
@@ -514,7 +524,9 @@ class PanelDensities:
             settled = (start <= limit) & ((start - bulk) * (1.0 + decay) >= _ENOUGH)
             # A power may begin far out, where a wide prior ends: what panels know is not cut
             # before the limit, and what lies beyond them is added however little it should be.
-            needed = np.maximum(start, bulk + _ENOUGH / decay)
+            needed = bulk + _ENOUGH / decay
+            reached = (needed <= start) & (start <= limit)
+            needed = np.maximum(start, needed)
             stop = np.where(settled, start, np.minimum(needed, limit))
             known, stop = self._cut(known, goes_on & (start > stop), sign, stop)
             longer = np.flatnonzero(goes_on & (start < stop))
@@ -531,7 +543,9 @@ class PanelDensities:
                 origin = self.medians[own]
                 heights = self.evaluate(own, origin[:, None], sign * np.exp(at))
                 heights = heights - self.mesh.log_total[own, None]
-                ends.append(_Ends(own, sign, origin, at, heights))
+                # A blurred density is known on its panels alone; they reach as far as is needed.
+                known_there = np.isfinite(heights).all(axis=1) | ~reached[own]
+                ends.append(_Ends(own, sign, origin, at, heights).take(known_there))
         return known, ends
 
     def _cut(
