@@ -5,6 +5,10 @@ A panel that is narrow beside the sd is cut into parts, and parts that lie toget
 onto the nodes of one interval of about two sds: on that interval the kernel is a polynomial to
 1e-11, so the sum over its nodes is the integral. A panel that is wide beside the sd is
 integrated piece by piece around each v.
+
+That is accurate beside the largest value of the blurred density. Where it is to be multiplied by
+something that peaks far out in its tail, every value must be accurate beside itself: the normal
+is then followed much farther, and parts keep nodes of their own.
 """
 
 from __future__ import annotations
@@ -32,6 +36,11 @@ MOST_PARTS = 24
 RATIO = 2.0
 #: Width, in sds, of the pieces in which the normal is integrated over a wide panel.
 PIECE = 5.6
+#: The same where every value must be accurate beside itself: 1e-195 lies beyond.
+FAR_REACH = 30.0
+#: Width, in sds, of a part on whose nodes the normal is then summed: 16 of them integrate it to
+#: 1e-15 of its size on the part as far as 20 sds out.
+FAR_SMOOTH = 1.5
 #: Exact on polynomials up to the 15th degree times a normal.
 _HERMITE, _HERMITE_WEIGHTS = hermegauss(ORDER // 2)
 _HERMITE_WEIGHTS = _HERMITE_WEIGHTS / np.sqrt(2.0 * np.pi)
@@ -39,6 +48,7 @@ _HERMITE_WEIGHTS = _HERMITE_WEIGHTS / np.sqrt(2.0 * np.pi)
 _FAR = 40.0
 _DEGREES = np.arange(ORDER)
 _ROWS_AT_ONCE = 16
+_FAR_ROWS_AT_ONCE = 256
 
 
 @attrs.frozen(eq=False)
@@ -63,11 +73,23 @@ class Convolution:
     values : (densities, panels, ORDER) each density times dx/dt at the panels' nodes
     sds : (densities,) sd of each blur
     origin : coordinate from which the positions of :meth:`at` are counted
+    relative : whether every blurred value must be accurate beside itself, not beside the largest
     """
 
-    def __init__(self, panels: Panels, values: Array, sds: Array, origin: float) -> None:
+    def __init__(
+        self,
+        panels: Panels,
+        values: Array,
+        sds: Array,
+        origin: float,
+        *,
+        relative: bool = False,
+    ) -> None:
         self._panels = panels
+        self._relative = relative
+        self._reach, self._smooth = (FAR_REACH, FAR_SMOOTH) if relative else (REACH, SMOOTH)
         self._sds = sds
+        self.origin = origin
         self._shift = panels.anchor - origin
         start, stop = panels.edges()
         self._start, self._stop = self._shift + start, self._shift + stop
@@ -88,7 +110,7 @@ class Convolution:
     # ---------------------------------------------------------------- narrow panels
 
     def _gather(self, members: IntArray) -> _Gathered:
-        size = SMOOTH * float(self._sds[members].min())
+        size = self._smooth * float(self._sds[members].min())
         with np.errstate(over="ignore"):
             parts = np.ceil(np.maximum(self._width / size, 1e-9))
         narrow = np.flatnonzero(parts <= MOST_PARTS)
@@ -108,6 +130,8 @@ class Convolution:
         position, mass = np.concatenate(positions), np.concatenate(masses, axis=1)
         order = np.argsort(position[:, 0])
         position, mass = position[order], mass[:, order]
+        if self._relative:
+            return _Gathered(members, position.ravel(), mass.reshape(len(members), -1), wide)
         first = _runs(position[:, 0], position[:, -1], size)
         return _Gathered(members, *_onto_intervals(position, mass, first), wide)
 
@@ -128,10 +152,11 @@ class Convolution:
 
     def _add_gathered(self, some: _Gathered, v: Array, out: Array) -> None:
         sds = self._sds[some.members]
-        reach = REACH * float(sds.max())
+        reach = self._reach * float(sds.max())
         same = bool(np.all(sds == sds[0]))
-        for begin in range(0, len(v), _ROWS_AT_ONCE):
-            part = slice(begin, begin + _ROWS_AT_ONCE)
+        rows = _FAR_ROWS_AT_ONCE if self._relative and same else _ROWS_AT_ONCE
+        for begin in range(0, len(v), rows):
+            part = slice(begin, begin + rows)
             at = v[part]
             low = int(np.searchsorted(some.position, at[0] - reach))
             high = int(np.searchsorted(some.position, at[-1] + reach))

@@ -1,0 +1,326 @@
+"""A quantity that moves: messages between its values at successive times, on panels.
+
+Between two times the quantity changes by a normal of known sd (a random walk), so the density of
+all its values is a chain: at every time a potential (what was claimed then, and once the prior),
+between neighbours a normal. The message from the earlier times is ``f_1 = 1`` and
+``f_k+1 = (f_k L_k) * N(0, s_k^2)``, the one from the later times the same from the other side; the
+density at a time is ``f_k L_k b_k``, and its integral, at every time the same, the evidence. (For
+normals these are the filter and smoother of Kalman 1960, doi:10.1115/1.3662552, and of Rauch, Tung
+& Striebel 1965, doi:10.2514/3.3166.)
+
+Several chains that differ in their potentials, one per value of the scatter and of the unknown
+reliability, share panels, which are halved until all three of ``f L``, ``L b`` and ``f L b`` are
+resolved where the density lies.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from reliability.engine.convolution import Convolution
+from reliability.engine.mixture import log_sum
+from reliability.engine.panels import WEIGHTS, Panels
+from reliability.engine.quadrature import MAX_PANELS, TOLERANCE, coefficient_error
+
+__all__ = ["Chain", "Messages", "Part", "Potential", "Smoothed", "refined", "relative"]
+
+Array = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+#: Times that panels are halved.
+_MAX_ROUNDS = 60
+#: The coefficients that are missing may exceed the last ones; see ``quadrature``.
+_MARGIN = 5.0
+
+
+class Potential(Protocol):
+    """Log potentials of a time at anchor + d, one per chain."""
+
+    def __call__(self, time: int, anchor: Array, d: Array, /) -> Array:
+        """Logs at (rows, 1), (rows, points) -> (chains, rows, points)."""
+
+
+@attrs.frozen(eq=False)
+class Chain:
+    """Chains on given panels.
+
+    Parameters
+    ----------
+    panels : of each time, in order of position
+    logs : (chains, panels, ORDER) of each time, log potentials at the nodes
+    steps : (times - 1,) sd of the change from each time to the next
+    first, last : the first and the last time with a potential that is not 1 throughout
+    """
+
+    panels: list[Panels]
+    logs: list[Array]
+    steps: Array
+    first: int
+    last: int
+
+    def blurred(self, time: int, values: Array, step: int) -> Convolution:
+        """Functions at a time's nodes, (chains, panels, ORDER), a step earlier or later."""
+        panels = self.panels[time]
+        sd = float(self.steps[step])
+        weighted = values * np.exp(panels.nodes()[1])
+        heaviest = int(np.argmax((weighted @ WEIGHTS).max(axis=0)))
+        origin = float(panels.anchor[heaviest])
+        sds = np.full(len(values), sd)
+        return Convolution(panels, weighted, sds, origin, relative=True)
+
+    def messages(self) -> Messages:
+        """Messages from both sides."""
+        tops = [_largest(logs) for logs in self.logs]
+        potentials = [
+            np.exp(logs - top[:, None, None]) for logs, top in zip(self.logs, tops, strict=True)
+        ]
+        before, log_before = self._one_way(potentials, tops, forward=True)
+        after, log_after = self._one_way(potentials, tops, forward=False)
+        return Messages(self, potentials, tops, before, after, log_before, log_after)
+
+    def _one_way(
+        self, potentials: list[Array], tops: list[Array], *, forward: bool
+    ) -> tuple[list[Array], list[Array]]:
+        """Messages to every time, each divided by its largest value, and logs of the latter."""
+        count = len(self.panels)
+        order = range(count) if forward else range(count - 1, -1, -1)
+        sign = 1 if forward else -1
+        begin = self.first if forward else self.last
+        found: dict[int, Array] = {}
+        logs: dict[int, Array] = {}
+        for time in order:
+            source = time - sign
+            chains = len(potentials[time])
+            if sign * (time - begin) <= 0:
+                # Beyond the outermost potential the message is 1.
+                found[time] = np.ones_like(potentials[time])
+                logs[time] = np.zeros(chains)
+                continue
+            step = source if forward else time
+            blurred = self.blurred(source, found[source] * potentials[source], step)
+            values = np.maximum(_at(blurred, self.panels[time]), 0.0)
+            size = values.reshape(chains, -1).max(axis=1)
+            scale = np.where(size > 0.0, size, 1.0)
+            found[time] = values / scale[:, None, None]
+            with np.errstate(divide="ignore"):
+                logs[time] = logs[source] + tops[source] + np.log(size)
+        return [found[k] for k in range(count)], [logs[k] for k in range(count)]
+
+
+def _largest(logs: Array) -> Array:
+    """Largest of each chain's logs; 0 where none is finite."""
+    top = logs.reshape(len(logs), -1).max(axis=1)
+    return np.where(np.isfinite(top), top, 0.0)
+
+
+def _at(blurred: Convolution, panels: Panels) -> Array:
+    """Blurred functions at the nodes of panels: (chains, panels, ORDER)."""
+    return at_points(blurred, panels.anchor[:, None], panels.nodes()[0])
+
+
+def at_points(blurred: Convolution, anchor: Array, d: Array) -> Array:
+    """Blurred functions at anchor + d: (rows, 1), (rows, points) -> (chains, rows, points)."""
+    v = ((anchor - blurred.origin) + d).ravel()
+    return blurred.at(v).reshape(-1, *d.shape)
+
+
+@attrs.frozen(eq=False)
+class Messages:
+    """What the other times say of each: (chains, panels, ORDER) per time, scaled to at most 1.
+
+    ``potentials`` are scaled too; ``tops``, ``log_before`` and ``log_after`` are the logs of what
+    they were divided by, (chains,) per time.
+    """
+
+    chain: Chain
+    potentials: list[Array]
+    tops: list[Array]
+    before: list[Array]
+    after: list[Array]
+    log_before: list[Array]
+    log_after: list[Array]
+
+    def density(self, time: int) -> Array:
+        """Density times dx/dt at a time's nodes, up to a factor: (chains, panels, ORDER)."""
+        slope = np.exp(self.chain.panels[time].nodes()[1])
+        return np.asarray(self.before[time] * self.potentials[time] * self.after[time] * slope)
+
+    def log_evidence(self, time: int) -> Array:
+        """Log integral of each chain, by the panels of a time."""
+        total = (self.density(time) @ WEIGHTS).sum(axis=1)
+        with np.errstate(divide="ignore"):
+            logs = np.log(total)
+        return np.asarray(logs + self.tops[time] + self.log_before[time] + self.log_after[time])
+
+    def errors(self, time: int, weight: Array) -> tuple[Array, Array]:
+        """Error of each panel of a time and the mass on it, relative to the whole.
+
+        Parameters
+        ----------
+        time : the time
+        weight : (chains,) share of each chain in the whole
+        """
+        slope = np.exp(self.chain.panels[time].nodes()[1])
+        potential = self.potentials[time] * slope
+        before, after = self.before[time], self.after[time]
+        left, right = before * potential, potential * after
+        both = left * after
+        mass = both @ WEIGHTS
+        total = mass.sum(axis=1)
+        each = np.divide(weight, total, out=np.zeros_like(weight), where=total > 0.0)
+        # What a message is multiplied by later is at most its other side's largest value.
+        error = coefficient_error(both)
+        error = error + coefficient_error(left) * after.max(axis=2)
+        error = error + coefficient_error(right) * before.max(axis=2)
+        return each @ error, each @ mass
+
+
+@attrs.frozen(eq=False)
+class Smoothed:
+    """Log density of the quantity at one time, all chains together: at any points.
+
+    Parameters
+    ----------
+    time : the time
+    potential : log potentials
+    log_weight : (chains,)
+    sides : what the neighbouring times say, and the logs of what that was divided by
+    """
+
+    time: int
+    potential: Potential
+    log_weight: Array
+    sides: list[tuple[Convolution, Array]]
+
+    @classmethod
+    def of(
+        cls, messages: Messages, time: int, potential: Potential, log_weight: Array
+    ) -> Smoothed:
+        """From the messages of the same chains."""
+        chain, sides = messages.chain, []
+        if time > chain.first:
+            values = messages.before[time - 1] * messages.potentials[time - 1]
+            scale = messages.log_before[time - 1] + messages.tops[time - 1]
+            sides.append((chain.blurred(time - 1, values, time - 1), scale))
+        if time < chain.last:
+            values = messages.after[time + 1] * messages.potentials[time + 1]
+            scale = messages.log_after[time + 1] + messages.tops[time + 1]
+            sides.append((chain.blurred(time + 1, values, time), scale))
+        return cls(time, potential, log_weight, sides)
+
+    def jointly(self, anchor: Array, d: Array) -> Array:
+        """Log density of each chain at anchor + d, with its weight: (chains, rows, points)."""
+        logs = self.potential(self.time, anchor, d) + self.log_weight[:, None, None]
+        for blurred, scale in self.sides:
+            with np.errstate(divide="ignore"):
+                values = np.log(np.maximum(at_points(blurred, anchor, d), 0.0))
+            logs = logs + (values + scale[:, None, None])
+        return np.asarray(logs)
+
+    def __call__(self, anchor: Array, d: Array) -> Array:
+        """Log density at anchor + d: (rows, 1), (rows, points) -> (rows, points)."""
+        return log_sum(self.jointly(anchor, d), 0)
+
+
+@attrs.frozen(eq=False)
+class Part:
+    """Some of the chains, on the panels of all: potentials and weights.
+
+    ``log_weight`` (chains,).
+    """
+
+    chain: Chain
+    potential: Potential
+    log_weight: Array
+
+    @classmethod
+    def on(
+        cls,
+        panels: list[Panels],
+        steps: Array,
+        ends: tuple[int, int],
+        potential: Potential,
+        log_weight: Array,
+    ) -> Part:
+        """On first panels; ``ends`` are the first and the last time with a potential."""
+        logs = [
+            potential(time, some.anchor[:, None], some.nodes()[0])
+            for time, some in enumerate(panels)
+        ]
+        return cls(Chain(panels, logs, steps, *ends), potential, log_weight)
+
+    def evidence(self, messages: Messages, time: int) -> Array:
+        """Log evidence of each chain with its weight, by the panels of a time."""
+        return self.log_weight + messages.log_evidence(time)
+
+    def halved(self, found: list[BoolArray]) -> Part:
+        """The same with some panels of each time halved."""
+        every_panels, every_logs = [], []
+        for time, fails in enumerate(found):
+            panels, logs = self.chain.panels[time], self.chain.logs[time]
+            if fails.any():
+                halves = panels.take(fails).bisect()
+                new = self.potential(time, halves.anchor[:, None], halves.nodes()[0])
+                panels = Panels.join([panels.take(~fails), halves])
+                order = panels.order()
+                panels = panels.take(order)
+                logs = np.concatenate([logs[:, ~fails], new], axis=1)[:, order]
+            every_panels.append(panels)
+            every_logs.append(logs)
+        return attrs.evolve(self, chain=attrs.evolve(self.chain, panels=every_panels, logs=every_logs))
+
+
+def refined(parts: list[Part], noise: float) -> tuple[list[Part], float]:
+    """Halve panels until every time's density, and what is blurred, is resolved.
+
+    Parameters
+    ----------
+    parts : all chains, on first panels
+    noise : relative rounding error; no panel is halved below it
+
+    Returns
+    -------
+    the same on the last panels, and the error of the whole relative to it
+    """
+    for _ in range(_MAX_ROUNDS):
+        times = range(len(parts[0].chain.panels))
+        logs, found, totals = [], [], []
+        for part in parts:
+            messages = part.chain.messages()
+            # The evidence is the same whatever the time that it is taken at.
+            at_times = np.array([part.evidence(messages, time) for time in times])
+            evidence = at_times[part.chain.first]
+            weight = relative(evidence)
+            logs.append(float(log_sum(evidence, 0)))
+            totals.append(log_sum(at_times, 1))
+            found.append([messages.errors(time, weight) for time in times])
+        share = relative(np.array(logs))
+        total_error, failing = 0.0, []
+        for time in times:
+            error, mass = (
+                np.tensordot(share, np.array([each[time][which] for each in found]), 1)
+                for which in (0, 1)
+            )
+            panels = parts[0].chain.panels[time]
+            total_error += float(error.sum())
+            fails = (error > TOLERANCE) & (error > 4.0 * noise * mass) & panels.splittable()
+            failing.append(fails if panels.count <= MAX_PANELS else np.zeros_like(fails))
+        if not any(fails.any() for fails in failing):
+            break
+        parts = [part.halved(failing) for part in parts]
+    at_times = log_sum(np.array(totals), 0)
+    gap = float(np.ptp(at_times)) if np.isfinite(at_times).all() else np.inf
+    return parts, _MARGIN * total_error + gap + 2.0 * noise
+
+
+def relative(logs: Array) -> Array:
+    """Exponentials of logs, divided by their sum; 0 if that is."""
+    top = float(logs.max())
+    if not np.isfinite(top):
+        return np.zeros_like(logs)
+    values = np.exp(logs - top)
+    return np.asarray(values / values.sum())

@@ -1,0 +1,457 @@
+"""Claims made at different times about a quantity that moves: the general model as a chain.
+
+Scatter and the unknown reliability p are one per quantity, not one per date: for every node of
+both the chain of all dates is run, and the results are mixed by weight and evidence. The prior is
+on the quantity at the date of the earliest claim. Blurring with a normal leaves the exponent of a
+power, and the rate of an exponential, as they are, so the posterior at any date has the tails
+that it would have if nothing moved.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from reliability.claims.columns import Columns
+from reliability.engine.chain import Messages, Part, Potential, Smoothed, refined, relative
+from reliability.engine.density import PanelDensity
+from reliability.engine.existence import Existence, existence
+from reliability.engine.features import features
+from reliability.engine.likelihoods import Scatter, UnsoundKind, UnsoundLaw
+from reliability.engine.mixture import (
+    NO_SCATTER,
+    Problems,
+    ReliabilityRule,
+    by_panel,
+    gauss_rule,
+    log_mixture,
+    log_sum,
+    reliability_rule,
+    terms,
+    unknown_log_products,
+)
+from reliability.engine.panels import ORDER, WEIGHTS, Features, Panels, initial_panels
+from reliability.engine.prior_panels import log_mass
+from reliability.engine.quadrature import Mesh, coefficient_error
+from reliability.engine.scattered import EXCLUDED, ScatterGrid, scatter_of, scatter_start
+from reliability.engine.setup import COARSEST, Setup, hulls, refusal
+from reliability.engine.shared import blurred_prior
+from reliability.engine.voids import VOID_NEEDS_PRIOR, with_voids
+from reliability.engine.without_scatter import rows_at
+from reliability.errors import NoPosteriorError, NumericalError
+from reliability.priors import Beta, Flat, PriorOnX, PriorsOnX
+
+__all__ = ["Dated", "Timing", "solve_dated"]
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+#: Features of other times nearer than this part of their scale count as one.
+_ALIKE = 0.5
+#: Values of likelihoods, of all times and of one part of the chains, at once.
+_AT_ONCE = 1 << 23
+
+
+@attrs.frozen(eq=False)
+class Timing:
+    """When the claims were made, and for when the quantity is asked.
+
+    Parameters
+    ----------
+    days : (times,) increasing: those of the claims, and others
+    time : (claims,) number of each claim's time
+    drift : sd of the change in x per square root of a day
+    """
+
+    days: Array
+    time: IntArray
+    drift: float
+
+    @property
+    def steps(self) -> Array:
+        """Sd of the change from each time to the next."""
+        return np.asarray(self.drift * np.sqrt(np.diff(self.days)))
+
+
+@attrs.frozen(eq=False)
+class _Potential:
+    """Log potentials: likelihoods of the claims of a time, at nodes of scatter and p; the prior.
+
+    Parameters
+    ----------
+    problem : the claims by time (see ``place``), the unsound law
+    place : (times,) number of the time in the columns, -1 without claims
+    prior : on x at time ``first``
+    rule : nodes of p
+    scatter : (nodes,) values of tau or the inflation; None without scatter
+    """
+
+    columns: Columns
+    law: UnsoundLaw
+    place: IntArray
+    prior: PriorOnX
+    first: int
+    rule: ReliabilityRule
+    scatter: Array | None
+    inflation: bool
+
+    @property
+    def chains(self) -> int:
+        """One per node of scatter and p, p running faster."""
+        return len(self.rule.p) * (1 if self.scatter is None else len(self.scatter))
+
+    def __call__(self, time: int, anchor: Array, d: Array, /) -> Array:
+        """Logs at anchor + d: (rows, 1), (rows, points) -> (chains, rows, points)."""
+        place = int(self.place[time])
+        if place < 0:
+            out = np.zeros((self.chains, *d.shape))
+        else:
+            count = 1 if self.scatter is None else len(self.scatter)
+            out = self._likelihood(place, anchor, d, count)
+        if time == self.first:
+            out = out + self.prior.log_density(anchor, d)
+        return out
+
+    def _likelihood(self, place: int, anchor: Array, d: Array, count: int) -> Array:
+        rows = len(d)
+        at = np.tile(d, (count, 1))
+        panels = rows_at(np.full(count * rows, place), np.tile(anchor, (count, 1)))
+        scatter = NO_SCATTER
+        if self.scatter is not None:
+            every = np.repeat(self.scatter, rows)[:, None]
+            scatter = scatter_of(every, inflation=self.inflation)
+        columns = self.columns
+        some = terms(columns, self.law, panels, at, scatter)
+        share = columns.share[some.row]
+        reliability = columns.reliability[some.row]
+        unknown = np.isnan(reliability)
+        r = np.where(unknown, 1.0, reliability)[:, None]
+        known = np.where(
+            unknown[:, None], 0.0, log_mixture(some.sound, some.unsound, r) * share[:, None]
+        )
+        logs = by_panel(known, some.starts) + unknown_log_products(columns, some, self.rule)
+        shape = (len(self.rule.p), count, rows, d.shape[1])
+        return np.asarray(logs.reshape(shape).swapaxes(0, 1).reshape(-1, rows, d.shape[1]))
+
+
+@attrs.frozen(eq=False, slots=False)
+class Dated:
+    """Posteriors at all times of the claims about one quantity that moves.
+
+    ``order`` are the claims' rows by time; ``columns`` stand in that order, one "quantity" per
+    time that has claims.
+    """
+
+    columns: Columns
+    order: IntArray
+    setup: Setup
+    timing: Timing
+    prior: PriorOnX
+    existence: Existence
+    rule: ReliabilityRule
+    grid: ScatterGrid | None
+    parts: list[Part]
+    log_normaliser: float
+    error: float
+
+    @cached_property
+    def messages(self) -> list[Messages]:
+        """Messages of all parts."""
+        return [part.chain.messages() for part in self.parts]
+
+    @cached_property
+    def weights(self) -> list[Array]:
+        """Posterior probability of each node of scatter and p, by part."""
+        logs = [
+            part.evidence(messages, part.chain.first)
+            for part, messages in zip(self.parts, self.messages, strict=True)
+        ]
+        every = relative(np.concatenate(logs))
+        return np.split(every, np.cumsum([len(each) for each in logs])[:-1])
+
+    def masses(self, time: int) -> list[Array]:
+        """Posterior probability at nodes of scatter, p and x of a time, by part."""
+        out = []
+        for messages, weight in zip(self.messages, self.weights, strict=True):
+            density = messages.density(time) * WEIGHTS
+            total = density.sum(axis=(1, 2))
+            each = np.divide(weight, total, out=np.zeros_like(weight), where=total > 0.0)
+            out.append(density * each[:, None, None])
+        return out
+
+    def distribution(self, time: int) -> PanelDensity:
+        """Posterior of x at a time."""
+        panels = self.parts[0].chain.panels[time]
+        smoothed = [
+            Smoothed.of(messages, time, part.potential, part.log_weight)
+            for part, messages in zip(self.parts, self.messages, strict=True)
+        ]
+        density = _Mixed(smoothed)
+        logs = density(panels.anchor[:, None], panels.nodes()[0])
+        with_slope = logs + panels.nodes()[1]
+        top = float(with_slope.max())
+        values = np.exp(with_slope - top)
+        total = float((values @ WEIGHTS).sum())
+        mesh = Mesh(
+            attrs.evolve(panels, quantity=np.zeros(panels.count, dtype=np.int64)),
+            logs,
+            values,
+            np.array([top]),
+            np.array([total]),
+            np.array([self.error]),
+        )
+        first = time == self.parts[0].chain.first
+        low, high = (self.prior.low, self.prior.high) if first else (-np.inf, np.inf)
+        found = PanelDensity.from_mesh(mesh, density, low, high)
+        return found.with_tails(self.existence.lower, self.existence.upper)
+
+    def soundness(self) -> Array:
+        """Posterior probability that each claim is sound, in the order of ``columns``."""
+        columns, law = self.columns, self.setup.law
+        out = np.zeros(columns.count)
+        for time, place in enumerate(self.parts[0].potential.place):
+            if place < 0:
+                continue
+            rows = slice(columns.starts[place], columns.starts[place + 1])
+            panels = self.parts[0].chain.panels[time]
+            own = attrs.evolve(panels, quantity=np.full(panels.count, place))
+            for part, mass in zip(self.parts, self.masses(time), strict=True):
+                out[rows] += _mean_soundness(columns, law, own, part.potential, mass)
+        return out
+
+
+def _mean_soundness(
+    columns: Columns, law: UnsoundLaw, panels: Panels, potential: _Potential, mass: Array
+) -> Array:
+    """Mean of r S/(r S + (1 - r) U) of a time's claims over nodes of scatter, p and x."""
+    scatter, rule = potential.scatter, potential.rule
+    nodes = [None] if scatter is None else list(scatter)
+    by_node = mass.reshape(len(nodes), len(rule.p), *mass.shape[1:])
+    total: Array = np.zeros(())
+    d = panels.nodes()[0]
+    for value, some_mass in zip(nodes, by_node, strict=True):
+        at = NO_SCATTER
+        if value is not None:
+            at = scatter_of(np.full((1, 1), value), inflation=potential.inflation)
+        some = terms(columns, law, panels, d, at)
+        count = len(some.row) // panels.count
+        shape = (panels.count, count, ORDER)
+        sound, unsound = some.sound.reshape(shape), some.unsound.reshape(shape)
+        reliability = columns.reliability[some.row[:count]]
+        for p, q, each in zip(rule.p, rule.q, some_mass, strict=True):
+            unknown = np.isnan(reliability)
+            r = np.where(unknown, p, reliability)[:, None]
+            rest = np.where(unknown, q, 1.0 - reliability)[:, None]
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                odds = (unsound + np.log(rest)) - (sound + np.log(r))
+                zeta = 1.0 / (1.0 + np.exp(odds))
+            # Where neither is possible there is no mass.
+            zeta = np.where(np.isnan(zeta), 0.0, zeta)
+            total = total + np.einsum("pcn,pn->c", zeta, each)
+    return np.asarray(total)
+
+
+@attrs.frozen(eq=False)
+class _Mixed:
+    """Log density at a time, over all parts."""
+
+    parts: list[Smoothed]
+
+    def __call__(self, anchor: Array, d: Array) -> Array:
+        logs = self.parts[0](anchor, d)
+        for part in self.parts[1:]:
+            logs = np.logaddexp(logs, part(anchor, d))
+        return logs
+
+
+# ------------------------------------------------------------------ where the panels go
+
+
+def _time_features(
+    columns: Columns,
+    place: IntArray,
+    setup: Setup,
+    timing: Timing,
+    prior: PriorOnX,
+    exists: Existence,
+) -> Features:
+    """Where the density at each time bends: at its own claims, and at blurred ones of others."""
+    count, first = len(timing.days), int(np.flatnonzero(place >= 0)[0])
+    flat = Flat().on(setup.scale, None)
+    powers = exists.lower.reach_power, exists.upper.reach_power
+
+    def of(some: Columns, on_x: PriorOnX) -> Features:
+        ones = np.ones(some.quantities)
+        common = PriorsOnX.common(on_x, some.quantities)
+        inflation = setup.scatter if setup.inflation is not None else None
+        problems = Problems(some, setup.law, common, powers[0] * ones, powers[1] * ones)
+        return features(problems, inflation)
+
+    own = of(columns, flat)
+    begin = of(columns.take_quantities(np.array([0])), prior)
+    time_of = np.flatnonzero(place >= 0)
+    later, kinks = own.quantity > 0, own.kink_quantity > 0
+    quantity = np.concatenate([np.full(len(begin.location), first), time_of[own.quantity[later]]])
+    location = np.concatenate([begin.location, own.location[later]])
+    scale = np.concatenate([begin.scale, own.scale[later]])
+    kink_quantity = np.concatenate(
+        [np.full(len(begin.kink), first), time_of[own.kink_quantity[kinks]]]
+    )
+    kink = np.concatenate([begin.kink, own.kink[kinks]])
+    ends = np.array([x for x in (prior.low, prior.high) if np.isfinite(x)])
+    from_others = (
+        np.concatenate([quantity, np.full(len(ends), first)]),
+        np.concatenate([location, ends]),
+        np.concatenate([scale, np.zeros(len(ends))]),
+    )
+    found = [
+        _blurred_features(*from_others, timing, time) for time in range(count)
+    ]
+    quantity = np.concatenate(
+        [quantity, *(np.full(len(at), time) for time, (at, _) in enumerate(found))]
+    )
+    location = np.concatenate([location, *(at for at, _ in found)])
+    scale = np.concatenate([scale, *(wide for _, wide in found)])
+    order = np.argsort(quantity, kind="stable")
+    low, high = np.full(count, -np.inf), np.full(count, np.inf)
+    low[first], high[first] = prior.low, prior.high
+    return Features(
+        quantity[order],
+        location[order],
+        scale[order],
+        kink_quantity,
+        kink,
+        low,
+        high,
+        np.full(count, powers[0]),
+        np.full(count, powers[1]),
+    )
+
+
+def _blurred_features(
+    quantity: IntArray, location: Array, scale: Array, timing: Timing, time: int
+) -> tuple[Array, Array]:
+    """Features of the other times as they show at one, those that are nearly alike once."""
+    others = quantity != time
+    days = np.abs(timing.days[quantity[others]] - timing.days[time])
+    wide = np.hypot(scale[others], timing.drift * np.sqrt(days))
+    size = np.round(np.log2(wide))
+    place = np.round(location[others] / (_ALIKE * np.exp2(size)))
+    _, index = np.unique(np.stack([size, place]), axis=1, return_index=True)
+    return location[others][index], wide[index]
+
+
+def _by_time(panels: Panels, count: int) -> list[Panels]:
+    panels = panels.take(panels.order())
+    starts = np.searchsorted(panels.quantity, np.arange(count + 1))
+    zero = np.zeros(panels.count, dtype=np.int64)
+    same = attrs.evolve(panels, quantity=zero)
+    return [same.take(slice(starts[k], starts[k + 1])) for k in range(count)]
+
+
+# ------------------------------------------------------------------ solving
+
+
+def solve_dated(columns: Columns, setup: Setup, timing: Timing) -> Dated:
+    """Posteriors of a quantity that moves, at all times.
+
+    Raises
+    ------
+    ReliabilityError
+        Where claims, prior and model define no probability distribution.
+    """
+    (low,), (high,) = hulls(columns)
+    prior = setup.prior.on(setup.scale, (float(low), float(high)))
+    if (
+        setup.law.kind is UnsoundKind.VOID
+        and (columns.reliability != 1.0).any()
+        and not prior.proper
+    ):
+        raise NoPosteriorError(VOID_NEEDS_PRIOR)
+    exists = existence(columns, setup.law, prior, setup.scatter)
+    if not exists.proper:
+        raise NoPosteriorError(exists.reason)
+    order = np.argsort(timing.time, kind="stable")
+    claimed, sizes = np.unique(timing.time, return_counts=True)
+    columns = _with_voids(columns.take(order), setup, timing, prior, timing.time[order])
+    whole = columns
+    columns = columns.with_fields(starts=np.concatenate([[0], np.cumsum(sizes)]))
+    place = np.full(len(timing.days), -1)
+    place[claimed] = np.arange(len(claimed))
+    unknown = np.isnan(columns.reliability)
+    rule = (
+        reliability_rule(setup.unknown, columns.share[unknown])
+        if unknown.any()
+        else gauss_rule(Beta(1.0, 1.0), 1)
+    )
+    panels = _by_time(
+        initial_panels(_time_features(columns, place, setup, timing, prior, exists)),
+        len(timing.days),
+    )
+    potential = _Potential(
+        columns, setup.law, place, prior, int(claimed[0]), rule, None, setup.inflation is not None
+    )
+    ends = int(claimed[0]), int(claimed[-1])
+    log_weight = rule.log_weight
+    part = Part.on(panels, timing.steps, ends, potential, log_weight)
+    noise = _rounding(part)
+    parts, error = refined([part], noise)
+    log_normaliser = float(
+        log_sum(
+            np.concatenate(
+                [each.evidence(each.chain.messages(), ends[0]) for each in parts]
+            ),
+            0,
+        )
+    )
+    if not np.isfinite(log_normaliser):
+        raise NumericalError(EXCLUDED)
+    error += exists.beyond_floats
+    if not error <= COARSEST:
+        raise refusal(error, noise)
+    return Dated(
+        columns,
+        order,
+        setup,
+        timing,
+        prior,
+        exists,
+        rule,
+        None,
+        parts,
+        log_normaliser - log_mass(prior),
+        error,
+    )
+
+
+def _with_voids(
+    columns: Columns, setup: Setup, timing: Timing, prior: PriorOnX, time: IntArray
+) -> Columns:
+    """Constants of claims that, if unsound, say nothing: under the prior at their own time."""
+    if setup.law.kind is not UnsoundKind.VOID:
+        return columns
+    fields = {name: np.empty(columns.count) for name in ("void", "meeting", "meeting_sd")}
+    days = timing.days - timing.days[time[0]]
+    for one in np.unique(time):
+        rows = np.flatnonzero(time == one)
+        sd = timing.drift * float(np.sqrt(days[one]))
+        then = prior if sd == 0.0 or setup.prior.needs_hull else blurred_prior(prior, sd)
+        some = with_voids(columns.take(rows), setup, PriorsOnX.common(then, 1), columns)
+        for name, values in fields.items():
+            values[rows] = getattr(some, name)
+    return columns.with_fields(**fields)
+
+
+def _rounding(part: Part) -> float:
+    """Relative rounding error: that of the sums of log potentials where the density is largest."""
+    messages = part.chain.messages()
+    size, chain = 0.0, part.chain
+    best = int(np.argmax(part.evidence(messages, chain.first)))
+    for time, logs in enumerate(chain.logs):
+        mass = messages.density(time)[best]
+        at = np.unravel_index(int(np.argmax(mass)), mass.shape)
+        size += abs(float(logs[best][at]))
+    return 2.5e-16 * (8.0 + 4.0 * len(chain.panels) + size)
