@@ -15,6 +15,7 @@ resolved where the density lies.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Protocol
 
 import attrs
@@ -226,12 +227,9 @@ class Smoothed:
         return log_sum(self.jointly(anchor, d), 0)
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, slots=False)
 class Part:
-    """Some of the chains, on the panels of all: potentials and weights.
-
-    ``log_weight`` (chains,).
-    """
+    """Some of the chains, on the panels of all: potentials, and (chains,) log weights."""
 
     chain: Chain
     potential: Potential
@@ -253,9 +251,32 @@ class Part:
         ]
         return cls(Chain(panels, logs, steps, *ends), potential, log_weight)
 
-    def evidence(self, messages: Messages, time: int) -> Array:
-        """Log evidence of each chain with its weight, by the panels of a time."""
-        return self.log_weight + messages.log_evidence(time)
+    @cached_property
+    def messages(self) -> Messages:
+        """Messages of the chains."""
+        return self.chain.messages()
+
+    @cached_property
+    def evidence(self) -> Array:
+        """Log evidence of each chain with its weight: (times, chains), the same at every time."""
+        every = [self.messages.log_evidence(time) for time in range(len(self.chain.panels))]
+        return self.log_weight + np.array(every)
+
+    @property
+    def log_evidence(self) -> Array:
+        """The same at the first time with a potential: (chains,)."""
+        return np.asarray(self.evidence[self.chain.first])
+
+    @property
+    def rounding(self) -> float:
+        """Relative rounding error: that of the sum of log potentials where the density peaks."""
+        size, chain = 0.0, self.chain
+        best = int(np.argmax(self.log_evidence))
+        for time, logs in enumerate(chain.logs):
+            mass = self.messages.density(time)[best]
+            peak = np.unravel_index(int(np.argmax(mass)), mass.shape)
+            size += abs(float(logs[best][peak]))
+        return 2.5e-16 * (8.0 + 4.0 * len(chain.panels) + size)
 
     def halved(self, found: list[BoolArray]) -> Part:
         """The same with some panels of each time halved."""
@@ -274,47 +295,40 @@ class Part:
         return attrs.evolve(self, chain=attrs.evolve(self.chain, panels=every_panels, logs=every_logs))
 
 
-def refined(parts: list[Part], noise: float) -> tuple[list[Part], float]:
+def refined(parts: list[Part]) -> tuple[list[Part], float, float]:
     """Halve panels until every time's density, and what is blurred, is resolved.
 
     Parameters
     ----------
     parts : all chains, on first panels
-    noise : relative rounding error; no panel is halved below it
 
     Returns
     -------
-    the same on the last panels, and the error of the whole relative to it
+    the same on the last panels, the error of the whole relative to it, and what of that is
+    rounding
     """
+    times = range(len(parts[0].chain.panels))
+    noise = max(part.rounding for part in parts)
     for _ in range(_MAX_ROUNDS):
-        times = range(len(parts[0].chain.panels))
-        logs, found, totals = [], [], []
-        for part in parts:
-            messages = part.chain.messages()
-            # The evidence is the same whatever the time that it is taken at.
-            at_times = np.array([part.evidence(messages, time) for time in times])
-            evidence = at_times[part.chain.first]
-            weight = relative(evidence)
-            logs.append(float(log_sum(evidence, 0)))
-            totals.append(log_sum(at_times, 1))
-            found.append([messages.errors(time, weight) for time in times])
-        share = relative(np.array(logs))
+        share = relative(np.array([float(log_sum(part.log_evidence, 0)) for part in parts]))
+        weights = [relative(part.log_evidence) for part in parts]
         total_error, failing = 0.0, []
         for time in times:
-            error, mass = (
-                np.tensordot(share, np.array([each[time][which] for each in found]), 1)
-                for which in (0, 1)
-            )
             panels = parts[0].chain.panels[time]
+            error, mass = np.zeros((2, panels.count))
+            for part, own, weight in zip(parts, share, weights, strict=True):
+                more, held = part.messages.errors(time, weight)
+                error, mass = error + own * more, mass + own * held
             total_error += float(error.sum())
             fails = (error > TOLERANCE) & (error > 4.0 * noise * mass) & panels.splittable()
             failing.append(fails if panels.count <= MAX_PANELS else np.zeros_like(fails))
         if not any(fails.any() for fails in failing):
             break
         parts = [part.halved(failing) for part in parts]
-    at_times = log_sum(np.array(totals), 0)
+    # The evidence is the same whatever the time that it is taken at.
+    at_times = log_sum(np.concatenate([part.evidence for part in parts], axis=1), 1)
     gap = float(np.ptp(at_times)) if np.isfinite(at_times).all() else np.inf
-    return parts, _MARGIN * total_error + gap + 2.0 * noise
+    return parts, _MARGIN * total_error + gap + 2.0 * noise, noise
 
 
 def relative(logs: Array) -> Array:

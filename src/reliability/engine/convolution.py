@@ -48,7 +48,9 @@ _HERMITE_WEIGHTS = _HERMITE_WEIGHTS / np.sqrt(2.0 * np.pi)
 _FAR = 40.0
 _DEGREES = np.arange(ORDER)
 _ROWS_AT_ONCE = 16
-_FAR_ROWS_AT_ONCE = 256
+_FAR_ROWS_AT_ONCE = 32
+#: Exponentials of less than minus this would underflow, which is slow.
+_LARGEST_EXPONENT = 700.0
 
 
 @attrs.frozen(eq=False)
@@ -164,7 +166,10 @@ class Convolution:
                 continue
             square = (at[:, None] - some.position[low:high]) ** 2
             if same:
-                kernel = np.exp(square * (-0.5 / sds[0] ** 2))
+                square *= -0.5 / sds[0] ** 2
+                if self._relative:
+                    np.maximum(square, -_LARGEST_EXPONENT, out=square)
+                kernel = np.exp(square, out=square)
                 each = some.mass[:, low:high] @ kernel.T
             else:
                 kernel = np.exp(square * (-0.5 / sds**2)[:, None, None])

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns
-from reliability.engine.chain import Messages, Part, Potential, Smoothed, refined, relative
+from reliability.engine.chain import Part, Smoothed, refined, relative
 from reliability.engine.density import PanelDensity
 from reliability.engine.existence import Existence, existence
 from reliability.engine.features import features
@@ -35,14 +35,21 @@ from reliability.engine.mixture import (
 )
 from reliability.engine.panels import ORDER, WEIGHTS, Features, Panels, initial_panels
 from reliability.engine.prior_panels import log_mass
-from reliability.engine.quadrature import Mesh, coefficient_error
-from reliability.engine.scattered import EXCLUDED, ScatterGrid, scatter_of, scatter_start
+from reliability.engine.quadrature import Mesh, coefficient_error, refine
+from reliability.engine.scattered import (
+    EXCLUDED,
+    SCATTER_TOLERANCE,
+    ScatterGrid,
+    scatter_of,
+    scatter_start,
+    weighing,
+)
 from reliability.engine.setup import COARSEST, Setup, hulls, refusal
 from reliability.engine.shared import blurred_prior
 from reliability.engine.voids import VOID_NEEDS_PRIOR, with_voids
 from reliability.engine.without_scatter import rows_at
 from reliability.errors import NoPosteriorError, NumericalError
-from reliability.priors import Beta, Flat, PriorOnX, PriorsOnX
+from reliability.priors import Beta, Flat, PriorOnX, PriorsOnX, ScatterPrior
 
 __all__ = ["Dated", "Timing", "solve_dated"]
 
@@ -53,6 +60,9 @@ IntArray = NDArray[np.int64]
 _ALIKE = 0.5
 #: Values of likelihoods, of all times and of one part of the chains, at once.
 _AT_ONCE = 1 << 23
+#: Accepted error of a first look at the posterior of the scatter.
+_PRESOLVE_TOLERANCE = 1e-9
+_MAX_ROUNDS = 8
 
 
 @attrs.frozen(eq=False)
@@ -158,25 +168,17 @@ class Dated:
     error: float
 
     @cached_property
-    def messages(self) -> list[Messages]:
-        """Messages of all parts."""
-        return [part.chain.messages() for part in self.parts]
-
-    @cached_property
     def weights(self) -> list[Array]:
         """Posterior probability of each node of scatter and p, by part."""
-        logs = [
-            part.evidence(messages, part.chain.first)
-            for part, messages in zip(self.parts, self.messages, strict=True)
-        ]
+        logs = [part.log_evidence for part in self.parts]
         every = relative(np.concatenate(logs))
         return np.split(every, np.cumsum([len(each) for each in logs])[:-1])
 
     def masses(self, time: int) -> list[Array]:
         """Posterior probability at nodes of scatter, p and x of a time, by part."""
         out = []
-        for messages, weight in zip(self.messages, self.weights, strict=True):
-            density = messages.density(time) * WEIGHTS
+        for part, weight in zip(self.parts, self.weights, strict=True):
+            density = part.messages.density(time) * WEIGHTS
             total = density.sum(axis=(1, 2))
             each = np.divide(weight, total, out=np.zeros_like(weight), where=total > 0.0)
             out.append(density * each[:, None, None])
@@ -186,8 +188,8 @@ class Dated:
         """Posterior of x at a time."""
         panels = self.parts[0].chain.panels[time]
         smoothed = [
-            Smoothed.of(messages, time, part.potential, part.log_weight)
-            for part, messages in zip(self.parts, self.messages, strict=True)
+            Smoothed.of(part.messages, time, part.potential, part.log_weight)
+            for part in self.parts
         ]
         density = _Mixed(smoothed)
         logs = density(panels.anchor[:, None], panels.nodes()[0])
@@ -377,7 +379,6 @@ def solve_dated(columns: Columns, setup: Setup, timing: Timing) -> Dated:
     order = np.argsort(timing.time, kind="stable")
     claimed, sizes = np.unique(timing.time, return_counts=True)
     columns = _with_voids(columns.take(order), setup, timing, prior, timing.time[order])
-    whole = columns
     columns = columns.with_fields(starts=np.concatenate([[0], np.cumsum(sizes)]))
     place = np.full(len(timing.days), -1)
     place[claimed] = np.arange(len(claimed))
@@ -391,22 +392,29 @@ def solve_dated(columns: Columns, setup: Setup, timing: Timing) -> Dated:
         initial_panels(_time_features(columns, place, setup, timing, prior, exists)),
         len(timing.days),
     )
-    potential = _Potential(
-        columns, setup.law, place, prior, int(claimed[0]), rule, None, setup.inflation is not None
+    problem = _Problem(
+        _Potential(
+            columns,
+            setup.law,
+            place,
+            prior,
+            int(claimed[0]),
+            rule,
+            None,
+            setup.inflation is not None,
+        ),
+        timing.steps,
+        (int(claimed[0]), int(claimed[-1])),
     )
-    ends = int(claimed[0]), int(claimed[-1])
-    log_weight = rule.log_weight
-    part = Part.on(panels, timing.steps, ends, potential, log_weight)
-    noise = _rounding(part)
-    parts, error = refined([part], noise)
-    log_normaliser = float(
-        log_sum(
-            np.concatenate(
-                [each.evidence(each.chain.messages(), ends[0]) for each in parts]
-            ),
-            0,
+    grid = None
+    if setup.scatter is None:
+        parts, error, noise = refined([problem.part(panels, None)])
+    else:
+        whole = columns.with_fields(starts=np.array([0, columns.count]))
+        parts, grid, error, noise = _scattered(
+            problem, whole, setup.scatter, exists.scatter_power, panels
         )
-    )
+    log_normaliser = float(log_sum(np.concatenate([part.log_evidence for part in parts]), 0))
     if not np.isfinite(log_normaliser):
         raise NumericalError(EXCLUDED)
     error += exists.beyond_floats
@@ -420,11 +428,100 @@ def solve_dated(columns: Columns, setup: Setup, timing: Timing) -> Dated:
         prior,
         exists,
         rule,
-        None,
+        grid,
         parts,
         log_normaliser - log_mass(prior),
         error,
     )
+
+
+@attrs.frozen(eq=False)
+class _Problem:
+    """Everything but the panels of x and the nodes of the scatter."""
+
+    potential: _Potential
+    steps: Array
+    ends: tuple[int, int]
+
+    def part(self, panels: list[Panels], grid: ScatterGrid | None) -> Part:
+        """Chains for all nodes of the scatter and of p."""
+        log_weight = self.potential.rule.log_weight
+        scatter = None
+        if grid is not None:
+            scatter = grid.values
+            of_scatter = grid.log_step + grid.log_prior
+            log_weight = (of_scatter[:, None] + log_weight).ravel()
+        potential = attrs.evolve(self.potential, scatter=scatter)
+        return Part.on(panels, self.steps, self.ends, potential, log_weight)
+
+    def parts(self, panels: list[Panels], columns: Columns, prior: ScatterPrior, of_scatter: Panels) -> list[Part]:
+        """The same in parts that fit into memory."""
+        nodes = sum(some.count for some in panels) * ORDER * ORDER * len(self.potential.rule.p)
+        step = max(_AT_ONCE // nodes, 1)
+        return [
+            self.part(panels, ScatterGrid.on(columns, prior, of_scatter.take(slice(k, k + step))))
+            for k in range(0, of_scatter.count, step)
+        ]
+
+
+def _scattered(
+    problem: _Problem,
+    columns: Columns,
+    prior: ScatterPrior,
+    power: float,
+    panels: list[Panels],
+) -> tuple[list[Part], ScatterGrid, float, float]:
+    """Chains at nodes of the scatter that resolve the integral over it at all times."""
+
+    def log_density(some: Panels) -> Array:
+        parts = problem.parts(panels, columns, prior, some)
+        logs = np.concatenate([part.log_evidence for part in parts])
+        by_node = log_sum(logs.reshape(-1, len(problem.potential.rule.p)), 1)
+        # The nodes' own weights are refine's business.
+        step = some.nodes()[1] + np.log(WEIGHTS)
+        return np.asarray(by_node.reshape(-1, ORDER) - step)
+
+    mesh = refine(
+        scatter_start(columns, prior, power),
+        log_density,
+        1,
+        tolerance=_PRESOLVE_TOLERANCE,
+        noise=1e-12,
+    )
+    mean = float(np.sum(mesh.node_mass * mesh.panels.nodes()[0]))
+    of_scatter = weighing(mesh.panels, mesh.node_mass.sum(axis=1), mean)
+    for _ in range(_MAX_ROUNDS):
+        parts, error, noise = refined(problem.parts(panels, columns, prior, of_scatter))
+        panels = parts[0].chain.panels
+        each = _scatter_errors(parts, len(problem.potential.rule.p))
+        fails = (each > SCATTER_TOLERANCE) & of_scatter.splittable()
+        if not fails.any():
+            break
+        of_scatter = Panels.join([of_scatter.take(~fails), of_scatter.take(fails).bisect()])
+        of_scatter = of_scatter.take(of_scatter.order())
+    grid = ScatterGrid.on(columns, prior, of_scatter)
+    return parts, grid, error + float(each.sum()), noise
+
+
+def _scatter_errors(parts: list[Part], nodes_of_p: int) -> Array:
+    """Size of the last Legendre coefficients over the scatter, summed over x, per panel of it."""
+    weights = np.split(
+        relative(np.concatenate([part.log_evidence for part in parts])),
+        np.cumsum([len(part.log_evidence) for part in parts])[:-1],
+    )
+    out = []
+    for part, weight in zip(parts, weights, strict=True):
+        worst: Array = np.zeros(())
+        for time in range(len(part.chain.panels)):
+            density = part.messages.density(time) * WEIGHTS
+            total = density.sum(axis=(1, 2))
+            each = np.divide(weight, total, out=np.zeros_like(weight), where=total > 0.0)
+            mass = (density * each[:, None, None]).reshape(-1, ORDER, nodes_of_p, density[0].size)
+            by_scatter = mass.sum(axis=2) / WEIGHTS[:, None]
+            error = coefficient_error(by_scatter.swapaxes(1, 2)).sum(axis=1)
+            worst = np.maximum(worst, error)
+        out.append(worst)
+    return np.concatenate(out)
 
 
 def _with_voids(
@@ -443,15 +540,3 @@ def _with_voids(
         for name, values in fields.items():
             values[rows] = getattr(some, name)
     return columns.with_fields(**fields)
-
-
-def _rounding(part: Part) -> float:
-    """Relative rounding error: that of the sums of log potentials where the density is largest."""
-    messages = part.chain.messages()
-    size, chain = 0.0, part.chain
-    best = int(np.argmax(part.evidence(messages, chain.first)))
-    for time, logs in enumerate(chain.logs):
-        mass = messages.density(time)[best]
-        at = np.unravel_index(int(np.argmax(mass)), mass.shape)
-        size += abs(float(logs[best][at]))
-    return 2.5e-16 * (8.0 + 4.0 * len(chain.panels) + size)
