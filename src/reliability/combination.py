@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,13 +13,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from reliability.claims.claim import Claim, disagreement
 from reliability.claims.columns import Columns
+from reliability.claims.dates import Dating, checked_dating
 from reliability.claims.rows import origin_of, rows_from_claims
 from reliability.engine import normal
 from reliability.engine.claim_results import soundness_of_dropped, weights_and_soundness
-from reliability.engine.conflict import cochran, excess, tail_of_cochran
+from reliability.engine.conflict import cochran, cochran_over_time, excess, tail_of_cochran
 from reliability.engine.density import PanelDensity
 from reliability.engine.explain import ReliabilityDensity
-from reliability.engine.inference import Inference, infer
+from reliability.engine.dated import Timing, solve_dated
+from reliability.engine.inference import Inference, infer, infer_dated
 from reliability.engine.leave_out import LeftOut, leave_origins_out
 from reliability.engine.predictive import predictive
 from reliability.engine.quadrature import refine
@@ -44,7 +47,7 @@ from reliability.preparation import (
     dependence_to_data,
     name_of,
 )
-from reliability.prepared import prepare
+from reliability.prepared import Prepared, prepare
 from reliability.priors import Flat, PriorOnX, QuantityPrior
 from reliability.scales import SCALES, Scale, ScaleName, get_scale
 from reliability.settings import settings_from_dict, settings_to_dict
@@ -176,6 +179,7 @@ class Combination:
     _columns: Columns
     _inference: Inference
     _correlation: Array | None
+    _dating: Dating = Dating()
 
     # ---------------------------------------------------------------- the answer
 
@@ -201,6 +205,16 @@ class Combination:
         """Posterior median."""
         return self.posterior.median()
 
+    @property
+    def as_of(self) -> dt.date | None:
+        """The day for which the quantity is asked; None where no claim has a date."""
+        return self._dating.as_of
+
+    @property
+    def drift(self) -> float:
+        """Sd of the change on the scale per square root of a day; 0 if it does not move."""
+        return self._dating.drift
+
     def interval(
         self, level: float = 0.95, kind: Literal["central", "shortest"] = "central"
     ) -> tuple[float, float]:
@@ -213,8 +227,11 @@ class Combination:
         inference, exists = self._inference, self._inference.existence
         if self.model.heterogeneity is None:
             return self.posterior
-        if inference.normal is not None:
-            distribution: Any = normal.predictive(inference.normal)
+        if inference.dated is not None:
+            assert isinstance(inference.distribution, PanelDensity)  # noqa: S101
+            distribution: Any = inference.dated.predictive(inference.time, inference.distribution)
+        elif inference.normal is not None:
+            distribution = normal.predictive(inference.normal)
         else:
             assert inference.mixture is not None  # noqa: S101 - one of both is there
             assert isinstance(inference.distribution, PanelDensity)  # noqa: S101
@@ -238,7 +255,9 @@ class Combination:
     def heterogeneity(self) -> Posterior | None:
         """Posterior of tau (on the scale) or of the inflation; None without scatter."""
         inference = self._inference
-        if inference.normal is not None:
+        if inference.dated is not None:
+            distribution: Any = inference.dated.scatter_distribution()
+        elif inference.normal is not None:
             distribution = inference.normal.scatter_density
         else:
             assert inference.mixture is not None  # noqa: S101 - one of both is there
@@ -259,8 +278,12 @@ class Combination:
     def reliability(self) -> Posterior | None:
         """Posterior of the reliability shared by sources without one; None if there are none."""
         inference = self._inference
-        if inference.mixture is None or not np.isnan(inference.columns.reliability).any():
+        if inference.normal is not None or not np.isnan(inference.columns.reliability).any():
             return None
+        if inference.dated is not None:
+            distribution = inference.dated.reliability_distribution()
+            return Posterior(distribution, SCALES["logit"], support=(0.0, 1.0))
+        assert inference.mixture is not None  # noqa: S101 - one of the three is there
         density = ReliabilityDensity(inference.mixture)
         mesh = refine(density.panels(), density.on_panels, 1, tolerance=1e-11)
         distribution = PanelDensity.from_mesh(mesh, density, -np.inf, np.inf)
@@ -368,8 +391,13 @@ class Combination:
     def conflict(self) -> Conflict:
         """How much the claims disagree, beyond what they state."""
         columns = self._inference.columns
-        every_q, every_df = cochran(columns)
-        q, df = float(every_q[0]), int(every_df[0])
+        dated = self._inference.dated
+        if dated is None:
+            every_q, every_df = cochran(columns)
+            q, df = float(every_q[0]), int(every_df[0])
+        else:
+            timing = dated.timing
+            q, df = cochran_over_time(columns, timing.days[timing.time], timing.drift)
         log_bayes_factor = self._log_bayes_factor()
         if df < 1:
             return Conflict(NAN, max(df, 0), NAN, NAN, NAN, NAN, log_bayes_factor)
@@ -395,7 +423,13 @@ class Combination:
         else:
             setup = attrs.evolve(inference.setup, heterogeneity=None, inflation=None)
             try:
-                none = infer(inference.columns, setup).log_normaliser
+                none = (
+                    infer(inference.columns, setup).log_normaliser
+                    if inference.dated is None
+                    else solve_dated(
+                        inference.columns, setup, inference.dated.timing
+                    ).log_normaliser
+                )
             except NoPosteriorError:
                 return None
         return inference.log_normaliser - none
@@ -450,6 +484,11 @@ class Combination:
             "settings": settings_to_dict(self.model, self.prior),
             "dependence": dependence_to_data(self.dependence),
             "correlation": None if self._correlation is None else self._correlation.tolist(),
+            "dates": {
+                "as_of": None if self.as_of is None else self.as_of.isoformat(),
+                "drift": self.drift,
+                "supersede": self._dating.supersede,
+            },
             "claims": [claim.to_dict() for claim in self._claims],
             "result": _finite(result),
         }
@@ -482,6 +521,7 @@ class Combination:
             prior=prior,
             model=model,
             correlation=data.get("correlation"),
+            **data.get("dates", {}),
             dependence=dependence_from_data(data["dependence"]),
         )
         assert isinstance(result, Combination)  # noqa: S101 - one quantity was written
@@ -534,6 +574,9 @@ def combine(
     model: Model | None = None,
     correlation: ArrayLike | None = None,
     dependence: Dependence | None = None,
+    as_of: dt.date | str | None = None,
+    drift: float = 0.0,
+    supersede: bool = True,
 ) -> Combination | dict[str, Combination]:
     """Combine conflicting claims about a quantity into one posterior.
 
@@ -554,6 +597,12 @@ def combine(
     dependence : rho in [0, 1] between origins, in place of the model's; or between pairs of
         sources, ``{("A", "B"): 0.7}``: 0 for other pairs, between two origins the largest of
         their sources'
+    as_of : the day for which the quantity is asked, and of claims without a date; None is the
+        latest date of a claim
+    drift : sd of the quantity's change on the scale's coordinate, per square root of a day: claims
+        of other days count the less, the longer ago (or later) they are; 0 if it does not move.
+        A prior is then on the quantity on the day of the earliest claim that counts
+    supersede : whether a source's newer claim about the same origin replaces its older ones
 
     Returns
     -------
@@ -586,12 +635,16 @@ def combine(
         )
     chosen = prior if prior is not None else model.prior if model.prior is not None else Flat()
     rho = checked_dependence(model.dependence if dependence is None else dependence)
+    dating = checked_dating(as_of, drift, supersede)
     records = as_claims(claims)
     _check_sources(records)
+    dating = dating.of(records)
     groups = by_quantity(records)
     if len(groups) == 1:
         ((quantity, members),) = groups.items()
-        return _combine_one(quantity, members, records, scale, chosen, model, rho, correlation)
+        return _combine_one(
+            quantity, members, records, scale, chosen, model, rho, correlation, dating
+        )
     if correlation is not None:
         raise InvalidValueError(
             f"correlation is for the claims about one quantity, but these name "
@@ -602,7 +655,7 @@ def combine(
         assert quantity is not None  # noqa: S101 - checked by by_quantity
         try:
             out[quantity] = _combine_one(
-                quantity, members, records, scale, chosen, model, rho, None
+                quantity, members, records, scale, chosen, model, rho, None, dating
             )
         except ReliabilityError as error:
             raise error.located(f"quantity {quantity!r}") from None
@@ -618,23 +671,94 @@ def _combine_one(
     model: Model,
     dependence: float | PairDependence,
     correlation: ArrayLike | None,
+    dating: Dating,
 ) -> Combination:
+    ready = make_ready(
+        quantity, members, records, scale, prior, model, dependence, correlation, dating
+    )
+    if dating.drift == 0.0:
+        return ready.combination(infer(ready.prepared.active, ready.setup))
+    return ready.over_time([dating.asked])[0]
+
+
+@attrs.frozen(eq=False)
+class Ready:
+    """Claims about one quantity with everything that is assumed of them."""
+
+    quantity: str | None
+    claims: list[Claim]
+    prepared: Prepared
+    setup: Setup
+    model: Model
+    dependence: float | PairDependence
+    dating: Dating
+
+    def combination(self, inference: Inference, dating: Dating | None = None) -> Combination:
+        """What to believe, from the engine's result."""
+        return Combination(
+            quantity=self.quantity,
+            scale=self.setup.scale,
+            model=self.model,
+            prior=self.setup.prior,
+            dependence=self.dependence,
+            claims=tuple(self.claims),
+            shares=self.prepared.shares,
+            columns=self.prepared.columns,
+            inference=inference,
+            correlation=self.setup.correlation,
+            dating=dating or self.dating,
+        )
+
+    def over_time(self, dates: Sequence[dt.date]) -> list[Combination]:
+        """What to believe at each of several days of a quantity that moves, given all claims."""
+        active = self.prepared.active
+        days = self.dating.days(self.claims)[self.prepared.shares.active]
+        asked = np.array([date.toordinal() for date in dates], dtype=np.int64)
+        dated = solve_dated(active, self.setup, Timing.of(days, asked, self.dating.drift))
+        return [
+            self.combination(
+                infer_dated(active, dated, float(day)), attrs.evolve(self.dating, as_of=date)
+            )
+            for date, day in zip(dates, asked.tolist(), strict=True)
+        ]
+
+
+def make_ready(
+    quantity: str | None,
+    members: list[int],
+    records: Sequence[Claim],
+    scale: Scale,
+    prior: QuantityPrior,
+    model: Model,
+    dependence: float | PairDependence,
+    correlation: ArrayLike | None,
+    dating: Dating,
+) -> Ready:
+    """Everything that the engine needs of some of the claims, those about one quantity."""
     claims = [records[i] for i in members]
     names = [name_of(i + 1, records[i]) for i in members]
     # What is known of other sources is of no use here.
     sources = sorted({claim.source.name for claim in claims})
+    rows = rows_from_claims(claims)
+    superseded = None
+    if dating.drift > 0.0:
+        _check_moving(model, correlation)
+        rows = attrs.evolve(rows, day=dating.days(claims))
+    if correlation is None:
+        # A correlation matrix says itself how a source's claims depend on each other.
+        superseded = dating.superseded(claims)
     if isinstance(dependence, PairDependence):
         dependence = dependence.among(sources)
-        prepared = prepare(rows_from_claims(claims), scale, model, dependence.numbered(sources))
+        numbered = dependence.numbered(sources)
+        prepared = prepare(rows, scale, model, numbered, superseded)
     else:
-        prepared = prepare(rows_from_claims(claims), scale, model, dependence)
+        prepared = prepare(rows, scale, model, dependence, superseded)
     for problem in prepared.problems:
         raise problem.exception.located(names[problem.row])
     matrix = None
     if correlation is not None:
         matrix = checked_correlation(correlation, prepared.columns, names, claims, dependence)
         prepared = prepared.with_shares(independent(len(claims)))
-    shares = prepared.shares
     if not prepared.active.count:
         raise NoPosteriorError(
             "every claim has reliability 0, and with Void() such claims say nothing; "
@@ -650,18 +774,21 @@ def _combine_one(
         shared=model.shared,
         correlation=matrix,
     )
-    return Combination(
-        quantity=quantity,
-        scale=scale,
-        model=model,
-        prior=prior,
-        dependence=dependence,
-        claims=tuple(claims),
-        shares=shares,
-        columns=prepared.columns,
-        inference=infer(prepared.active, setup),
-        correlation=matrix,
-    )
+    return Ready(quantity, claims, prepared, setup, model, dependence, dating)
+
+
+def _check_moving(model: Model, correlation: ArrayLike | None) -> None:
+    """Refuse what has no meaning yet for a quantity that moves."""
+    if correlation is not None:
+        raise InvalidValueError(
+            "correlation and drift do not go together: the matrix does not say which errors are "
+            "of which day; leave drift out, or say by origins or dependence what depends on what"
+        )
+    if model.shared > 0.0:
+        raise InvalidValueError(
+            f"Model(shared={short(model.shared)}) and drift do not go together: whether a bias "
+            "common to all sources lasts from day to day is not known; leave one of them out"
+        )
 
 
 def _check_sources(records: Sequence[Claim]) -> None:

@@ -328,6 +328,8 @@ class Work:
             prior=what.prior_of(group.prior),
             model=what.model,
             dependence=what.dependence,
+            # Tables of many quantities do not look at dates.
+            supersede=False,
         )
         assert isinstance(result, Combination)  # noqa: S101 - the claims about one quantity
         return result

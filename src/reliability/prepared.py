@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns, columns_from_rows
 from reliability.claims.problems import Problem
@@ -13,7 +14,7 @@ from reliability.pairs import NumberedPairs
 from reliability.preparation import effective_reliability
 from reliability.priors import Beta
 from reliability.scales import Scale
-from reliability.shares import Shares, share_out
+from reliability.shares import SUPERSEDED, Shares, share_out
 
 __all__ = ["Prepared", "prepare"]
 
@@ -44,7 +45,13 @@ class Prepared:
         return Prepared(columns, shares, _active(columns, shares), self.unknown, self.problems)
 
 
-def prepare(rows: Rows, scale: Scale, model: Model, dependence: float | NumberedPairs) -> Prepared:
+def prepare(
+    rows: Rows,
+    scale: Scale,
+    model: Model,
+    dependence: float | NumberedPairs,
+    superseded: NDArray[np.bool_] | None = None,
+) -> Prepared:
     """Turn rows into the columns that the engine combines.
 
     Parameters
@@ -54,6 +61,7 @@ def prepare(rows: Rows, scale: Scale, model: Model, dependence: float | Numbered
     model : assumptions
     dependence : rho between origins, in place of the model's; or between the sources by the
         numbers in ``rows.source``
+    superseded : (rows,) which do not count because their source has said something newer
     """
     columns, problems = columns_from_rows(rows, scale, model.unstated_error)
     unknown = model.unknown_reliability
@@ -75,7 +83,11 @@ def prepare(rows: Rows, scale: Scale, model: Model, dependence: float | Numbered
     if isinstance(model.unsound, Void):
         silent |= reliability == 0.0
     silent[[problem.row for problem in problems]] = True
-    shares = share_out(rows, rank, silent, dependence)
+    if superseded is None or not superseded.any():
+        shares = share_out(rows, rank, silent, dependence)
+    else:
+        shares = share_out(rows, rank, silent | superseded, dependence)
+        shares = attrs.evolve(shares, dropped=np.where(superseded, SUPERSEDED, shares.dropped))
     columns = columns.with_fields(
         reliability=reliability,
         overconfidence=columns.overconfidence

@@ -116,7 +116,8 @@ class Rows:
     where none is given; ``source`` and ``origin`` number sources and origins (equal numbers in
     one quantity: the same source, the same origin). Sources are numbered in the order of their
     names, so that a choice between two does not depend on the order of rows. ``bias`` and
-    ``bias_sd`` are on x.
+    ``bias_sd`` are on x. ``day`` is given where the quantity moves: the same words on two days
+    then say two things.
     """
 
     statements: Statements
@@ -129,6 +130,7 @@ class Rows:
     overconfidence: Array
     interest: Array
     starts: IntArray
+    day: IntArray | None = None
 
     @property
     def count(self) -> int:
@@ -148,6 +150,7 @@ class Rows:
             self.overconfidence[rows],
             self.interest[rows],
             starts=np.searchsorted(rows, self.starts),
+            day=None if self.day is None else self.day[rows],
         )
 
 

@@ -83,6 +83,19 @@ class Chain:
         after, log_after = self._one_way(potentials, tops, forward=False)
         return Messages(self, potentials, tops, before, after, log_before, log_after)
 
+    def log_evidence(self) -> Array:
+        """Log integral of each chain, from one side alone."""
+        tops = [_largest(logs) for logs in self.logs]
+        potentials = [
+            np.exp(logs - top[:, None, None]) for logs, top in zip(self.logs, tops, strict=True)
+        ]
+        before, log_before = self._one_way(potentials, tops, forward=True)
+        slope = np.exp(self.panels[self.last].nodes()[1])
+        density = before[self.last] * potentials[self.last] * slope
+        with np.errstate(divide="ignore"):
+            logs = np.log((density @ WEIGHTS).sum(axis=1))
+        return np.asarray(logs + tops[self.last] + log_before[self.last])
+
     def _one_way(
         self, potentials: list[Array], tops: list[Array], *, forward: bool
     ) -> tuple[list[Array], list[Array]]:
@@ -266,6 +279,10 @@ class Part:
     def log_evidence(self) -> Array:
         """The same at the first time with a potential: (chains,)."""
         return np.asarray(self.evidence[self.chain.first])
+
+    def quick_log_evidence(self) -> Array:
+        """The same without the messages from the later times."""
+        return np.asarray(self.log_weight + self.chain.log_evidence())
 
     @property
     def rounding(self) -> float:

@@ -18,6 +18,9 @@ def weights_and_soundness(inference: Inference) -> PerClaim:
     """Weights, and posterior probabilities to be sound, of the claims that count."""
     if inference.normal is not None:
         return PerClaim(np.ones(inference.columns.count), normal.weights(inference.normal))
+    if inference.dated is not None:
+        # A precision about the quantity of another day is no share in that of this day.
+        return PerClaim(inference.dated.soundness(), np.full(inference.columns.count, np.nan))
     assert inference.mixture is not None  # noqa: S101 - one of both is there
     return per_claim(inference.mixture)
 
@@ -27,6 +30,8 @@ def soundness_of_dropped(inference: Inference, row: Columns) -> float:
     reliability = float(row.reliability[0])
     if reliability in {0.0, 1.0}:
         return reliability
+    if inference.dated is not None:
+        return float("nan")
     solution = inference.mixture
     if solution is None:
         # The others are sound for certain; the closed form says nothing about one that is not.

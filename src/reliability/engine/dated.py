@@ -19,6 +19,7 @@ from reliability.claims.columns import Columns
 from reliability.engine.chain import Part, Smoothed, refined, relative
 from reliability.engine.density import PanelDensity
 from reliability.engine.existence import Existence, existence
+from reliability.engine.explain import reliability_panels
 from reliability.engine.features import features
 from reliability.engine.likelihoods import Scatter, UnsoundKind, UnsoundLaw
 from reliability.engine.mixture import (
@@ -34,12 +35,14 @@ from reliability.engine.mixture import (
     unknown_log_products,
 )
 from reliability.engine.panels import ORDER, WEIGHTS, Features, Panels, initial_panels
+from reliability.engine.predictive import blurred_by_scatter
 from reliability.engine.prior_panels import log_mass
 from reliability.engine.quadrature import Mesh, coefficient_error, refine
 from reliability.engine.scattered import (
     EXCLUDED,
     SCATTER_TOLERANCE,
     ScatterGrid,
+    log_prior,
     scatter_of,
     scatter_start,
     weighing,
@@ -63,6 +66,10 @@ _AT_ONCE = 1 << 23
 #: Accepted error of a first look at the posterior of the scatter.
 _PRESOLVE_TOLERANCE = 1e-9
 _MAX_ROUNDS = 8
+#: Claims of unknown reliability up to which the evidence is interpolated in p.
+_HIGHEST_DEGREE = 60
+#: Values of p at which the evidence is worked out at once.
+_NODES_OF_P = 64
 
 
 @attrs.frozen(eq=False)
@@ -79,6 +86,12 @@ class Timing:
     days: Array
     time: IntArray
     drift: float
+
+    @classmethod
+    def of(cls, days: IntArray, asked: IntArray, drift: float) -> Timing:
+        """From the days of the claims and those that are asked for."""
+        every = np.union1d(days, asked)
+        return cls(every.astype(np.float64), np.searchsorted(every, days), drift)
 
     @property
     def steps(self) -> Array:
@@ -161,7 +174,8 @@ class Dated:
     timing: Timing
     prior: PriorOnX
     existence: Existence
-    rule: ReliabilityRule
+    problem: _Problem
+    bends: Features
     grid: ScatterGrid | None
     parts: list[Part]
     log_normaliser: float
@@ -186,7 +200,7 @@ class Dated:
 
     def distribution(self, time: int) -> PanelDensity:
         """Posterior of x at a time."""
-        panels = self.parts[0].chain.panels[time]
+        panels = self.panels[time]
         smoothed = [
             Smoothed.of(part.messages, time, part.potential, part.log_weight)
             for part in self.parts
@@ -205,23 +219,78 @@ class Dated:
             np.array([total]),
             np.array([self.error]),
         )
-        first = time == self.parts[0].chain.first
-        low, high = (self.prior.low, self.prior.high) if first else (-np.inf, np.inf)
-        found = PanelDensity.from_mesh(mesh, density, low, high)
+        found = PanelDensity.from_mesh(mesh, density, *self._ends(time))
         return found.with_tails(self.existence.lower, self.existence.upper)
 
+    @property
+    def panels(self) -> list[Panels]:
+        """Panels of x of every time."""
+        return self.parts[0].chain.panels
+
+    def scatter_distribution(self) -> PanelDensity | None:
+        """Posterior of the scatter."""
+        prior = self.setup.scatter
+        if self.grid is None or prior is None:
+            return None
+        density = _ScatterEvidence(self.problem, self.panels, self.grid.columns, prior)
+        mesh = refine(
+            self.grid.panels, density.on_panels, 1, tolerance=SCATTER_TOLERANCE, noise=1e-12
+        )
+        return PanelDensity.from_mesh(mesh, density, prior.low, np.inf)
+
+    def reliability_distribution(self) -> PanelDensity:
+        """Posterior of logit p, the unknown reliability."""
+        density = _ReliabilityEvidence(self)
+        mesh = refine(
+            reliability_panels(self.setup.unknown), density.on_panels, 1, tolerance=1e-11
+        )
+        return PanelDensity.from_mesh(mesh, density, -np.inf, np.inf)
+
+    def predictive(self, time: int, distribution: PanelDensity) -> PanelDensity:
+        """Distribution of x at a time plus tau e, with e standard normal."""
+        assert self.grid is not None  # noqa: S101 - only called with a heterogeneity
+        mass = np.concatenate(self.masses(time))
+        by_node = mass.reshape(len(self.grid.values), -1, *mass.shape[1:]).sum(axis=1)
+        own = np.tile(WEIGHTS, self.grid.panels.count)[:, None, None]
+        here, broken = self.bends.quantity == time, self.bends.kink_quantity == time
+        kinks = [self.bends.kink[broken], [x for x in self._ends(time) if np.isfinite(x)]]
+        zero = np.zeros(1, dtype=np.int64)
+        bends = attrs.evolve(
+            self.bends,
+            quantity=np.repeat(zero, int(here.sum())),
+            location=self.bends.location[here],
+            scale=self.bends.scale[here],
+            kink=np.concatenate(kinks),
+            kink_quantity=np.repeat(zero, sum(map(len, kinks))),
+            low_power=self.bends.low_power[[time]],
+            high_power=self.bends.high_power[[time]],
+        )
+        return blurred_by_scatter(
+            self.grid.panels,
+            by_node / (own * WEIGHTS),
+            distribution,
+            bends,
+            self.existence.scatter_power,
+            self.error,
+        )
+
+    def _ends(self, time: int) -> tuple[float, float]:
+        """Support of x at a time: the prior's when it holds."""
+        first = time == self.problem.ends[0]
+        return (self.prior.low, self.prior.high) if first else (-np.inf, np.inf)
+
     def soundness(self) -> Array:
-        """Posterior probability that each claim is sound, in the order of ``columns``."""
+        """Posterior probability that each claim is sound, in the order that they were given."""
         columns, law = self.columns, self.setup.law
         out = np.zeros(columns.count)
-        for time, place in enumerate(self.parts[0].potential.place):
+        for time, place in enumerate(self.problem.potential.place.tolist()):
             if place < 0:
                 continue
             rows = slice(columns.starts[place], columns.starts[place + 1])
-            panels = self.parts[0].chain.panels[time]
+            panels = self.panels[time]
             own = attrs.evolve(panels, quantity=np.full(panels.count, place))
             for part, mass in zip(self.parts, self.masses(time), strict=True):
-                out[rows] += _mean_soundness(columns, law, own, part.potential, mass)
+                out[self.order[rows]] += _mean_soundness(columns, law, own, part.potential, mass)
         return out
 
 
@@ -267,6 +336,66 @@ class _Mixed:
         for part in self.parts[1:]:
             logs = np.logaddexp(logs, part(anchor, d))
         return logs
+
+
+class _ReliabilityEvidence:
+    """Unnormalised log posterior density of logit p.
+
+    With all shares 1 the evidence is a polynomial in p of a degree no larger than the number of
+    claims of unknown reliability: as many nodes and one more tell it everywhere.
+    """
+
+    def __init__(self, dated: Dated) -> None:
+        self._dated = dated
+        columns = dated.columns
+        shares = columns.share[np.isnan(columns.reliability)]
+        self._exact = bool(np.all(shares == 1.0)) and len(shares) <= _HIGHEST_DEGREE
+        if self._exact:
+            angle = (2.0 * np.arange(len(shares) + 1) + 1.0) * np.pi / (2.0 * len(shares) + 2.0)
+            self._nodes = np.sin(0.5 * angle) ** 2
+            self._barycentric = np.sin(angle) * (-1.0) ** np.arange(len(shares) + 1)
+            logs = self._log_evidence(self._nodes, np.cos(0.5 * angle) ** 2)
+            self._top = float(logs.max())
+            self._values = np.exp(logs - self._top)
+
+    def _log_evidence(self, p: Array, q: Array) -> Array:
+        """Log evidence at given p, the scatter integrated out."""
+        dated = self._dated
+        rule = ReliabilityRule(p, q, np.zeros(len(p)), None)
+        potential = attrs.evolve(dated.problem.potential, rule=rule)
+        parts = attrs.evolve(dated.problem, potential=potential).parts(dated.panels, dated.grid)
+        logs = np.concatenate([part.quick_log_evidence().reshape(-1, len(p)) for part in parts])
+        return log_sum(logs, 0)
+
+    def on_panels(self, panels: Panels) -> Array:
+        """Log density at the nodes of panels."""
+        return self(panels.anchor[:, None], panels.nodes()[0])
+
+    def __call__(self, anchor: Array, d: Array) -> Array:
+        """Log density at anchor + d of logit p."""
+        logit = (anchor + d).ravel()
+        log_p, log_q = -np.logaddexp(0.0, -logit), -np.logaddexp(0.0, logit)
+        p, q = np.exp(log_p), np.exp(log_q)
+        if self._exact:
+            # Barycentric interpolation at Chebyshev's nodes (doi:10.1137/S0036144502417715).
+            gap = p[:, None] - self._nodes
+            hit = gap == 0.0
+            with np.errstate(divide="ignore", invalid="ignore"):
+                factor = self._barycentric / gap
+                values = (factor @ self._values) / factor.sum(axis=1)
+            values = np.where(hit.any(axis=1), hit @ self._values, values)
+            with np.errstate(divide="ignore"):
+                logs = self._top + np.log(np.maximum(values, 0.0))
+        else:
+            logs = np.concatenate(
+                [
+                    self._log_evidence(p[k : k + _NODES_OF_P], q[k : k + _NODES_OF_P])
+                    for k in range(0, len(p), _NODES_OF_P)
+                ]
+            )
+        prior = self._dated.setup.unknown
+        logs = logs + prior.a * log_p + prior.b * log_q
+        return np.asarray(logs.reshape(np.broadcast_shapes(anchor.shape, d.shape)))
 
 
 # ------------------------------------------------------------------ where the panels go
@@ -388,10 +517,8 @@ def solve_dated(columns: Columns, setup: Setup, timing: Timing) -> Dated:
         if unknown.any()
         else gauss_rule(Beta(1.0, 1.0), 1)
     )
-    panels = _by_time(
-        initial_panels(_time_features(columns, place, setup, timing, prior, exists)),
-        len(timing.days),
-    )
+    bends = _time_features(columns, place, setup, timing, prior, exists)
+    panels = _by_time(initial_panels(bends), len(timing.days))
     problem = _Problem(
         _Potential(
             columns,
@@ -408,7 +535,7 @@ def solve_dated(columns: Columns, setup: Setup, timing: Timing) -> Dated:
     )
     grid = None
     if setup.scatter is None:
-        parts, error, noise = refined([problem.part(panels, None)])
+        parts, error, noise = refined(problem.parts(panels, None))
     else:
         whole = columns.with_fields(starts=np.array([0, columns.count]))
         parts, grid, error, noise = _scattered(
@@ -427,7 +554,8 @@ def solve_dated(columns: Columns, setup: Setup, timing: Timing) -> Dated:
         timing,
         prior,
         exists,
-        rule,
+        problem,
+        bends,
         grid,
         parts,
         log_normaliser - log_mass(prior),
@@ -443,24 +571,21 @@ class _Problem:
     steps: Array
     ends: tuple[int, int]
 
-    def part(self, panels: list[Panels], grid: ScatterGrid | None) -> Part:
-        """Chains for all nodes of the scatter and of p."""
-        log_weight = self.potential.rule.log_weight
-        scatter = None
-        if grid is not None:
-            scatter = grid.values
-            of_scatter = grid.log_step + grid.log_prior
-            log_weight = (of_scatter[:, None] + log_weight).ravel()
+    def part(self, panels: list[Panels], scatter: Array | None, log_weight: Array) -> Part:
+        """Chains for nodes of the scatter and all of p, with their log weights."""
         potential = attrs.evolve(self.potential, scatter=scatter)
         return Part.on(panels, self.steps, self.ends, potential, log_weight)
 
-    def parts(self, panels: list[Panels], columns: Columns, prior: ScatterPrior, of_scatter: Panels) -> list[Part]:
-        """The same in parts that fit into memory."""
-        nodes = sum(some.count for some in panels) * ORDER * ORDER * len(self.potential.rule.p)
-        step = max(_AT_ONCE // nodes, 1)
+    def parts(self, panels: list[Panels], grid: ScatterGrid | None) -> list[Part]:
+        """Chains for all nodes of the scatter and of p, in parts that fit into memory."""
+        rule = self.potential.rule
+        if grid is None:
+            return [self.part(panels, None, rule.log_weight)]
+        log_weight = (grid.log_step + grid.log_prior)[:, None] + rule.log_weight
+        step = ORDER * max(_AT_ONCE // (nodes_of(panels) * ORDER * len(rule.p)), 1)
         return [
-            self.part(panels, ScatterGrid.on(columns, prior, of_scatter.take(slice(k, k + step))))
-            for k in range(0, of_scatter.count, step)
+            self.part(panels, grid.values[k : k + step], log_weight[k : k + step].ravel())
+            for k in range(0, len(grid.values), step)
         ]
 
 
@@ -473,17 +598,9 @@ def _scattered(
 ) -> tuple[list[Part], ScatterGrid, float, float]:
     """Chains at nodes of the scatter that resolve the integral over it at all times."""
 
-    def log_density(some: Panels) -> Array:
-        parts = problem.parts(panels, columns, prior, some)
-        logs = np.concatenate([part.log_evidence for part in parts])
-        by_node = log_sum(logs.reshape(-1, len(problem.potential.rule.p)), 1)
-        # The nodes' own weights are refine's business.
-        step = some.nodes()[1] + np.log(WEIGHTS)
-        return np.asarray(by_node.reshape(-1, ORDER) - step)
-
     mesh = refine(
         scatter_start(columns, prior, power),
-        log_density,
+        _ScatterEvidence(problem, panels, columns, prior).on_panels,
         1,
         tolerance=_PRESOLVE_TOLERANCE,
         noise=1e-12,
@@ -491,7 +608,8 @@ def _scattered(
     mean = float(np.sum(mesh.node_mass * mesh.panels.nodes()[0]))
     of_scatter = weighing(mesh.panels, mesh.node_mass.sum(axis=1), mean)
     for _ in range(_MAX_ROUNDS):
-        parts, error, noise = refined(problem.parts(panels, columns, prior, of_scatter))
+        grid = ScatterGrid.on(columns, prior, of_scatter)
+        parts, error, noise = refined(problem.parts(panels, grid))
         panels = parts[0].chain.panels
         each = _scatter_errors(parts, len(problem.potential.rule.p))
         fails = (each > SCATTER_TOLERANCE) & of_scatter.splittable()
@@ -499,8 +617,40 @@ def _scattered(
             break
         of_scatter = Panels.join([of_scatter.take(~fails), of_scatter.take(fails).bisect()])
         of_scatter = of_scatter.take(of_scatter.order())
-    grid = ScatterGrid.on(columns, prior, of_scatter)
     return parts, grid, error + float(each.sum()), noise
+
+
+@attrs.frozen(eq=False)
+class _ScatterEvidence:
+    """Unnormalised log posterior density of the scatter."""
+
+    problem: _Problem
+    panels: list[Panels]
+    columns: Columns
+    prior: ScatterPrior
+
+    def on_panels(self, some: Panels) -> Array:
+        """Log density at the nodes of panels."""
+        return self(some.anchor[:, None], some.nodes()[0])
+
+    def __call__(self, anchor: Array, d: Array) -> Array:
+        """Log density at anchor + d: (rows, 1), (rows, points) -> (rows, points)."""
+        values = (anchor + d).ravel()
+        rule = self.problem.potential.rule
+        step = max(_AT_ONCE // (nodes_of(self.panels) * len(rule.p)), 1)
+        found = []
+        for begin in range(0, len(values), step):
+            some = values[begin : begin + step]
+            log_weight = np.tile(rule.log_weight, len(some))
+            logs = self.problem.part(self.panels, some, log_weight).quick_log_evidence()
+            found.append(log_sum(logs.reshape(len(some), -1), 1))
+        logs = np.concatenate(found) + log_prior(self.prior, self.columns, values)
+        return np.asarray(logs.reshape(d.shape))
+
+
+def nodes_of(panels: list[Panels]) -> int:
+    """Number of nodes of x at all times."""
+    return ORDER * sum(some.count for some in panels)
 
 
 def _scatter_errors(parts: list[Part], nodes_of_p: int) -> Array:

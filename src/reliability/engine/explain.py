@@ -33,6 +33,7 @@ from reliability.engine.moving import Moving
 from reliability.engine.panels import ORDER, Panels, initial_panels
 from reliability.engine.quadrature import refine
 from reliability.engine.scattered import Density
+from reliability.priors import Beta
 
 if TYPE_CHECKING:
     from reliability.claims.columns import Columns
@@ -44,6 +45,7 @@ __all__ = [
     "claim_distribution",
     "paired",
     "per_claim",
+    "reliability_panels",
     "soundness_of",
 ]
 
@@ -298,17 +300,22 @@ class ReliabilityDensity:
         return out
 
     def panels(self) -> Panels:
-        """First panels for logit p: its density falls like exp(-a |logit p|)."""
-        low, high = -36.0 / self._prior.a, 36.0 / self._prior.b
-        edges = np.linspace(low, high, max(int(np.ceil((high - low) / 4.0)), 4) + 1)
-        zero = np.zeros(len(edges) - 1)
-        kind = np.zeros(len(edges) - 1, dtype=np.int64)
-        return Panels(kind, zero, kind, edges[:-1], edges[1:])
+        """First panels for logit p."""
+        return reliability_panels(self._prior)
 
     def on_panels(self, panels: Panels) -> Array:
         """Log density at the nodes of panels."""
         d, _ = panels.nodes()
         return self(panels.anchor[:, None], d)
+
+
+def reliability_panels(prior: Beta) -> Panels:
+    """First panels for logit p: its density falls like exp(-a |logit p|)."""
+    low, high = -36.0 / prior.a, 36.0 / prior.b
+    edges = np.linspace(low, high, max(int(np.ceil((high - low) / 4.0)), 4) + 1)
+    zero = np.zeros(len(edges) - 1)
+    kind = np.zeros(len(edges) - 1, dtype=np.int64)
+    return Panels(kind, zero, kind, edges[:-1], edges[1:])
 
 
 #: Claims of unknown reliability up to which their product is multiplied out at once.

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns
 from reliability.engine import normal
+from reliability.engine.dated import Dated
 from reliability.engine.density import Distribution
 from reliability.engine.existence import Existence, existence
 from reliability.engine.features import features
@@ -23,7 +24,7 @@ from reliability.engine.voids import VOID_NEEDS_PRIOR, with_voids
 from reliability.errors import NoPosteriorError
 from reliability.priors import PriorOnX, PriorsOnX, ScatterPrior
 
-__all__ = ["Inference", "infer"]
+__all__ = ["Inference", "infer", "infer_dated"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -33,8 +34,9 @@ IntArray = NDArray[np.int64]
 class Inference:
     """The posterior of one quantity and all that is needed to explain it.
 
-    One of ``normal`` and ``mixture`` is there. ``distribution`` is of x; under a shared bias
-    ``mixture`` is the posterior of z = x + bias, of which the claims speak.
+    One of ``normal``, ``mixture`` and ``dated`` is there. ``distribution`` is of x; under a shared
+    bias ``mixture`` is the posterior of z = x + bias, of which the claims speak. ``dated`` are the
+    posteriors at all times of a quantity that moves, ``time`` is the number of this one.
     """
 
     columns: Columns
@@ -46,6 +48,8 @@ class Inference:
     error: float
     normal: normal.NormalSolution | None
     mixture: Solution | None
+    dated: Dated | None = None
+    time: int = 0
 
 
 def infer(columns: Columns, setup: Setup, *, closed_form: bool = True) -> Inference:
@@ -67,6 +71,31 @@ def infer(columns: Columns, setup: Setup, *, closed_form: bool = True) -> Infere
     if closed_form and is_closed(columns, PriorsOnX.common(prior, 1))[0]:
         return _infer_normal(columns, setup, prior, exists)
     return _infer_mixture(columns, setup, prior, exists)
+
+
+def infer_dated(columns: Columns, dated: Dated, day: float) -> Inference:
+    """Posterior at one of the times of a quantity that moves.
+
+    Parameters
+    ----------
+    columns : the claims in their own order
+    dated : the posteriors at all times
+    day : which of the times
+    """
+    time = int(np.searchsorted(dated.timing.days, day))
+    return Inference(
+        columns,
+        dated.setup,
+        dated.prior,
+        dated.existence,
+        dated.distribution(time),
+        dated.log_normaliser,
+        dated.error,
+        None,
+        None,
+        dated,
+        time,
+    )
 
 
 def _infer_normal(columns: Columns, setup: Setup, prior: PriorOnX, exists: Existence) -> Inference:
