@@ -23,6 +23,7 @@ from reliability.engine.explain import ReliabilityDensity
 from reliability.engine.dated import Timing, solve_dated
 from reliability.engine.inference import Inference, infer, infer_dated
 from reliability.engine.leave_out import LeftOut, leave_origins_out
+from reliability.engine.leave_out_dated import leave_origins_of_dated_out
 from reliability.engine.predictive import predictive
 from reliability.engine.quadrature import refine
 from reliability.engine.setup import Setup, shared_sds
@@ -347,6 +348,8 @@ class Combination:
         """What each origin adds."""
         active = self._shares.active
         between = self._shares.between_origins(active)
+        if self._inference.dated is not None:
+            return leave_origins_of_dated_out(self._inference, self._shares.group[active], between)
         return leave_origins_out(self._inference, self._shares.group[active], between)
 
     @cached_property

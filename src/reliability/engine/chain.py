@@ -27,7 +27,7 @@ from reliability.engine.mixture import log_sum
 from reliability.engine.panels import WEIGHTS, Panels
 from reliability.engine.quadrature import MAX_PANELS, TOLERANCE, coefficient_error
 
-__all__ = ["Chain", "Messages", "Part", "Potential", "Smoothed", "refined", "relative"]
+__all__ = ["Chain", "Messages", "Part", "Potential", "Smoothed", "refined", "relative", "shares"]
 
 Array = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -242,11 +242,15 @@ class Smoothed:
 
 @attrs.frozen(eq=False, slots=False)
 class Part:
-    """Some of the chains, on the panels of all: potentials, and (chains,) log weights."""
+    """Some of the chains, on the panels of all: potentials, and (chains,) log weights.
+
+    Chains of several posteriors, ``groups`` of equal size one after the other, may share panels.
+    """
 
     chain: Chain
     potential: Potential
     log_weight: Array
+    groups: int = 1
 
     @classmethod
     def on(
@@ -256,13 +260,14 @@ class Part:
         ends: tuple[int, int],
         potential: Potential,
         log_weight: Array,
+        groups: int = 1,
     ) -> Part:
         """On first panels; ``ends`` are the first and the last time with a potential."""
         logs = [
             potential(time, some.anchor[:, None], some.nodes()[0])
             for time, some in enumerate(panels)
         ]
-        return cls(Chain(panels, logs, steps, *ends), potential, log_weight)
+        return cls(Chain(panels, logs, steps, *ends), potential, log_weight, groups)
 
     @cached_property
     def messages(self) -> Messages:
@@ -327,15 +332,14 @@ def refined(parts: list[Part]) -> tuple[list[Part], float, float]:
     times = range(len(parts[0].chain.panels))
     noise = max(part.rounding for part in parts)
     for _ in range(_MAX_ROUNDS):
-        share = relative(np.array([float(log_sum(part.log_evidence, 0)) for part in parts]))
-        weights = [relative(part.log_evidence) for part in parts]
+        weights = shares(parts)
         total_error, failing = 0.0, []
         for time in times:
             panels = parts[0].chain.panels[time]
             error, mass = np.zeros((2, panels.count))
-            for part, own, weight in zip(parts, share, weights, strict=True):
+            for part, weight in zip(parts, weights, strict=True):
                 more, held = part.messages.errors(time, weight)
-                error, mass = error + own * more, mass + own * held
+                error, mass = error + more, mass + held
             total_error += float(error.sum())
             fails = (error > TOLERANCE) & (error > 4.0 * noise * mass) & panels.splittable()
             failing.append(fails if panels.count <= MAX_PANELS else np.zeros_like(fails))
@@ -343,9 +347,18 @@ def refined(parts: list[Part]) -> tuple[list[Part], float, float]:
             break
         parts = [part.halved(failing) for part in parts]
     # The evidence is the same whatever the time that it is taken at.
-    at_times = log_sum(np.concatenate([part.evidence for part in parts], axis=1), 1)
-    gap = float(np.ptp(at_times)) if np.isfinite(at_times).all() else np.inf
+    every = [part.evidence.reshape(len(times), part.groups, -1) for part in parts]
+    at_times = log_sum(np.concatenate(every, axis=2), 2)
+    gap = float(np.ptp(at_times, axis=0).max()) if np.isfinite(at_times).all() else np.inf
     return parts, _MARGIN * total_error + gap + 2.0 * noise, noise
+
+
+def shares(parts: list[Part]) -> list[Array]:
+    """Share of each chain in the evidence of its group, by part: (chains,) each."""
+    every = [part.log_evidence.reshape(part.groups, -1) for part in parts]
+    whole = np.array([relative(logs) for logs in np.concatenate(every, axis=1)])
+    ends = np.cumsum([logs.shape[1] for logs in every])[:-1]
+    return [own.ravel() for own in np.split(whole, ends, axis=1)]
 
 
 def relative(logs: Array) -> Array:

@@ -16,16 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns
-from reliability.engine.chain import Part, Smoothed, refined, relative
+from reliability.engine.chain import Part, Smoothed, refined, shares
 from reliability.engine.density import PanelDensity
 from reliability.engine.existence import Existence, existence
 from reliability.engine.explain import reliability_panels
 from reliability.engine.features import features
-from reliability.engine.likelihoods import Scatter, UnsoundKind, UnsoundLaw
+from reliability.engine.likelihoods import (
+    Claims,
+    Scatter,
+    UnsoundKind,
+    UnsoundLaw,
+    distribution_of_claim,
+)
 from reliability.engine.mixture import (
     NO_SCATTER,
     Problems,
     ReliabilityRule,
+    Terms,
     by_panel,
     gauss_rule,
     log_mixture,
@@ -140,24 +147,76 @@ class _Potential:
 
     def _likelihood(self, place: int, anchor: Array, d: Array, count: int) -> Array:
         rows = len(d)
-        at = np.tile(d, (count, 1))
+        some = self.terms(place, anchor, d, count)
+        logs = by_panel(_known(self.columns, some), some.starts)
+        logs = logs + unknown_log_products(self.columns, some, self.rule)
+        shape = (len(self.rule.p), count, rows, d.shape[1])
+        return np.asarray(logs.reshape(shape).swapaxes(0, 1).reshape(-1, rows, d.shape[1]))
+
+
+    def scatter_at(self, value: float | None) -> Scatter:
+        """One value of the scatter, if there is any."""
+        if value is None:
+            return NO_SCATTER
+        return scatter_of(np.full((1, 1), value), inflation=self.inflation)
+
+    def terms(self, place: int, anchor: Array, d: Array, count: int) -> Terms:
+        """The claims of a time at anchor + d, at each node of the scatter in turn."""
+        rows = len(d)
         panels = rows_at(np.full(count * rows, place), np.tile(anchor, (count, 1)))
         scatter = NO_SCATTER
         if self.scatter is not None:
             every = np.repeat(self.scatter, rows)[:, None]
             scatter = scatter_of(every, inflation=self.inflation)
-        columns = self.columns
-        some = terms(columns, self.law, panels, at, scatter)
-        share = columns.share[some.row]
-        reliability = columns.reliability[some.row]
-        unknown = np.isnan(reliability)
-        r = np.where(unknown, 1.0, reliability)[:, None]
-        known = np.where(
-            unknown[:, None], 0.0, log_mixture(some.sound, some.unsound, r) * share[:, None]
-        )
-        logs = by_panel(known, some.starts) + unknown_log_products(columns, some, self.rule)
-        shape = (len(self.rule.p), count, rows, d.shape[1])
-        return np.asarray(logs.reshape(shape).swapaxes(0, 1).reshape(-1, rows, d.shape[1]))
+        return terms(self.columns, self.law, panels, np.tile(d, (count, 1)), scatter)
+
+
+def _known(columns: Columns, some: Terms) -> Array:
+    """Log likelihoods of claims of known reliability times their shares; 0 of the others."""
+    reliability = columns.reliability[some.row][:, None]
+    unknown = np.isnan(reliability)
+    logs = log_mixture(some.sound, some.unsound, np.where(unknown, 1.0, reliability))
+    return np.where(unknown, 0.0, logs * columns.share[some.row][:, None])
+
+
+@attrs.frozen(eq=False)
+class _Without:
+    """Log potentials without each of some origins in turn, and at last of all claims.
+
+    ``group`` is the origin of each row of the columns, ``growth`` (origins, claims) what the
+    shares of the others are multiplied by, 0 for an origin's own.
+    """
+
+    whole: _Potential
+    growth: Array
+
+    def __call__(self, time: int, anchor: Array, d: Array, /) -> Array:
+        """Logs at anchor + d: (rows, 1), (rows, points) -> (groups * nodes of p, rows, points)."""
+        whole, count = self.whole, len(self.growth)
+        out = np.zeros((count, len(whole.rule.p), *d.shape))
+        place = int(whole.place[time])
+        if place >= 0:
+            columns = whole.columns
+            some = whole.terms(place, anchor, d, 1)
+            known = _known(columns, some)
+            unknown = bool(np.isnan(columns.reliability).any())
+            for k, growth in enumerate(self.growth):
+                factor = growth[some.row]
+                out[k] = by_panel(known * factor[:, None], some.starts)
+                if unknown:
+                    keep = factor > 0.0
+                    rest = attrs.evolve(
+                        some,
+                        sound=some.sound[keep],
+                        unsound=some.unsound[keep],
+                        panel=some.panel[keep],
+                        row=some.row[keep],
+                    )
+                    grown = columns.with_fields(share=columns.share * growth)
+                    out[k] += unknown_log_products(grown, rest, whole.rule)
+        if time == whole.first:
+            out += whole.prior.log_density(anchor, d)
+        return out.reshape(-1, *d.shape)
 
 
 @attrs.frozen(eq=False, slots=False)
@@ -184,9 +243,7 @@ class Dated:
     @cached_property
     def weights(self) -> list[Array]:
         """Posterior probability of each node of scatter and p, by part."""
-        logs = [part.log_evidence for part in self.parts]
-        every = relative(np.concatenate(logs))
-        return np.split(every, np.cumsum([len(each) for each in logs])[:-1])
+        return shares(self.parts)
 
     def masses(self, time: int) -> list[Array]:
         """Posterior probability at nodes of scatter, p and x of a time, by part."""
@@ -290,8 +347,47 @@ class Dated:
             panels = self.panels[time]
             own = attrs.evolve(panels, quantity=np.full(panels.count, place))
             for part, mass in zip(self.parts, self.masses(time), strict=True):
+                assert isinstance(part.potential, _Potential)  # noqa: S101 - all claims
                 out[self.order[rows]] += _mean_soundness(columns, law, own, part.potential, mass)
         return out
+
+
+    def without(self, growth: Array) -> tuple[Part, float]:
+        """Chains without each of some origins, and at last with all claims; and their error.
+
+        Parameters
+        ----------
+        growth : (origins + 1, claims as given) what shares are multiplied by, 0 of those left out
+        """
+        potential = self.problem.potential
+        every = _Without(potential, growth[:, self.order])
+        log_weight = np.tile(potential.rule.log_weight, len(growth))
+        part = Part.on(
+            self.panels, self.problem.steps, self.problem.ends, every, log_weight, len(growth)
+        )
+        (part,), error, _ = refined([part])
+        return part, error
+
+    def probability_below(self, columns: Columns, row: int, time: int) -> float:
+        """Probability that a sound claim about x at a time would be below the one made."""
+        total = 0.0
+        panels = self.panels[time]
+        for part, mass in zip(self.parts, self.masses(time), strict=True):
+            potential = part.potential
+            assert isinstance(potential, _Potential)  # noqa: S101 - not without origins
+            nodes = [None] if potential.scatter is None else list(potential.scatter)
+            by_node = mass.reshape(len(nodes), -1, *mass.shape[1:]).sum(axis=1)
+            for value, each in zip(nodes, by_node, strict=True):
+                at = potential.scatter_at(value)
+                total += float(np.sum(each * below_on_panels(columns, row, panels, at)))
+        return total
+
+
+def below_on_panels(columns: Columns, row: int, panels: Panels, scatter: Scatter) -> Array:
+    """Probability of a sound claim below the one made, at the nodes of panels."""
+    rows = np.full(panels.count, row)
+    claims = Claims.pair(columns, rows, panels.anchor, scatter)
+    return distribution_of_claim(claims, panels.nodes()[0], columns.knots)
 
 
 def _mean_soundness(
@@ -304,10 +400,7 @@ def _mean_soundness(
     total: Array = np.zeros(())
     d = panels.nodes()[0]
     for value, some_mass in zip(nodes, by_node, strict=True):
-        at = NO_SCATTER
-        if value is not None:
-            at = scatter_of(np.full((1, 1), value), inflation=potential.inflation)
-        some = terms(columns, law, panels, d, at)
+        some = terms(columns, law, panels, d, potential.scatter_at(value))
         count = len(some.row) // panels.count
         shape = (panels.count, count, ORDER)
         sound, unsound = some.sound.reshape(shape), some.unsound.reshape(shape)
@@ -486,8 +579,17 @@ def _by_time(panels: Panels, count: int) -> list[Panels]:
 # ------------------------------------------------------------------ solving
 
 
-def solve_dated(columns: Columns, setup: Setup, timing: Timing) -> Dated:
+def solve_dated(
+    columns: Columns, setup: Setup, timing: Timing, around: Dated | None = None
+) -> Dated:
     """Posteriors of a quantity that moves, at all times.
+
+    Parameters
+    ----------
+    columns : the claims
+    setup : everything else
+    timing : of these claims
+    around : the same with more claims, which say where panels go and when the prior holds
 
     Raises
     ------
@@ -517,7 +619,12 @@ def solve_dated(columns: Columns, setup: Setup, timing: Timing) -> Dated:
         if unknown.any()
         else gauss_rule(Beta(1.0, 1.0), 1)
     )
-    bends = _time_features(columns, place, setup, timing, prior, exists)
+    ends = int(claimed[0]), int(claimed[-1])
+    bends_of = columns, place
+    if around is not None:
+        ends = around.problem.ends[0], ends[1]
+        bends_of = around.columns, around.problem.potential.place
+    bends = _time_features(*bends_of, setup, timing, prior, exists)
     panels = _by_time(initial_panels(bends), len(timing.days))
     problem = _Problem(
         _Potential(
@@ -525,13 +632,13 @@ def solve_dated(columns: Columns, setup: Setup, timing: Timing) -> Dated:
             setup.law,
             place,
             prior,
-            int(claimed[0]),
+            ends[0],
             rule,
             None,
             setup.inflation is not None,
         ),
         timing.steps,
-        (int(claimed[0]), int(claimed[-1])),
+        ends,
     )
     grid = None
     if setup.scatter is None:
@@ -655,12 +762,8 @@ def nodes_of(panels: list[Panels]) -> int:
 
 def _scatter_errors(parts: list[Part], nodes_of_p: int) -> Array:
     """Size of the last Legendre coefficients over the scatter, summed over x, per panel of it."""
-    weights = np.split(
-        relative(np.concatenate([part.log_evidence for part in parts])),
-        np.cumsum([len(part.log_evidence) for part in parts])[:-1],
-    )
     out = []
-    for part, weight in zip(parts, weights, strict=True):
+    for part, weight in zip(parts, shares(parts), strict=True):
         worst: Array = np.zeros(())
         for time in range(len(part.chain.panels)):
             density = part.messages.density(time) * WEIGHTS
