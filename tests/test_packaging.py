@@ -28,6 +28,7 @@ LAYERS = (
     "models posterior",
     "settings preparation prepared",
     "combination",
+    "over_time",
     "batch learning learning.* scores scores.* comparators comparators.*",
     "pieces",
     "many",

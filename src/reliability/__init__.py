@@ -10,6 +10,7 @@ from reliability.claims.statements import About, AtLeast, AtMost, Estimate, Quan
 from reliability.combination import Combination, combine
 from reliability.errors import ReliabilityError
 from reliability.models import Floor, Heavy, Model, Void, Wide
+from reliability.over_time import combine_over_time
 from reliability.posterior import Posterior
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Wide",
     "combine",
     "combine_many",
+    "combine_over_time",
     "learn",
     "priors",
     "read",

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from reliability.claims.claim import Claim, disagreement
 from reliability.claims.columns import Columns
-from reliability.claims.dates import Dating, checked_dating
+from reliability.claims.dates import Dating, checked_dating, day_number
 from reliability.claims.rows import origin_of, rows_from_claims
 from reliability.engine import normal
 from reliability.engine.claim_results import soundness_of_dropped, weights_and_soundness
@@ -631,16 +631,11 @@ def combine(
     """
     model = checked_model(model)
     scale = get_scale(scale)
-    if prior is not None and not isinstance(prior, QuantityPrior):
-        raise WrongTypeError(
-            "prior must be a prior on the quantity, such as priors.Normal(mean, sd) "
-            f"(got {short(prior)})"
-        )
-    chosen = prior if prior is not None else model.prior if model.prior is not None else Flat()
+    chosen = chosen_prior(prior, model)
     rho = checked_dependence(model.dependence if dependence is None else dependence)
     dating = checked_dating(as_of, drift, supersede)
     records = as_claims(claims)
-    _check_sources(records)
+    check_sources(records)
     dating = dating.of(records)
     groups = by_quantity(records)
     if len(groups) == 1:
@@ -679,9 +674,7 @@ def _combine_one(
     ready = make_ready(
         quantity, members, records, scale, prior, model, dependence, correlation, dating
     )
-    if dating.drift == 0.0:
-        return ready.combination(infer(ready.prepared.active, ready.setup))
-    return ready.over_time([dating.asked])[0]
+    return ready.over_time([dating.as_of])[0]
 
 
 @attrs.frozen(eq=False)
@@ -712,11 +705,20 @@ class Ready:
             dating=dating or self.dating,
         )
 
-    def over_time(self, dates: Sequence[dt.date]) -> list[Combination]:
-        """What to believe at each of several days of a quantity that moves, given all claims."""
+    def over_time(self, dates: Sequence[dt.date | None]) -> list[Combination]:
+        """What to believe at each of several days, given all claims.
+
+        ``None`` stands for the only day that there is where no claim has a date.
+        """
         active = self.prepared.active
+        if self.dating.drift == 0.0:
+            inference = infer(active, self.setup)
+            return [
+                self.combination(inference, attrs.evolve(self.dating, as_of=date))
+                for date in dates
+            ]
         days = self.dating.days(self.claims)[self.prepared.shares.active]
-        asked = np.array([date.toordinal() for date in dates], dtype=np.int64)
+        asked = np.array([day_number(date) for date in dates], dtype=np.int64)
         dated = solve_dated(active, self.setup, Timing.of(days, asked, self.dating.drift))
         return [
             self.combination(
@@ -794,7 +796,17 @@ def _check_moving(model: Model, correlation: ArrayLike | None) -> None:
         )
 
 
-def _check_sources(records: Sequence[Claim]) -> None:
+def chosen_prior(prior: QuantityPrior | None, model: Model) -> QuantityPrior:
+    """The prior on the quantity: the one given, the model's, or flat in x."""
+    if prior is not None and not isinstance(prior, QuantityPrior):
+        raise WrongTypeError(
+            "prior must be a prior on the quantity, such as priors.Normal(mean, sd) "
+            f"(got {short(prior)})"
+        )
+    return prior if prior is not None else model.prior if model.prior is not None else Flat()
+
+
+def check_sources(records: Sequence[Claim]) -> None:
     """Refuse two sources of one name: whose trust counts would be anybody's guess."""
     found = disagreement(records)
     if found is None:

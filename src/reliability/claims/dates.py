@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 import attrs
 import numpy as np
@@ -15,7 +16,15 @@ from reliability.claims.claim import Claim, as_date
 from reliability.claims.rows import origin_of
 from reliability.errors import InvalidValueError, WrongTypeError
 
-__all__ = ["Dating", "checked_dating", "checked_date", "checked_drift", "superseding"]
+__all__ = [
+    "Dating",
+    "checked_date",
+    "checked_dates",
+    "checked_dating",
+    "checked_drift",
+    "day_number",
+    "superseding",
+]
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -35,12 +44,6 @@ class Dating:
     as_of: dt.date | None = None
     drift: float = 0.0
     supersede: bool = True
-
-    @property
-    def asked(self) -> dt.date:
-        """The day for which the quantity is asked, where there is one."""
-        assert self.as_of is not None  # noqa: S101 - some claim has a date
-        return self.as_of
 
     def of(self, claims: Sequence[Claim]) -> Dating:
         """The same with the day that undated claims are of, if the claims tell.
@@ -104,6 +107,25 @@ def checked_date(name: str, value: object) -> dt.date:
     if not isinstance(date, dt.date) or date != date:  # noqa: PLR0124  # pandas' NaT
         raise WrongTypeError(f"{name} must be a datetime.date or an ISO text (got {short(value)})")
     return date
+
+
+def checked_dates(dates: object) -> list[dt.date]:
+    """Days for which the quantity is asked: some, in increasing order, none twice."""
+    if isinstance(dates, (str, bytes, dt.date, Mapping)) or not isinstance(dates, Iterable):
+        raise WrongTypeError(
+            "dates must be a list of days such as ['2024-10-01', '2024-11-01'] "
+            f"(got {short(dates)})"
+        )
+    found = [checked_date(f"dates[{k}]", date) for k, date in enumerate(dates)]
+    if not found:
+        raise InvalidValueError("dates is empty; give at least one day")
+    for k, (earlier, later) in enumerate(pairwise(found)):
+        if later <= earlier:
+            raise InvalidValueError(
+                f"dates must increase: dates[{k + 1}] is {later.isoformat()}, after "
+                f"{earlier.isoformat()}; sort them, and give each once"
+            )
+    return found
 
 
 def checked_drift(value: object) -> float:

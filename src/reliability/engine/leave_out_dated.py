@@ -120,9 +120,9 @@ def _at_once(
     by_time = {int(at): _meshes(part, int(at)) for at in np.unique(dated.timing.time)}
     out: dict[int, LeftOut] = {}
     for k, origin in enumerate(origins.tolist()):
-        with np.errstate(invalid="ignore"):
-            gap = whole - (meshes[k].log_density - meshes[k].log_total[0])
-        gain = float(np.sum(np.where(mass > 0.0, mass * gap, 0.0)))
+        held = mass > 0.0
+        gap = whole[held] - (meshes[k].log_density[held] - meshes[k].log_total[0])
+        gain = float(np.sum(mass[held] * gap))
         tail = {}
         for row in np.flatnonzero(group == origin).tolist():
             mesh = by_time[int(dated.timing.time[row])][k]
