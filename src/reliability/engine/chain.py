@@ -16,24 +16,28 @@ resolved where the density lies.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from reliability.engine.convolution import Convolution
+from reliability.engine.convolution import Blur
 from reliability.engine.mixture import log_sum
-from reliability.engine.panels import WEIGHTS, Panels
+from reliability.engine.panels import ORDER, WEIGHTS, Panels
 from reliability.engine.quadrature import MAX_PANELS, TOLERANCE, coefficient_error
 
-__all__ = ["Chain", "Messages", "Part", "Potential", "Smoothed", "refined", "relative", "shares"]
+__all__ = ["Chain", "Matrices", "Messages", "Part", "Potential", "Smoothed", "refined", "relative", "shares"]
 
 Array = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+#: Blurs from the panels of a time to the nodes of a neighbour, by the numbers of both.
+Matrices: TypeAlias = dict[tuple[int, int], Array]
 
 #: Times that panels are halved.
 _MAX_ROUNDS = 60
+#: Numbers in all blurs that are kept: 256 MB.
+_MOST_KEPT = 1 << 25
 #: The coefficients that are missing may exceed the last ones; see ``quadrature``.
 _MARGIN = 5.0
 
@@ -62,16 +66,25 @@ class Chain:
     steps: Array
     first: int
     last: int
+    #: Blurs from a time's panels to the nodes of a neighbour's, where these fit into memory.
+    matrices: Matrices = attrs.field(factory=dict)
 
-    def blurred(self, time: int, values: Array, step: int) -> Convolution:
+    def blurred(self, time: int, values: Array, step: int) -> Blurred:
         """Functions at a time's nodes, (chains, panels, ORDER), a step earlier or later."""
         panels = self.panels[time]
-        sd = float(self.steps[step])
-        weighted = values * np.exp(panels.nodes()[1])
-        heaviest = int(np.argmax((weighted @ WEIGHTS).max(axis=0)))
-        origin = float(panels.anchor[heaviest])
-        sds = np.full(len(values), sd)
-        return Convolution(panels, weighted, sds, origin, relative=True)
+        blur = Blur(panels, float(self.steps[step]))
+        return Blurred(blur, blur.coefficients(values * np.exp(panels.nodes()[1])))
+
+    def _carried(self, source: int, target: int, values: Array) -> Array:
+        """Functions at a time's nodes, blurred, at those of a neighbour's."""
+        blurred = self.blurred(source, values, min(source, target))
+        matrix = self.matrices.get((source, target))
+        if matrix is None:
+            panels = self.panels[target]
+            matrix = blurred.matrix(panels.anchor[:, None], panels.nodes()[0])
+            if matrix.size * 2 * len(self.steps) <= _MOST_KEPT:
+                self.matrices[source, target] = matrix
+        return blurred.by(matrix).reshape(len(values), -1, ORDER)
 
     def messages(self) -> Messages:
         """Messages from both sides."""
@@ -114,9 +127,8 @@ class Chain:
                 found[time] = np.ones_like(potentials[time])
                 logs[time] = np.zeros(chains)
                 continue
-            step = source if forward else time
-            blurred = self.blurred(source, found[source] * potentials[source], step)
-            values = np.maximum(_at(blurred, self.panels[time]), 0.0)
+            carried = self._carried(source, time, found[source] * potentials[source])
+            values = np.maximum(carried, 0.0)
             size = values.reshape(chains, -1).max(axis=1)
             scale = np.where(size > 0.0, size, 1.0)
             found[time] = values / scale[:, None, None]
@@ -131,15 +143,24 @@ def _largest(logs: Array) -> Array:
     return np.where(np.isfinite(top), top, 0.0)
 
 
-def _at(blurred: Convolution, panels: Panels) -> Array:
-    """Blurred functions at the nodes of panels: (chains, panels, ORDER)."""
-    return at_points(blurred, panels.anchor[:, None], panels.nodes()[0])
+@attrs.frozen(eq=False)
+class Blurred:
+    """Blurred functions, one per chain: (chains, panels, ORDER) coefficients before the blur."""
 
+    blur: Blur
+    coefficients: Array
 
-def at_points(blurred: Convolution, anchor: Array, d: Array) -> Array:
-    """Blurred functions at anchor + d: (rows, 1), (rows, points) -> (chains, rows, points)."""
-    v = ((anchor - blurred.origin) + d).ravel()
-    return blurred.at(v).reshape(-1, *d.shape)
+    def matrix(self, anchor: Array, d: Array) -> Array:
+        """What the blur does to coefficients, at anchor + d."""
+        return self.blur.matrix(((anchor - self.blur.origin) + d).ravel())
+
+    def by(self, matrix: Array) -> Array:
+        """Blurred functions at the points of a matrix: (chains, points)."""
+        return self.coefficients.reshape(len(self.coefficients), -1) @ matrix.T
+
+    def at(self, anchor: Array, d: Array) -> Array:
+        """At anchor + d: (rows, 1), (rows, points) -> (chains, rows, points)."""
+        return self.by(self.matrix(anchor, d)).reshape(-1, *d.shape)
 
 
 @attrs.frozen(eq=False)
@@ -208,7 +229,7 @@ class Smoothed:
     time: int
     potential: Potential
     log_weight: Array
-    sides: list[tuple[Convolution, Array]]
+    sides: list[tuple[Blurred, Array]]
 
     @classmethod
     def of(
@@ -231,7 +252,7 @@ class Smoothed:
         logs = self.potential(self.time, anchor, d) + self.log_weight[:, None, None]
         for blurred, scale in self.sides:
             with np.errstate(divide="ignore"):
-                values = np.log(np.maximum(at_points(blurred, anchor, d), 0.0))
+                values = np.log(np.maximum(blurred.at(anchor, d), 0.0))
             logs = logs + (values + scale[:, None, None])
         return np.asarray(logs)
 
@@ -261,13 +282,15 @@ class Part:
         potential: Potential,
         log_weight: Array,
         groups: int = 1,
+        matrices: Matrices | None = None,
     ) -> Part:
         """On first panels; ``ends`` are the first and the last time with a potential."""
         logs = [
             potential(time, some.anchor[:, None], some.nodes()[0])
             for time, some in enumerate(panels)
         ]
-        return cls(Chain(panels, logs, steps, *ends), potential, log_weight, groups)
+        chain = Chain(panels, logs, steps, *ends, {} if matrices is None else matrices)
+        return cls(chain, potential, log_weight, groups)
 
     @cached_property
     def messages(self) -> Messages:
@@ -300,8 +323,8 @@ class Part:
             size += abs(float(logs[best][peak]))
         return 2.5e-16 * (8.0 + 4.0 * len(chain.panels) + size)
 
-    def halved(self, found: list[BoolArray]) -> Part:
-        """The same with some panels of each time halved."""
+    def halved(self, found: list[BoolArray], matrices: Matrices) -> Part:
+        """The same with some panels of each time halved; ``matrices`` are those that stay."""
         every_panels, every_logs = [], []
         for time, fails in enumerate(found):
             panels, logs = self.chain.panels[time], self.chain.logs[time]
@@ -314,7 +337,8 @@ class Part:
                 logs = np.concatenate([logs[:, ~fails], new], axis=1)[:, order]
             every_panels.append(panels)
             every_logs.append(logs)
-        return attrs.evolve(self, chain=attrs.evolve(self.chain, panels=every_panels, logs=every_logs))
+        chain = attrs.evolve(self.chain, panels=every_panels, logs=every_logs, matrices=matrices)
+        return attrs.evolve(self, chain=chain)
 
 
 def refined(parts: list[Part]) -> tuple[list[Part], float, float]:
@@ -345,7 +369,13 @@ def refined(parts: list[Part]) -> tuple[list[Part], float, float]:
             failing.append(fails if panels.count <= MAX_PANELS else np.zeros_like(fails))
         if not any(fails.any() for fails in failing):
             break
-        parts = [part.halved(failing) for part in parts]
+        changed = [fails.any() for fails in failing]
+        matrices = {
+            (source, target): matrix
+            for (source, target), matrix in parts[0].chain.matrices.items()
+            if not (changed[source] or changed[target])
+        }
+        parts = [part.halved(failing, matrices) for part in parts]
     # The evidence is the same whatever the time that it is taken at.
     every = [part.evidence.reshape(len(times), part.groups, -1) for part in parts]
     at_times = log_sum(np.concatenate(every, axis=2), 2)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns
-from reliability.engine.chain import Part, Smoothed, refined, shares
+from reliability.engine.chain import Matrices, Part, Smoothed, refined, shares
 from reliability.engine.density import PanelDensity
 from reliability.engine.existence import Existence, existence
 from reliability.engine.explain import reliability_panels
@@ -284,12 +284,19 @@ class Dated:
         """Panels of x of every time."""
         return self.parts[0].chain.panels
 
+    @property
+    def matrices(self) -> Matrices:
+        """Blurs between the panels."""
+        return self.parts[0].chain.matrices
+
     def scatter_distribution(self) -> PanelDensity | None:
         """Posterior of the scatter."""
         prior = self.setup.scatter
         if self.grid is None or prior is None:
             return None
-        density = _ScatterEvidence(self.problem, self.panels, self.grid.columns, prior)
+        density = _ScatterEvidence(
+            self.problem, self.panels, self.grid.columns, prior, self.matrices
+        )
         mesh = refine(
             self.grid.panels, density.on_panels, 1, tolerance=SCATTER_TOLERANCE, noise=1e-12
         )
@@ -363,7 +370,13 @@ class Dated:
         every = _Without(potential, growth[:, self.order])
         log_weight = np.tile(potential.rule.log_weight, len(growth))
         part = Part.on(
-            self.panels, self.problem.steps, self.problem.ends, every, log_weight, len(growth)
+            self.panels,
+            self.problem.steps,
+            self.problem.ends,
+            every,
+            log_weight,
+            len(growth),
+            self.matrices,
         )
         (part,), error, _ = refined([part])
         return part, error
@@ -456,7 +469,8 @@ class _ReliabilityEvidence:
         dated = self._dated
         rule = ReliabilityRule(p, q, np.zeros(len(p)), None)
         potential = attrs.evolve(dated.problem.potential, rule=rule)
-        parts = attrs.evolve(dated.problem, potential=potential).parts(dated.panels, dated.grid)
+        problem = attrs.evolve(dated.problem, potential=potential)
+        parts = problem.parts(dated.panels, dated.grid, dated.matrices)
         logs = np.concatenate([part.quick_log_evidence().reshape(-1, len(p)) for part in parts])
         return log_sum(logs, 0)
 
@@ -678,20 +692,31 @@ class _Problem:
     steps: Array
     ends: tuple[int, int]
 
-    def part(self, panels: list[Panels], scatter: Array | None, log_weight: Array) -> Part:
+    def part(
+        self,
+        panels: list[Panels],
+        scatter: Array | None,
+        log_weight: Array,
+        matrices: Matrices | None = None,
+    ) -> Part:
         """Chains for nodes of the scatter and all of p, with their log weights."""
         potential = attrs.evolve(self.potential, scatter=scatter)
-        return Part.on(panels, self.steps, self.ends, potential, log_weight)
+        return Part.on(
+            panels, self.steps, self.ends, potential, log_weight, matrices=matrices
+        )
 
-    def parts(self, panels: list[Panels], grid: ScatterGrid | None) -> list[Part]:
+    def parts(
+        self, panels: list[Panels], grid: ScatterGrid | None, matrices: Matrices | None = None
+    ) -> list[Part]:
         """Chains for all nodes of the scatter and of p, in parts that fit into memory."""
         rule = self.potential.rule
+        matrices = {} if matrices is None else matrices
         if grid is None:
-            return [self.part(panels, None, rule.log_weight)]
+            return [self.part(panels, None, rule.log_weight, matrices)]
         log_weight = (grid.log_step + grid.log_prior)[:, None] + rule.log_weight
         step = ORDER * max(_AT_ONCE // (nodes_of(panels) * ORDER * len(rule.p)), 1)
         return [
-            self.part(panels, grid.values[k : k + step], log_weight[k : k + step].ravel())
+            self.part(panels, grid.values[k : k + step], log_weight[k : k + step].ravel(), matrices)
             for k in range(0, len(grid.values), step)
         ]
 
@@ -705,9 +730,10 @@ def _scattered(
 ) -> tuple[list[Part], ScatterGrid, float, float]:
     """Chains at nodes of the scatter that resolve the integral over it at all times."""
 
+    matrices: Matrices = {}
     mesh = refine(
         scatter_start(columns, prior, power),
-        _ScatterEvidence(problem, panels, columns, prior).on_panels,
+        _ScatterEvidence(problem, panels, columns, prior, matrices).on_panels,
         1,
         tolerance=_PRESOLVE_TOLERANCE,
         noise=1e-12,
@@ -716,8 +742,8 @@ def _scattered(
     of_scatter = weighing(mesh.panels, mesh.node_mass.sum(axis=1), mean)
     for _ in range(_MAX_ROUNDS):
         grid = ScatterGrid.on(columns, prior, of_scatter)
-        parts, error, noise = refined(problem.parts(panels, grid))
-        panels = parts[0].chain.panels
+        parts, error, noise = refined(problem.parts(panels, grid, matrices))
+        panels, matrices = parts[0].chain.panels, parts[0].chain.matrices
         each = _scatter_errors(parts, len(problem.potential.rule.p))
         fails = (each > SCATTER_TOLERANCE) & of_scatter.splittable()
         if not fails.any():
@@ -735,6 +761,7 @@ class _ScatterEvidence:
     panels: list[Panels]
     columns: Columns
     prior: ScatterPrior
+    matrices: Matrices
 
     def on_panels(self, some: Panels) -> Array:
         """Log density at the nodes of panels."""
@@ -749,7 +776,8 @@ class _ScatterEvidence:
         for begin in range(0, len(values), step):
             some = values[begin : begin + step]
             log_weight = np.tile(rule.log_weight, len(some))
-            logs = self.problem.part(self.panels, some, log_weight).quick_log_evidence()
+            part = self.problem.part(self.panels, some, log_weight, self.matrices)
+            logs = part.quick_log_evidence()
             found.append(log_sum(logs.reshape(len(some), -1), 1))
         logs = np.concatenate(found) + log_prior(self.prior, self.columns, values)
         return np.asarray(logs.reshape(d.shape))
