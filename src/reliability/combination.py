@@ -18,9 +18,9 @@ from reliability.claims.rows import origin_of, rows_from_claims
 from reliability.engine import normal
 from reliability.engine.claim_results import soundness_of_dropped, weights_and_soundness
 from reliability.engine.conflict import cochran, cochran_over_time, excess, tail_of_cochran
+from reliability.engine.dated import Timing, solve_dated
 from reliability.engine.density import PanelDensity
 from reliability.engine.explain import ReliabilityDensity
-from reliability.engine.dated import Timing, solve_dated
 from reliability.engine.inference import Inference, infer, infer_dated
 from reliability.engine.leave_out import LeftOut, leave_origins_out
 from reliability.engine.leave_out_dated import leave_origins_of_dated_out
@@ -180,7 +180,7 @@ class Combination:
     _columns: Columns
     _inference: Inference
     _correlation: Array | None
-    _dating: Dating = Dating()
+    _dating: Dating = attrs.field(factory=Dating)
 
     # ---------------------------------------------------------------- the answer
 
@@ -714,8 +714,7 @@ class Ready:
         if self.dating.drift == 0.0:
             inference = infer(active, self.setup)
             return [
-                self.combination(inference, attrs.evolve(self.dating, as_of=date))
-                for date in dates
+                self.combination(inference, attrs.evolve(self.dating, as_of=date)) for date in dates
             ]
         days = self.dating.days(self.claims)[self.prepared.shares.active]
         asked = np.array([day_number(date) for date in dates], dtype=np.int64)

@@ -95,9 +95,7 @@ def combine_over_time(
     dating = dating.of(records)
 
     def ready(quantity: str | None, members: list[int]) -> Ready:
-        return make_ready(
-            quantity, members, records, scale, chosen, model, rho, None, dating
-        )
+        return make_ready(quantity, members, records, scale, chosen, model, rho, None, dating)
 
     def every_date(quantity: str | None, members: list[int]) -> dict[dt.date, Combination]:
         if hindsight:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import attrs
 import numpy as np
-from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns, columns_from_rows
 from reliability.claims.problems import Problem
@@ -14,7 +13,7 @@ from reliability.pairs import NumberedPairs
 from reliability.preparation import effective_reliability
 from reliability.priors import Beta
 from reliability.scales import Scale
-from reliability.shares import SUPERSEDED, Shares, share_out
+from reliability.shares import SUPERSEDED, Flags, Shares, share_out
 
 __all__ = ["Prepared", "prepare"]
 
@@ -50,7 +49,7 @@ def prepare(
     scale: Scale,
     model: Model,
     dependence: float | NumberedPairs,
-    superseded: NDArray[np.bool_] | None = None,
+    superseded: Flags | None = None,
 ) -> Prepared:
     """Turn rows into the columns that the engine combines.
 

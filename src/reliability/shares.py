@@ -25,6 +25,7 @@ __all__ = [
     "KEPT",
     "SILENT",
     "SUPERSEDED",
+    "Flags",
     "PairDependence",
     "Shares",
     "independent",

@@ -27,7 +27,17 @@ from reliability.engine.mixture import log_sum
 from reliability.engine.panels import ORDER, WEIGHTS, Panels
 from reliability.engine.quadrature import MAX_PANELS, TOLERANCE, coefficient_error
 
-__all__ = ["Chain", "Matrices", "Messages", "Part", "Potential", "Smoothed", "refined", "relative", "shares"]
+__all__ = [
+    "Chain",
+    "Matrices",
+    "Messages",
+    "Part",
+    "Potential",
+    "Smoothed",
+    "refined",
+    "relative",
+    "shares",
+]
 
 Array = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -232,9 +242,7 @@ class Smoothed:
     sides: list[tuple[Blurred, Array]]
 
     @classmethod
-    def of(
-        cls, messages: Messages, time: int, potential: Potential, log_weight: Array
-    ) -> Smoothed:
+    def of(cls, messages: Messages, time: int, potential: Potential, log_weight: Array) -> Smoothed:
         """From the messages of the same chains."""
         chain, sides = messages.chain, []
         if time > chain.first:

@@ -300,7 +300,7 @@ class _Where:
                 with np.errstate(divide="ignore"):
                     at = np.log(np.abs(at))
             t[rows] = (at - self._middle[here][:, None]) / (self._sign * self._half)[here][:, None]
-        return np.clip(t, -1.0, 1.0), weight / per_t
+        return np.clip(t, -1.0, 1.0), np.asarray(weight / per_t)
 
 
 def _runs(start: Array, stop: Array, size: float) -> IntArray:

@@ -153,7 +153,6 @@ class _Potential:
         shape = (len(self.rule.p), count, rows, d.shape[1])
         return np.asarray(logs.reshape(shape).swapaxes(0, 1).reshape(-1, rows, d.shape[1]))
 
-
     def scatter_at(self, value: float | None) -> Scatter:
         """One value of the scatter, if there is any."""
         if value is None:
@@ -239,6 +238,8 @@ class Dated:
     parts: list[Part]
     log_normaliser: float
     error: float
+    #: What was found without origins: the same for every time that is asked for.
+    _left_out: dict[bytes, tuple[Part, float]] = attrs.field(factory=dict)
 
     @cached_property
     def weights(self) -> list[Array]:
@@ -259,8 +260,7 @@ class Dated:
         """Posterior of x at a time."""
         panels = self.panels[time]
         smoothed = [
-            Smoothed.of(part.messages, time, part.potential, part.log_weight)
-            for part in self.parts
+            Smoothed.of(part.messages, time, part.potential, part.log_weight) for part in self.parts
         ]
         density = _Mixed(smoothed)
         logs = density(panels.anchor[:, None], panels.nodes()[0])
@@ -305,9 +305,7 @@ class Dated:
     def reliability_distribution(self) -> PanelDensity:
         """Posterior of logit p, the unknown reliability."""
         density = _ReliabilityEvidence(self)
-        mesh = refine(
-            reliability_panels(self.setup.unknown), density.on_panels, 1, tolerance=1e-11
-        )
+        mesh = refine(reliability_panels(self.setup.unknown), density.on_panels, 1, tolerance=1e-11)
         return PanelDensity.from_mesh(mesh, density, -np.inf, np.inf)
 
     def predictive(self, time: int, distribution: PanelDensity) -> PanelDensity:
@@ -358,7 +356,6 @@ class Dated:
                 out[self.order[rows]] += _mean_soundness(columns, law, own, part.potential, mass)
         return out
 
-
     def without(self, growth: Array) -> tuple[Part, float]:
         """Chains without each of some origins, and at last with all claims; and their error.
 
@@ -366,6 +363,12 @@ class Dated:
         ----------
         growth : (origins + 1, claims as given) what shares are multiplied by, 0 of those left out
         """
+        key = growth.tobytes()
+        if key not in self._left_out:
+            self._left_out[key] = self._without(growth)
+        return self._left_out[key]
+
+    def _without(self, growth: Array) -> tuple[Part, float]:
         potential = self.problem.potential
         every = _Without(potential, growth[:, self.order])
         log_weight = np.tile(potential.rule.log_weight, len(growth))
@@ -545,9 +548,7 @@ def _time_features(
         np.concatenate([location, ends]),
         np.concatenate([scale, np.zeros(len(ends))]),
     )
-    found = [
-        _blurred_features(*from_others, timing, time) for time in range(count)
-    ]
+    found = [_blurred_features(*from_others, timing, time) for time in range(count)]
     quantity = np.concatenate(
         [quantity, *(np.full(len(at), time) for time, (at, _) in enumerate(found))]
     )
@@ -701,9 +702,7 @@ class _Problem:
     ) -> Part:
         """Chains for nodes of the scatter and all of p, with their log weights."""
         potential = attrs.evolve(self.potential, scatter=scatter)
-        return Part.on(
-            panels, self.steps, self.ends, potential, log_weight, matrices=matrices
-        )
+        return Part.on(panels, self.steps, self.ends, potential, log_weight, matrices=matrices)
 
     def parts(
         self, panels: list[Panels], grid: ScatterGrid | None, matrices: Matrices | None = None
@@ -729,7 +728,6 @@ def _scattered(
     panels: list[Panels],
 ) -> tuple[list[Part], ScatterGrid, float, float]:
     """Chains at nodes of the scatter that resolve the integral over it at all times."""
-
     matrices: Matrices = {}
     mesh = refine(
         scatter_start(columns, prior, power),

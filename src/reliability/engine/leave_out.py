@@ -272,6 +272,7 @@ def _normal_sides(
 
 
 def median_of(distribution: Distribution) -> float:
+    """Median on x."""
     half = np.array(0.5)
     return float(distribution.quantile(half, half))
 
@@ -348,9 +349,7 @@ def _mixtures(
         tail = {}
         for member in np.flatnonzero(group == origin):
             probability = min(max(float(np.sum(below[member] * node_mass)), 0.0), 1.0)
-            tail[int(member)] = two_sided(
-                probability, 1.0 - probability, int(columns.form[member])
-            )
+            tail[int(member)] = two_sided(probability, 1.0 - probability, int(columns.form[member]))
         out[origin] = LeftOut(max(divergence, 0.0), float(median[k]), tail)
     return out
 

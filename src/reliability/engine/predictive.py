@@ -266,7 +266,6 @@ def predictive(
     grid, problem = solution.grid, solution.problem
     assert grid is not None  # noqa: S101 - only called with a heterogeneity
     assert not grid.inflation  # noqa: S101
-    panels = distribution.panels
     if shared_sd > 0.0:
         values = _values_shared(solution, prior, distribution, shared_sd)
     else:
@@ -281,7 +280,9 @@ def predictive(
         kink=kinks,
         kink_quantity=np.zeros(len(kinks), dtype=np.int64),
     )
-    return blurred_by_scatter(grid.panels, values, distribution, bends, scatter_power, solution.error)
+    return blurred_by_scatter(
+        grid.panels, values, distribution, bends, scatter_power, solution.error
+    )
 
 
 def blurred_by_scatter(
