@@ -248,6 +248,16 @@ def _learned(result: Combination, digits: Digits) -> Iterable[str]:
         yield f"{what} {middle} (95%: {' to '.join(ends)})."
 
 
+def _moving(result: Combination) -> Iterable[str]:
+    """For which day the quantity is asked, where it moves."""
+    if result.drift > 0.0 and result.as_of is not None:
+        yield (
+            f"As of {result.as_of.isoformat()}: the quantity moves, on the {result.scale.name} "
+            f"scale, by {significant(result.drift, 3)} times the square root of the days between. "
+            "What claims of other days weigh in this is not known claim by claim."
+        )
+
+
 def _unknowable(result: Combination) -> str:
     heard = {entry.origin for entry in result.claims if entry.dropped is None}
     if len(heard) < 2:
@@ -389,6 +399,7 @@ def _page(result: Combination, level: float) -> _Page:
         _agreement(result, found),
         *_learned(result, digits),
         *_moments(result),
+        *_moving(result),
         *_dropped(result),
         _unknowable(result),
     ]

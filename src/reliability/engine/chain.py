@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from reliability.engine.convolution import Blur
 from reliability.engine.mixture import log_sum
 from reliability.engine.panels import ORDER, WEIGHTS, Panels
-from reliability.engine.quadrature import MAX_PANELS, TOLERANCE, coefficient_error
+from reliability.engine.quadrature import MAX_PANELS, TOLERANCE, Mesh, coefficient_error
 
 __all__ = [
     "Chain",
@@ -34,6 +34,7 @@ __all__ = [
     "Part",
     "Potential",
     "Smoothed",
+    "mesh_of",
     "refined",
     "relative",
     "shares",
@@ -46,8 +47,8 @@ Matrices: TypeAlias = dict[tuple[int, int], Array]
 
 #: Times that panels are halved.
 _MAX_ROUNDS = 60
-#: Numbers in all blurs that are kept: 256 MB.
-_MOST_KEPT = 1 << 25
+#: Numbers in all blurs that are kept: 512 MB.
+_MOST_KEPT = 1 << 26
 #: The coefficients that are missing may exceed the last ones; see ``quadrature``.
 _MARGIN = 5.0
 
@@ -311,6 +312,16 @@ class Part:
         every = [self.messages.log_evidence(time) for time in range(len(self.chain.panels))]
         return self.log_weight + np.array(every)
 
+    def meshes(self, time: int) -> list[Mesh]:
+        """The density of each group of chains at a time, not normalised, on common panels."""
+        messages, panels = self.messages, self.chain.panels[time]
+        with np.errstate(divide="ignore"):
+            logs = np.log(messages.before[time]) + np.log(messages.after[time])
+        scale = self.log_weight + messages.log_before[time] + messages.log_after[time]
+        logs += self.chain.logs[time] + scale[:, None, None]
+        by_group = log_sum(logs.reshape(self.groups, -1, *logs.shape[1:]), 1)
+        return [mesh_of(panels, own) for own in by_group]
+
     @property
     def log_evidence(self) -> Array:
         """The same at the first time with a potential: (chains,)."""
@@ -397,6 +408,15 @@ def shares(parts: list[Part]) -> list[Array]:
     whole = np.array([relative(logs) for logs in np.concatenate(every, axis=1)])
     ends = np.cumsum([logs.shape[1] for logs in every])[:-1]
     return [own.ravel() for own in np.split(whole, ends, axis=1)]
+
+
+def mesh_of(panels: Panels, logs: Array) -> Mesh:
+    """A density from its logs at the nodes of panels; its error is not known here."""
+    with_slope = logs + panels.nodes()[1]
+    top = float(with_slope.max())
+    values = np.exp(with_slope - top)
+    total = np.array([float((values @ WEIGHTS).sum())])
+    return Mesh(panels, logs, values, np.array([top]), total, np.zeros(1))
 
 
 def relative(logs: Array) -> Array:

@@ -42,8 +42,8 @@ PIECE = 5.6
 #: The same where every value must be accurate beside itself: 1e-195 lies beyond.
 FAR_REACH = 30.0
 #: Width, in sds, of a part on whose nodes the normal is then summed: 16 of them integrate it to
-#: 1e-15 of its size on the part as far as 20 sds out.
-FAR_SMOOTH = 1.5
+#: 1e-13 of its size on the part as far as 12 sds out.
+FAR_SMOOTH = 2.4
 #: Exact on polynomials up to the 15th degree times a normal.
 _HERMITE, _HERMITE_WEIGHTS = hermegauss(ORDER // 2)
 _HERMITE_WEIGHTS = _HERMITE_WEIGHTS / np.sqrt(2.0 * np.pi)
