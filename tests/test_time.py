@@ -125,6 +125,20 @@ def test_a_date_that_knows_only_earlier_claims_is_filtered(drift: float) -> None
         assert len(result.claims) == then.sum()
 
 
+def test_weights_of_sound_normal_claims_say_what_moves_the_mean() -> None:
+    claims, drift = sound_claims(), 0.5
+    for asked in (0, 5, 24, 60):
+        found = one(claims, drift=drift, as_of=day(asked))
+        weights = [c.weight for c in found.claims]
+        assert sum(weights) == pytest.approx(1.0, abs=1e-12)
+        for k in (0, 3, 6):
+            moved = list(claims)
+            value = float(VALUES[k]) + 1.0
+            moved[k] = Claim(claims[k].source, Estimate(value, sd=SDS[k]), date=claims[k].date)
+            shifted = one(moved, drift=drift, as_of=day(asked))
+            assert shifted.estimate - found.estimate == pytest.approx(weights[k], abs=1e-8)
+
+
 def test_evidence_is_that_of_the_joint_normal() -> None:
     drift, sd = 0.5, 3.0
     found = one(sound_claims(), drift=drift, prior=priors.Normal(0.5, sd))

@@ -253,8 +253,7 @@ def _moving(result: Combination) -> Iterable[str]:
     if result.drift > 0.0 and result.as_of is not None:
         yield (
             f"As of {result.as_of.isoformat()}: the quantity moves, on the {result.scale.name} "
-            f"scale, by {significant(result.drift, 3)} times the square root of the days between. "
-            "What claims of other days weigh in this is not known claim by claim."
+            f"scale, by {significant(result.drift, 3)} times the square root of the days between."
         )
 
 

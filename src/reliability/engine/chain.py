@@ -49,6 +49,8 @@ Matrices: TypeAlias = dict[tuple[int, int], Array]
 _MAX_ROUNDS = 60
 #: Numbers in all blurs that are kept: 512 MB.
 _MOST_KEPT = 1 << 26
+#: Products in a step of all chains, at the most.
+_MOST_WORK = 1e10
 #: The coefficients that are missing may exceed the last ones; see ``quadrature``.
 _MARGIN = 5.0
 
@@ -360,12 +362,13 @@ class Part:
         return attrs.evolve(self, chain=chain)
 
 
-def refined(parts: list[Part]) -> tuple[list[Part], float, float]:
+def refined(parts: list[Part], tolerance: float = TOLERANCE) -> tuple[list[Part], float, float]:
     """Halve panels until every time's density, and what is blurred, is resolved.
 
     Parameters
     ----------
     parts : all chains, on first panels
+    tolerance : accepted error of a panel relative to the whole
 
     Returns
     -------
@@ -384,9 +387,9 @@ def refined(parts: list[Part]) -> tuple[list[Part], float, float]:
                 more, held = part.messages.errors(time, weight)
                 error, mass = error + more, mass + held
             total_error += float(error.sum())
-            fails = (error > TOLERANCE) & (error > 4.0 * noise * mass) & panels.splittable()
+            fails = (error > tolerance) & (error > 4.0 * noise * mass) & panels.splittable()
             failing.append(fails if panels.count <= MAX_PANELS else np.zeros_like(fails))
-        if not any(fails.any() for fails in failing):
+        if not any(fails.any() for fails in failing) or _too_much(parts, failing):
             break
         changed = [fails.any() for fails in failing]
         matrices = {
@@ -400,6 +403,16 @@ def refined(parts: list[Part]) -> tuple[list[Part], float, float]:
     at_times = log_sum(np.concatenate(every, axis=2), 2)
     gap = float(np.ptp(at_times, axis=0).max()) if np.isfinite(at_times).all() else np.inf
     return parts, _MARGIN * total_error + gap + 2.0 * noise, noise
+
+
+def _too_much(parts: list[Part], failing: list[BoolArray]) -> bool:
+    """Whether chains on halved panels would be too much work; the error then says what is missing.
+
+    That happens where kinks move with the scatter: panels are common to all its nodes.
+    """
+    nodes = ORDER * np.array([len(fails) + fails.sum() for fails in failing], dtype=np.float64)
+    chains = sum(len(part.log_weight) for part in parts)
+    return bool(chains * (nodes[1:] * nodes[:-1]).sum() > _MOST_WORK * max(len(nodes) - 1, 1))
 
 
 def shares(parts: list[Part]) -> list[Array]:

@@ -19,8 +19,8 @@ def weights_and_soundness(inference: Inference) -> PerClaim:
     if inference.normal is not None:
         return PerClaim(np.ones(inference.columns.count), normal.weights(inference.normal))
     if inference.dated is not None:
-        # A precision about the quantity of another day is no share in that of this day.
-        return PerClaim(inference.dated.soundness(), np.full(inference.columns.count, np.nan))
+        dated = inference.dated
+        return PerClaim(dated.soundness(), dated.weights_of_claims(inference.time))
     assert inference.mixture is not None  # noqa: S101 - one of both is there
     return per_claim(inference.mixture)
 

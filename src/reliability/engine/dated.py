@@ -15,7 +15,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from reliability.claims.columns import Columns
+from reliability.claims.columns import Columns, Form
 from reliability.engine.chain import Matrices, Part, Smoothed, refined, shares
 from reliability.engine.density import PanelDensity
 from reliability.engine.existence import Existence, existence
@@ -73,6 +73,8 @@ _AT_ONCE = 1 << 23
 #: Accepted error of a first look at the posterior of the scatter.
 _PRESOLVE_TOLERANCE = 1e-9
 _MAX_ROUNDS = 8
+#: Accepted error of a panel of x, relative to the whole, where panels serve many scatters.
+_X_TOLERANCE = 1e-11
 #: Claims of unknown reliability up to which the evidence is interpolated in p.
 _HIGHEST_DEGREE = 60
 #: Values of p at which the evidence is worked out at once.
@@ -354,6 +356,36 @@ class Dated:
             for part, mass in zip(self.parts, self.masses(time), strict=True):
                 assert isinstance(part.potential, _Potential)  # noqa: S101 - all claims
                 out[self.order[rows]] += _mean_soundness(columns, law, own, part.potential, mass)
+        return out
+
+    def weights_of_claims(self, time: int) -> Array:
+        """Share of each claim in the quantity at a time, in the order that they were given.
+
+        For sound normal claims the generalised least squares weights under a flat prior, which sum
+        to 1, averaged over the scatter: with C the claims' covariance under the walk, and c theirs
+        with the quantity, ``u = C^-1 1 / (1' C^-1 1)`` and ``u + C^-1 c - u (1' C^-1 c)``. Other
+        claims' are nan: how precise a claim is depends on where the quantity was on its own day.
+        """
+        columns, timing = self.columns, self.timing
+        plain = (columns.form == Form.NORMAL) & (columns.sd_low == columns.sd_high)
+        if not np.all(plain & (columns.reliability == 1.0)):
+            return np.full(columns.count, np.nan)
+        days = timing.days[timing.time[self.order]]
+        asked = float(timing.days[time])
+        begin = min(float(days.min()), asked)
+        since = days - begin
+        walk = timing.drift**2 * np.minimum(since[:, None], since)
+        with_asked = timing.drift**2 * np.minimum(since, asked - begin)
+        stated = (columns.overconfidence * columns.sd_low) ** 2
+        one, out = np.ones(columns.count), np.zeros(columns.count)
+        scatter = [None] if self.grid is None else self.grid.values.tolist()
+        for value, weight in zip(scatter, np.concatenate(self.weights).tolist(), strict=True):
+            at_node = self.problem.potential.scatter_at(value)
+            tau, factor = float(at_node.tau[0, 0]), float(at_node.inflation[0, 0])
+            variance = (stated * factor**2 + columns.bias_variance + tau**2) / columns.share
+            inverse = np.linalg.solve(walk + np.diag(variance), np.stack([one, with_asked], axis=1))
+            mean = inverse[:, 0] / inverse[:, 0].sum()
+            out[self.order] += weight * (mean * (1.0 - inverse[:, 1].sum()) + inverse[:, 1])
         return out
 
     def without(self, growth: Array) -> tuple[Part, float]:
@@ -740,7 +772,7 @@ def _scattered(
     of_scatter = weighing(mesh.panels, mesh.node_mass.sum(axis=1), mean)
     for _ in range(_MAX_ROUNDS):
         grid = ScatterGrid.on(columns, prior, of_scatter)
-        parts, error, noise = refined(problem.parts(panels, grid, matrices))
+        parts, error, noise = refined(problem.parts(panels, grid, matrices), _X_TOLERANCE)
         panels, matrices = parts[0].chain.panels, parts[0].chain.matrices
         each = _scatter_errors(parts, len(problem.potential.rule.p))
         fails = (each > SCATTER_TOLERANCE) & of_scatter.splittable()
