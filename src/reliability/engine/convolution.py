@@ -242,7 +242,7 @@ class _Where:
         own = self._sign[index][:, None] * t
         d, _ = self._panels.take(index).at(own)
         basis = legvander(t, ORDER - 1).T * np.tile(WEIGHTS / count, count)
-        return self._shift[index][:, None] + d, basis
+        return self._shift[index][:, None] + d, np.asarray(basis)
 
     def near(self, wide: IntArray, v: Array, reach: float) -> tuple[IntArray, IntArray]:
         """Pairs of points, in order, and wide panels no farther from them than a reach."""

@@ -73,6 +73,8 @@ _AT_ONCE = 1 << 23
 #: Accepted error of a first look at the posterior of the scatter.
 _PRESOLVE_TOLERANCE = 1e-9
 _MAX_ROUNDS = 8
+#: Numbers in blurs that a result keeps for later questions: 64 MB.
+_MOST_RETAINED = 1 << 23
 #: Accepted error of a panel of x, relative to the whole, where panels serve many scatters.
 _X_TOLERANCE = 1e-11
 #: Claims of unknown reliability up to which the evidence is interpolated in p.
@@ -259,7 +261,7 @@ class Dated:
         return out
 
     def distribution(self, time: int) -> PanelDensity:
-        """Posterior of x at a time."""
+        """Posterior of x at a time, on panels."""
         panels = self.panels[time]
         smoothed = [
             Smoothed.of(part.messages, time, part.potential, part.log_weight) for part in self.parts
@@ -278,8 +280,7 @@ class Dated:
             np.array([total]),
             np.array([self.error]),
         )
-        found = PanelDensity.from_mesh(mesh, density, *self._ends(time))
-        return found.with_tails(self.existence.lower, self.existence.upper)
+        return PanelDensity.from_mesh(mesh, density, *self._ends(time))
 
     @property
     def panels(self) -> list[Panels]:
@@ -701,6 +702,9 @@ def solve_dated(
     error += exists.beyond_floats
     if not error <= COARSEST:
         raise refusal(error, noise)
+    kept = parts[0].chain.matrices
+    if sum(matrix.size for matrix in kept.values()) > _MOST_RETAINED:
+        kept.clear()
     return Dated(
         columns,
         order,

@@ -16,7 +16,13 @@ from reliability.engine.likelihoods import UnsoundKind
 from reliability.engine.mixture import Problem, reliability_rule
 from reliability.engine.panels import LARGEST_LOG
 from reliability.engine.prior_panels import log_mass
-from reliability.engine.scattered import Solution, peak_of, rounding, solve_mixture
+from reliability.engine.scattered import (
+    ScatterGrid,
+    Solution,
+    peak_of,
+    rounding,
+    solve_mixture,
+)
 from reliability.engine.setup import COARSEST, Setup, hulls, refusal, shared_sds
 from reliability.engine.setup import closed_form as is_closed
 from reliability.engine.shared import blurred_prior, solve_shared
@@ -83,12 +89,15 @@ def infer_dated(columns: Columns, dated: Dated, day: float) -> Inference:
     day : which of the times
     """
     time = int(np.searchsorted(dated.timing.days, day))
+    exists = dated.existence
+    reach = _reach(dated.grid, dated.columns, dated.setup.scatter, exists)
+    distribution = dated.distribution(time).with_tails(exists.lower, exists.upper, reach)
     return Inference(
         columns,
         dated.setup,
         dated.prior,
-        dated.existence,
-        dated.distribution(time),
+        exists,
+        distribution,
         dated.log_normaliser,
         dated.error,
         None,
@@ -146,24 +155,27 @@ def _infer_mixture(columns: Columns, setup: Setup, prior: PriorOnX, exists: Exis
     if not error <= COARSEST:
         raise refusal(error, rounding(solution.problem, peak_of(solution.mesh)))
     distribution = distribution.with_tails(
-        exists.lower, exists.upper, _reach(solution, setup.scatter, exists)
+        exists.lower,
+        exists.upper,
+        _reach(solution.grid, solution.problem.columns, setup.scatter, exists),
     )
     return Inference(
         columns, setup, prior, exists, distribution, log_normaliser, error, None, solution
     )
 
 
-def _reach(solution: Solution, scatter: ScatterPrior | None, exists: Existence) -> float:
+def _reach(
+    grid: ScatterGrid | None, columns: Columns, scatter: ScatterPrior | None, exists: Existence
+) -> float:
     """Log distance up to which the density on x follows its tails.
 
     Where the scatter makes them, its last node must lie so much farther out that what is beyond
     it does not show.
     """
-    if solution.grid is None or scatter is None or np.isinf(scatter.power):
+    if grid is None or scatter is None or np.isinf(scatter.power):
         return LARGEST_LOG
     power = float(min(exists.lower.effective_power, exists.upper.effective_power))
-    last = float(np.log(solution.grid.values.max()))
-    if solution.grid.inflation:
-        columns = solution.problem.columns
+    last = float(np.log(grid.values.max()))
+    if grid.inflation:
         last += float(np.log((columns.overconfidence * columns.stated_sd).min()))
     return last - 36.0 / (power - 1.0)
