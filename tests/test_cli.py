@@ -55,6 +55,28 @@ def test_combine_prints_the_table(troops: str, capsys: pytest.CaptureFixture[str
     assert out.startswith("troops\n======\nBest estimate 2,800; 95% of the probability lies")
 
 
+def test_zero(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    denial = tmp_path / "denial.csv"
+    denial.write_text(TROOPS + "Russia,denied,0.5,,troops\n", encoding="utf-8")
+    call = ["combine", str(denial), "--scale", "log", "--prior", "LogUniform(100, 100000)"]
+    assert main([*call, "--zero", "0.2"]) == 0
+    assert "There is none at all with probability" in capsys.readouterr().out
+    assert "which zero=0 excludes; give zero=" in refused(capsys, *call)
+    assert "must lie in [0, 1), got '20'; did you mean 0.2?" in refused(
+        capsys, *call, "--zero", "20"
+    )
+    out = tmp_path / "out.csv"
+    assert main([*call, "--zero", "0.2", "--by", "quantity", "-o", str(out)]) == 0
+    capsys.readouterr()
+    (row,) = csv.DictReader(out.read_text(encoding="utf-8").splitlines())
+    found = float(row["zero"])
+    result = combine(
+        read_claims(denial), scale="log", prior=priors.LogUniform(100, 100_000), zero=0.2
+    )
+    assert isinstance(result, Combination)
+    assert found == pytest.approx(result.posterior.zero, rel=1e-9)
+
+
 def test_level(troops: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["combine", troops, "--scale", "log", "--level", "0.5"]) == 0
     assert "50% of the probability lies between" in capsys.readouterr().out
@@ -488,7 +510,7 @@ def test_sources_and_quantities_from_files(
         ("--quantities", "quantity,scale\nbb,log\n", "no claim is about quantity 'bb'; did you"),
         ("--quantities", "quantity,scale\nb,lin\n", "side.csv, row 1, scale: must be one of"),
         ("--quantities", "quantity,prior\nb,N(1)\n", "side.csv, row 1, prior: there is no prior"),
-        ("--quantities", "quantity,zero\nb,0.5\n", "quantity 'b', zero: a probability that"),
+        ("--quantities", "quantity,zero\nb,0.5\n", "quantity 'b': zero=, the probability"),
         ("--quantities", None, "side.csv: No such file or directory"),
     ],
 )

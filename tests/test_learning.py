@@ -5,18 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+from hypothesis import given as drawn
 from numpy.typing import NDArray
 from scipy import stats
 
 import reliability
+import reliability.learning.fit as fitting
+from reliability.claims.digits import rounding_units
+from reliability.learning import dependence, staged
+from reliability.learning.dependence import find_pairs, with_shares
 from reliability.learning.error_law import ErrorLaw, Kind, Parameters
-from reliability.learning.expectation import expect, log_densities, summarise_quantities
+from reliability.learning.expectation import expect, summarise_quantities
 from reliability.learning.fit import fit, starts
 from reliability.learning.learned import Learned, learn
 from reliability.learning.maximisation import Priors, solve_biases
-from reliability.learning.observations import Observations, medians
+from reliability.learning.observations import Observations, _may_be_coarse, medians
+from reliability.learning.staged import finished, stages
 from reliability.learning.uncertainty import uncertainty
 
 Array = NDArray[np.float64]
@@ -118,6 +125,50 @@ def test_expectations_are_those_of_a_dense_grid(kind: Kind, df: int) -> None:
     assert found.pull * scale == pytest.approx(wanted["pull"] * scale, abs=0.15)
 
 
+@pytest.mark.parametrize("df", [1, 2, 3, 5, 9])
+def test_a_single_peak_is_summed_to_below_a_per_cent(df: int) -> None:
+    seen = observations(
+        np.array([0.0, 0.9, 0.3, -0.8, -0.2, 4.0]),
+        np.arange(6),
+        [0, 6],
+        stated=np.ones(6, dtype=bool),
+        sd=[1.0, 0.8, 1.2, 0.7, 1.0, 1.0],
+    )
+    given = parameters(seen, ErrorLaw(Kind.MIXTURE, 8.0, df))
+    found = expect(seen, given, last=expect(seen, given))
+    wanted = brute_force(seen, given, np.linspace(-60.0, 60.0, 240_001))
+    assert found.log_evidence[0] == pytest.approx(wanted["log_evidence"], abs=0.005)
+    assert found.center[0] == pytest.approx(wanted["center"], abs=0.005)
+    for name in ("sound", "sound_square", "unsound_square", "precision", "pull"):
+        assert getattr(found, name) == pytest.approx(wanted[name], abs=0.01)
+
+
+@pytest.mark.parametrize("claims", [9, 60])
+def test_many_claims_about_a_quantity(claims: int) -> None:
+    rng = np.random.default_rng(claims)
+    location = rng.normal(0.0, 1.0, claims)
+    location[::5] += 30.0
+    seen = observations(location, np.arange(claims), [0, claims])
+    given = attrs.evolve(parameters(seen, ErrorLaw(Kind.MIXTURE, 5.0, 2)), bias=np.zeros(claims))
+    found = expect(seen, given)
+    wanted = brute_force(seen, given, np.linspace(-40.0, 70.0, 220_001))
+    assert found.center[0] == pytest.approx(wanted["center"], abs=0.01)
+    assert found.sound == pytest.approx(wanted["sound"], abs=0.02)
+
+
+def test_known_truths_are_taken_as_they_are() -> None:
+    seen = observations(np.array([1.0, 3.0, 2.0]), [0, 1, 0], [0, 2, 3], truth=[1.5, np.nan])
+    given = parameters(seen, ErrorLaw(Kind.MIXTURE, 5.0, 3))
+    found = expect(seen, given)
+    e = 1.5 - (seen.location - given.bias[seen.source])[:2]
+    own = given.scale[seen.group][:2]
+    sound = 0.7 * stats.norm.pdf(e, scale=np.sqrt(own**2 + 1e-6))
+    unsound = 0.3 * stats.t.pdf(e, 3, scale=np.sqrt(25.0 * own**2 + 1e-6))
+    assert found.sound[:2] == pytest.approx(sound / (sound + unsound), rel=1e-12)
+    assert found.log_evidence[0] == pytest.approx(np.sum(np.log(sound + unsound)), rel=1e-12)
+    assert (found.center[0], found.sd[0]) == (1.5, 0.0)
+
+
 def test_normal_expectations_are_exact() -> None:
     seen = observations(np.array([1.0, 3.0, 2.0]), [0, 1, 0], [0, 2, 3], truth=[np.nan, 5.0])
     given = parameters(seen, ErrorLaw(Kind.NORMAL))
@@ -157,8 +208,6 @@ def test_quantiles_and_densities_of_quantities() -> None:
     p = np.array([0.05, 0.5, 0.95])
     found = summarise_quantities(seen, given, p, lambda x: x)
     assert found.quantiles[0] == pytest.approx(np.interp(p, below, grid), abs=0.06)
-    here = log_densities(seen, given, np.array([0.3]))
-    assert here[0] == pytest.approx(np.log(np.interp(0.3, grid, posterior)), abs=0.05)
 
 
 def test_medians() -> None:
@@ -287,6 +336,95 @@ def test_biases_solve_the_joint_system() -> None:
     wanted = np.linalg.solve(matrix, right)[len(free) :]
     assert solved.bias == pytest.approx(wanted, abs=1e-9)
     assert solved.variance == pytest.approx(np.diag(np.linalg.inv(matrix))[len(free) :], rel=1e-8)
+
+
+def test_biases_of_many_sources_are_the_same_by_conjugate_gradients() -> None:
+    seen, _ = simulated(4, quantities=500, sources=250, bias=1.0, known=5)
+    given = parameters(seen, ErrorLaw(Kind.NORMAL))
+    found = expect(seen, given)
+    priors = Priors.common(starts(seen, given.law)[0][1], np.zeros(250, dtype=bool))
+    direct = solve_biases(seen, found, given.bias, priors, variances=True)
+    iterated = solve_biases(seen, found, given.bias, priors, variances=False)
+    assert iterated.bias == pytest.approx(direct.bias, abs=1e-8)
+
+
+# ------------------------------------------------------------------ many claims
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (Kind.NORMAL, {"bias": 0.3}),
+        (Kind.MIXTURE, {"unsound": 0.2}),
+        (Kind.MIXTURE, {"unsound": 0.2, "bias": 0.3, "known": 200}),
+    ],
+)
+def test_many_claims_in_stages_end_where_all_at_once_do(
+    monkeypatch: pytest.MonkeyPatch, kind: Kind, settings: dict[str, Any]
+) -> None:
+    seen, _ = simulated(5, quantities=4000, sources=40, **settings)
+    monkeypatch.setattr(staged, "_STAGES", (4000,))
+    parts = stages(seen)
+    assert [part.count for part in parts] == [4000, 20_000]
+    first = fit(parts[0], starts(parts[0], ErrorLaw(kind))[0], iterations=60)
+    found = finished(parts, first, biases=True, difficulty=False)
+    assert found.converged
+    assert len(found.objective) <= 7
+    # From there on, iterations over all claims until they stand still.
+    monkeypatch.setattr(fitting, "_TOLERANCE", 3e-5)
+    last = fit(seen, (found.parameters, found.hyperparameters), priors=found.priors, iterations=80)
+    known = uncertainty(seen, last, 0.9, biases=True)
+    a, b = found.parameters, last.parameters
+    scale = (np.log(a.scale) - np.log(b.scale))[1::2] * np.sqrt(2.0 * known.scale_count[1::2])
+    bias = (a.bias - b.bias) / known.bias_sd
+    off = [scale, bias]
+    if kind is Kind.MIXTURE:
+        r, count = b.reliability, known.reliability_count
+        off.append((a.reliability - r) / np.sqrt(r * (1.0 - r) / count))
+    for each in off:
+        assert np.sqrt(np.mean(each**2)) < 0.05
+        assert np.max(np.abs(each)) < 0.3
+
+
+def test_parts_hold_equally_many_claims_of_each_source_or_all() -> None:
+    rng = np.random.default_rng(2)
+    source = np.where(rng.random(30_000) < 0.01, rng.integers(3, 40, 30_000), rng.integers(0, 3))
+    source[:15_000] = np.where(source[:15_000] < 3, rng.integers(0, 3, 15_000), source[:15_000])
+    seen = observations(
+        rng.normal(size=30_000), source, np.arange(0, 30_001, 3), draw=rng.random(10_000)
+    )
+    part = seen.take(seen.covering(3000))
+    assert 2990 <= part.count <= 3000
+    rare = np.bincount(seen.source) < 30
+    assert rare.any()
+    whole, some = (np.bincount(each.source, minlength=40)[rare] for each in (seen, part))
+    assert np.array_equal(whole, some)
+
+
+def test_tables_in_stages_do_not_depend_on_the_order_of_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(staged, "_STAGES", (200,))
+    table = table_of(3, bias=0.5)
+    found = learn(table, law="mixture")
+    assert len(found.objective) <= 8
+    rng = np.random.default_rng(1)
+    mixed = learn(taken(table, rng.permutation(len(table["value"]))), law="mixture")
+    for name, values in by_source(found).items():
+        assert by_source(mixed)[name] == pytest.approx(values, rel=1e-6, abs=1e-8)
+    later = found.update(table_of(4, bias=0.5))
+    assert later.source_table["n"].tolist() == [200] * 6
+
+
+def test_difficulty_is_learned_in_stages_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staged, "_STAGES", (200,))
+    table = table_of(6)
+    hard = np.char.endswith(table["quantity"], "7")
+    seen, true = simulated(6, quantities=150, sources=6, each=4, unsound=0.1)
+    error = table["value"] - true["theta"][seen.quantity]
+    table["value"] = true["theta"][seen.quantity] + np.where(hard, 5.0, 1.0) * error
+    found = learn(table, law="normal", difficulty=True)
+    assert found.quantities["n"].sum() == 600
 
 
 # ------------------------------------------------------------------ learn
@@ -449,7 +587,7 @@ def test_dependence_is_learned_from_truths() -> None:
     low, high = found.quantities["low"][rest], found.quantities["high"][rest]
     assert 0.8 <= covered(low, high, theta[100:]) <= 0.98
     assert learn(table, law="normal", dependence=0.0).dependence_between == 0.0
-    assert learn(table, law="normal").dependence_between == 0.25
+    assert learn(table, law="normal").dependence_between == 0.4
 
 
 def test_few_claims_are_drawn_towards_the_others() -> None:
@@ -544,7 +682,7 @@ def test_zeros_are_values_like_others() -> None:
 def test_the_mixture_learned_is_a_model_of_combine(plain: Learned) -> None:
     model = plain.model
     assert isinstance(model.unsound, reliability.Heavy)
-    assert model.dependence == 0.25
+    assert model.dependence == 0.4
     claims = [("s0", reliability.Estimate(1.0, sd=1.0)), ("s1", reliability.Estimate(2.0, sd=1.0))]
     result = plain.combine(claims)
     assert isinstance(result, reliability.Combination)
@@ -564,7 +702,7 @@ def test_the_mixture_learned_is_a_model_of_combine(plain: Learned) -> None:
         np.array([source.bias_sd**2 for source in own]),
         np.ones(1),
     )
-    share = np.full(2, 1.0 / 1.25)
+    share = np.full(2, 1.0 / 1.4)
     p = np.array([0.16, 0.5, 0.84])
     shared = attrs.evolve(seen, share=share)
     here = summarise_quantities(shared, given, p, lambda x: x).quantiles[0]
@@ -609,6 +747,40 @@ def test_bare_values_of_all_digits_are_learned_from() -> None:
         "value": rng.uniform(0.1, 0.9, 6),
     }
     learn(shares, scale="logit", law="normal")
+
+
+def test_sources_that_share_few_quantities_are_not_taken_for_copies() -> None:
+    seen, _ = simulated(9, quantities=3000, sources=120, each=4, unsound=0.3)
+    pairs = find_pairs(seen, starts(seen, ErrorLaw(Kind.NORMAL))[0][0])
+    assert np.median(pairs.shared) < 20
+    # 5 % of the pairs that are called dependent are expected not to be: of none, none.
+    assert np.count_nonzero(pairs.dependence) <= 2
+    assert with_shares(seen, pairs) is None
+
+
+def test_differences_of_very_many_sources_are_fitted_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen, _ = simulated(9, quantities=1000, sources=30, each=4, unsound=0.1)
+    given = starts(seen, ErrorLaw(Kind.NORMAL))[0][0]
+    direct = find_pairs(seen, given)
+    monkeypatch.setattr(dependence, "DENSE", 0)
+    iterated = find_pairs(seen, given)
+    assert iterated.correlation == pytest.approx(direct.correlation, abs=1e-6)
+
+
+@drawn(
+    st.integers(1, 99_999),
+    st.integers(-4, 6),
+    st.floats(1e-9, 1e3, allow_nan=False),
+)
+def test_values_are_passed_over_only_where_their_digits_are_finer(
+    whole: int, power: int, least: float
+) -> None:
+    value = np.array([float(f"{whole}e{power}")])
+    if rounding_units(value)[0] > least:
+        assert _may_be_coarse(value, np.array([least]))[0]
+    assert not _may_be_coarse(np.array([np.pi * 100.0]), np.array([0.01]))[0]
 
 
 def test_the_best_sources_are_not_taken_for_copies() -> None:

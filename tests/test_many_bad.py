@@ -238,7 +238,7 @@ def test_wrong_tables(table: Any, message: str) -> None:
         ({"quantities": {"quantity": ["a"], "scale": ["ln"]}}, "row 1, scale: must be one of"),
         (
             {"quantities": {"quantity": ["a"], "zero": [0.5]}},
-            "quantity 'a', zero: .* got 0.5; leave",
+            "quantity 'a': zero=, .* needs a proper prior",
         ),
         ({"quantities": 5}, "quantities must be a dict of arrays or a data frame"),
         ({"sources": {"source": ["V"], "rel": [0.5]}}, "sources: there is no column 'rel'"),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reliability import Claim, Combination, Estimate, Source, combine, combine_many, priors
-from reliability.errors import InvalidValueError
+from reliability.errors import InvalidValueError, ReliabilityError
 
 TABLE: dict[str, list[Any]] = {
     "quantity": ["a", "b", "a", "b", "c"],
@@ -76,7 +76,7 @@ def test_settings_of_a_quantity_whose_rows_are_all_bad() -> None:
     assert found.bad_rows["row"].tolist() == [5]
 
 
-def test_zero_is_refused_and_not_ignored() -> None:
+def test_zero_needs_a_proper_prior() -> None:
     table = {name: cells[1:] for name, cells in TABLE.items()}
-    with pytest.raises(InvalidValueError, match=r"quantity 'b', zero: .* is not modelled yet"):
+    with pytest.raises(ReliabilityError, match=r"^quantity 'b': zero=.* needs a proper prior"):
         combine_many(table, quantities={"quantity": ["b"], "zero": [0.5]})

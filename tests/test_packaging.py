@@ -21,8 +21,9 @@ PACKAGE = Path(reliability.__file__).parent
 LAYERS = (
     "errors",
     "scales tails student_t",
-    "claims claims.* numbers",
+    "claims claims.* grades numbers words",
     "shares pairs priors",
+    "foreign_priors",
     "tables tables.*",
     "engine engine.*",
     "models posterior",
@@ -32,8 +33,10 @@ LAYERS = (
     "batch learning learning.* scores scores.* comparators comparators.*",
     "pieces",
     "many",
-    "io frames report source_report",
-    "plots dask strategies",
+    "io frames report source_report model_text interchange",
+    "what_if sensitivity",
+    "plots plots.* dask strategies",
+    "html_report",
     "demo commands",
     "__main__",
 )

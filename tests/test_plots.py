@@ -33,7 +33,7 @@ from reliability import (
 )
 from reliability.demo import founding_case
 from reliability.errors import MissingExtraError, ReliabilityError
-from reliability.plots import forest, forests, stated_interval
+from reliability.plots import forest, forests, sensitivity, stated_interval
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -349,3 +349,31 @@ def test_every_result_can_be_drawn(data: st.DataObject, scale: Any) -> None:
         return
     low, high = forest(result).get_xlim()
     assert low < high
+
+
+# --- sensitivity --------------------------------------------------------------------------------
+
+
+def test_the_lines_of_a_sensitivity_are_its_curves() -> None:
+    result = one(founding_case()["independent claims"], scale="log")
+    found = result.sensitivity(values=[0.1, 0.5, 0.9])
+    ax = found.plot(above=5000)
+    lines = {line.get_label(): line for line in ax.get_lines()}
+    for curve in found.curves:
+        x, y = lines[curve.name].get_data()
+        assert np.array_equal(x, curve.values)
+        assert np.array_equal(y, curve.estimate)
+    assert ax.get_yscale() == "log"
+    assert 2 <= len(ax.get_yticks()) <= 7
+    dots = [line for line in ax.get_lines() if line.get_marker() == "o"]
+    assert [float(np.asarray(dot.get_xdata())[0]) for dot in dots] == [0.8, 0.6, 0.7, 0.0]
+    assert any(list(np.asarray(line.get_ydata())) == [5000, 5000] for line in ax.get_lines())
+    picture(ax)
+
+
+def test_a_sensitivity_on_axes_that_are_given() -> None:
+    ax = Figure().subplots()
+    result = one([(Source("$a_b$", reliability=0.6), Estimate(0.3, sd=0.1))], scale="logit")
+    assert sensitivity(result.sensitivity(values=[0.2, 0.8]), ax) is ax
+    assert len(ax.collections) == 1  # one curve: its interval is shaded
+    picture(ax)

@@ -35,7 +35,7 @@ def some_claims(draw: st.DrawFn) -> Claim:
         ),
         draw(st.sampled_from(STATEMENTS)),
         origin=draw(st.sampled_from((None, None, "o", "p"))),
-        credibility=draw(st.sampled_from((None, None, None, 0.5, 1.0))),
+        credibility=draw(st.sampled_from((None, None, None, 0.5, 1.0, "1", "1", "2", "6"))),
     )
 
 

@@ -77,7 +77,7 @@ def test_types_are_registered(cls: type) -> None:
     [
         ({"scale": "logs"}, "scale must be one of 'linear', 'log', 'logit' (got 'logs')"),
         ({"forms": ("rnge",)}, "there is no form 'rnge'; known: estimate, range"),
-        ({"forms": ()}, "forms must not be empty; leave it out for all forms"),
+        ({"forms": ()}, "forms must not be empty; leave it out for all that state numbers"),
     ],
 )
 def test_impossible_arguments(arguments: Any, message: str) -> None:

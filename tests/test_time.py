@@ -21,6 +21,7 @@ from reliability import (
     Estimate,
     Floor,
     Model,
+    Present,
     Quantiles,
     Range,
     ReliabilityError,
@@ -578,6 +579,16 @@ loose_over_time: Any = combine_over_time
             lambda: loose([A, B], drift=0.1, correlation=np.eye(2)),
             InvalidValueError,
             "correlation and drift do not go together",
+        ),
+        (
+            lambda: loose([A, B], drift=0.1, zero=0.2, prior=priors.Normal(0, 9)),
+            InvalidValueError,
+            "drift does not go together with zero=",
+        ),
+        (
+            lambda: loose([A, Claim("c", Present(), date=day(1))], drift=0.1),
+            InvalidValueError,
+            "or with claims that there is something or nothing",
         ),
         (
             lambda: loose([A, B], drift=0.1, model=Model(shared=0.5)),

@@ -12,6 +12,7 @@ from scoreboard import Contest, Found, between, rows_of, without_ties
 from track_records import relative_losses, reliability_of
 
 from reliability import Claim, Model, Quantiles, Source, Void, combine
+from reliability.comparators import exponential_weights
 from reliability.priors import IntrinsicRange
 from reliability.scores import wis
 
@@ -147,6 +148,14 @@ def weighted(season: Season, power: float) -> Method:
     )
 
 
+def exponentially_weighted(season: Season) -> Method:
+    """Mean of quantiles with weights from the sum of past relative losses, places alike."""
+    scores = season.log_scores
+    return lambda now, past: mean_of_quantiles(
+        season.values[now], exponential_weights(scores[past])
+    )
+
+
 def chosen_power(season: Season) -> Method:
     """The same, with the power that would have been best so far."""
     tried = [walk(season, weighted(season, power)) for power in POWERS]
@@ -204,6 +213,7 @@ def contest(folder: Path) -> list[Contest]:
     run("mean of quantiles, inverse WIS^4", weighted(season, 4.0))
     run("best model of the past", best_of_past(season))
     run("mean of quantiles, inverse WIS, power learned", chosen_power(season), ours=True)
+    run("mean of quantiles, exponential_weights", exponentially_weighted(season), ours=True)
     tempered = Model(
         unsound=Void(),
         unknown_reliability=0.7,
@@ -217,6 +227,10 @@ def contest(folder: Path) -> list[Contest]:
         "Void, dependence 0.44, track records",
         engine(season, tempered, usual=0.5, power=8.0),
         ours=True,
+    )
+    out.notes.append(
+        "exponential_weights: of past scores of log(1 + admissions), at the rate 1 that would make "
+        "the weights probabilities; no posterior either"
     )
     out.notes.append(
         "power learned: a mean of quantiles, no posterior; of the powers "

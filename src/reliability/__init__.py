@@ -6,7 +6,16 @@ from reliability import priors
 from reliability.claims.claim import Claim
 from reliability.claims.phrases import read
 from reliability.claims.sources import Source
-from reliability.claims.statements import About, AtLeast, AtMost, Estimate, Quantiles, Range
+from reliability.claims.statements import (
+    About,
+    Absent,
+    AtLeast,
+    AtMost,
+    Estimate,
+    Present,
+    Quantiles,
+    Range,
+)
 from reliability.combination import Combination, combine
 from reliability.errors import ReliabilityError
 from reliability.models import Floor, Heavy, Model, Void, Wide
@@ -15,6 +24,7 @@ from reliability.posterior import Posterior
 
 __all__ = [
     "About",
+    "Absent",
     "AtLeast",
     "AtMost",
     "Claim",
@@ -24,6 +34,7 @@ __all__ = [
     "Heavy",
     "Model",
     "Posterior",
+    "Present",
     "Quantiles",
     "Range",
     "ReliabilityError",
@@ -33,6 +44,7 @@ __all__ = [
     "combine",
     "combine_many",
     "combine_over_time",
+    "compare",
     "learn",
     "priors",
     "read",
@@ -43,10 +55,11 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from reliability.learning.learned import learn
     from reliability.many import combine_many
+    from reliability.what_if import compare
 
 
 def __getattr__(name: str) -> Any:
-    """Load what only tables need when it is first asked for."""
+    """Load what only tables and comparisons need when it is first asked for."""
     if name == "combine_many":
         from reliability.many import combine_many  # noqa: PLC0415  # spares the import of tables
 
@@ -55,6 +68,10 @@ def __getattr__(name: str) -> Any:
         from reliability.learning.learned import learn  # noqa: PLC0415  # the same
 
         return learn
+    if name == "compare":
+        from reliability.what_if import compare  # noqa: PLC0415  # the same
+
+        return compare
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

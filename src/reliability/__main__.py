@@ -21,6 +21,7 @@ from reliability.commands import (
     read_small,
     run_learn,
     run_score,
+    zero,
 )
 from reliability.errors import InvalidValueError, ReliabilityError
 from reliability.io import claims_with_sources, read_claims
@@ -46,9 +47,10 @@ _MODELS = {
 _EPILOG = """\
 FILE is CSV or JSON (- for standard input) with the columns source and statement (a phrase such
 as "more than 12,000"), or numbers in value, sd, low, high, level; and any of quantity, origin,
-reliability, evidence, bias, bias_sd, overconfidence, interest, credibility, date, note, url,
-form. What is known about a source may stand in any of its rows: an empty cell means "as said
-elsewhere". Claims of several quantities are combined one quantity at a time.
+reliability, evidence, bias, bias_sd, overconfidence, interest, credibility, grade (an Admiralty
+grade such as B2), date, note, url, form. What is known about a source may stand in any of its
+rows: an empty cell means "as said elsewhere". Claims of several quantities are combined one
+quantity at a time.
 
 With --by quantity -o OUT there is one line of results per quantity, and FILE (CSV, Parquet) may
 be larger than memory; it is read once if the rows of each quantity stand together in it. The first
@@ -101,6 +103,13 @@ def _parser() -> _Parser:
         "--prior", metavar="PRIOR", help='on the quantity, such as "LogNormal(10000, 1)"'
     )
     combine_.add_argument(
+        "--zero",
+        type=zero,
+        default=0.0,
+        metavar="P",
+        help="prior probability that there is nothing at all (default: 0); needs a prior",
+    )
+    combine_.add_argument(
         "--level",
         type=level,
         default=0.95,
@@ -132,7 +141,7 @@ def _parser() -> _Parser:
     combine_.add_argument(
         "--quantities",
         metavar="FILE",
-        help="with --by: scales and priors of single quantities: quantity, scale, prior",
+        help="with --by: what differs of single quantities: quantity, scale, prior, zero",
     )
     combine_.add_argument(
         "--drift",
@@ -152,6 +161,11 @@ def _parser() -> _Parser:
         metavar="PICTURE",
         help="also draw the claims into a file (png, svg, pdf)",
     )
+    combine_.add_argument(
+        "--html",
+        metavar="PAGE",
+        help="also write everything into one page to read, print or send",
+    )
     add_learn(commands)
     add_score(commands)
     commands.add_parser(
@@ -164,7 +178,7 @@ def _combine_by_quantity(options: argparse.Namespace) -> str:
     """Write a line of results per quantity; what is printed says how many."""
     if options.output is None:
         raise UsageError("--by quantity: also say where the results go: -o OUT.csv")
-    for name in ("json", "plot"):
+    for name in ("json", "plot", "html"):
         if getattr(options, name):
             raise UsageError(f"--{name} does not go with --by; the results are in {options.output}")
     for name in ("drift", "as_of"):
@@ -187,6 +201,7 @@ def _combine_by_quantity(options: argparse.Namespace) -> str:
             scale=options.scale,
             prior=prior,
             model=model,
+            zero=options.zero,
             level=options.level,
             on_error=options.on_error,
         )
@@ -232,6 +247,7 @@ def _combine(options: argparse.Namespace) -> str:
             scale=options.scale,
             prior=prior,
             model=model,
+            zero=options.zero,
             as_of=options.as_of,
             drift=options.drift or 0.0,
         )
@@ -245,6 +261,10 @@ def _combine(options: argparse.Namespace) -> str:
             forests(results, options.plot, level=options.level)
         except ValueError as error:  # an ending that matplotlib does not know
             raise InvalidValueError(f"--plot {options.plot}: {error}") from None
+    if options.html is not None:
+        from reliability.html_report import write_page  # noqa: PLC0415  # needs an extra
+
+        write_page(results, options.html, level=options.level)
     if options.json:
         document = (
             found.to_dict(options.level)

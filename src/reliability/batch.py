@@ -1,6 +1,6 @@
 """Posteriors of any number of quantities, summarised: in buckets and blocks.
 
-Quantities with equally many claims are solved together, in blocks that fit the cache; blocks are
+Quantities with equally many numbers are solved together, in blocks that fit the cache; blocks are
 independent of each other, so the answer does not depend on their size but for rounding.
 """
 
@@ -13,14 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns
+from reliability.engine.atom import moments_with_atom, place_of_zero, quantile_with_atom
 from reliability.engine.claim_results import soundness_of_dropped, weights_and_soundness
 from reliability.engine.conflict import cochran, tail_of_cochran
 from reliability.engine.inference import infer
 from reliability.engine.leave_out import leave_origins_out
 from reliability.engine.many import Part, infer_many
+from reliability.engine.presence import split
 from reliability.engine.setup import Setup
 from reliability.errors import ReliabilityError
 from reliability.posterior import mean_and_variance
+from reliability.scales import Scale
 from reliability.shares import Shares
 
 __all__ = ["ClaimSummaries", "Summaries", "claim_summaries", "summarise"]
@@ -50,6 +53,7 @@ class Summaries:
     conflict_p: Array
     log_evidence: Array
     error: Array
+    zero: Array
     failures: dict[int, ReliabilityError]
 
     @classmethod
@@ -138,10 +142,11 @@ def claim_summaries(
 
 
 def _blocks(columns: Columns, claims_at_once: int) -> Iterator[tuple[slice | IntArray, Columns]]:
-    """Quantities with equally many claims, some at a time; in order and as views if all are so."""
-    sizes = columns.sizes
+    """Quantities with equally many numbers, some at a time; in order and as views if all are so."""
+    # Claims of presence take next to no work.
+    sizes = split(columns)[0].sizes
     for size in np.unique(sizes).tolist():
-        step = max(claims_at_once // size, 1)
+        step = max(claims_at_once // max(size, 1), 1)
         alike = bool(np.all(sizes == size))
         members = np.arange(len(sizes)) if alike else np.flatnonzero(sizes == size)
         for begin in range(0, len(members), step):
@@ -177,19 +182,36 @@ def _summarise_block(columns: Columns, setup: Setup, level: float) -> Summaries:
 def _summarise_part(part: Part, setup: Setup, level: float, out: Summaries) -> None:
     scale, posteriors, chosen = setup.scale, part.posteriors, part.quantities
     tail = 0.5 * (1.0 - level)
-    lower = np.repeat([tail, 1.0 - tail], len(chosen))
-    quantity = np.tile(np.arange(len(chosen)), 2)
-    ends = posteriors.quantile(quantity, lower, lower[::-1]).reshape(2, -1)
-    out.low[chosen], out.high[chosen] = scale.to_theta(np.clip(ends, part.low, part.high))
-    medians = np.clip(posteriors.medians, part.low, part.high)
+    out.low[chosen], out.high[chosen] = scale.to_theta(_quantiles(part, scale, [tail, 1.0 - tail]))
+    if part.zero.any():
+        (medians,) = _quantiles(part, scale, [0.5])
+    else:
+        medians = np.clip(posteriors.medians, part.low, part.high)
     out.estimate[chosen] = scale.to_theta(medians)
     orders = np.broadcast_to(part.existence.orders(scale), chosen.shape)
     about = posteriors.moments(scale, orders)
     mean, variance = mean_and_variance(
         scale, posteriors.medians, about, orders, scale.to_theta(part.low)
     )
+    if part.zero.any():
+        mean, variance = moments_with_atom(mean, variance, part.zero)
     out.mean[chosen], out.sd[chosen] = mean, np.sqrt(variance)
+    out.zero[chosen] = part.zero
     scatter = setup.scatter
     if part.proper_prior and (scatter is None or scatter.proper):
-        out.log_evidence[chosen] = part.log_normaliser
+        out.log_evidence[chosen] = part.log_evidence
     out.error[chosen] = part.error
+
+
+def _quantiles(part: Part, scale: Scale, probabilities: list[float]) -> Array:
+    """Quantiles on x, at probabilities that lie symmetrically: (probabilities, quantities)."""
+    shape = len(probabilities), len(part.quantities)
+    quantity = np.tile(np.arange(shape[1]), shape[0])
+    low, high = (np.tile(ends, shape[0]) for ends in (part.low, part.high))
+
+    def quantile(lower: Array, upper: Array) -> Array:
+        return np.clip(part.posteriors.quantile(quantity, lower, upper), low, high)
+
+    lower = np.repeat(probabilities, shape[1])
+    zero, place = np.tile(part.zero, shape[0]), place_of_zero(scale)
+    return quantile_with_atom(quantile, lower, lower[::-1], zero, place).reshape(shape)

@@ -11,39 +11,43 @@ import attrs
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reliability.claims.changes import Names, positions_without, with_source_changed
 from reliability.claims.claim import Claim, disagreement
 from reliability.claims.columns import Columns
 from reliability.claims.dates import Dating, checked_dating, day_number
 from reliability.claims.rows import origin_of, rows_from_claims
+from reliability.claims.sources import Source
+from reliability.claims.statements import Absent, Present
 from reliability.engine import normal
 from reliability.engine.claim_results import soundness_of_dropped, weights_and_soundness
 from reliability.engine.conflict import cochran, cochran_over_time, excess, tail_of_cochran
 from reliability.engine.dated import Timing, solve_dated
 from reliability.engine.density import PanelDensity
-from reliability.engine.explain import ReliabilityDensity
 from reliability.engine.inference import Inference, infer, infer_dated
 from reliability.engine.leave_out import LeftOut, leave_origins_out
 from reliability.engine.leave_out_dated import leave_origins_of_dated_out
 from reliability.engine.predictive import predictive
-from reliability.engine.quadrature import refine
+from reliability.engine.reliability import reliability_of, scatter_of_both
 from reliability.engine.setup import Setup, shared_sds
 from reliability.errors import (
     InvalidValueError,
     NoPosteriorError,
     ReliabilityError,
-    WrongTypeError,
     short,
 )
+from reliability.foreign_priors import as_prior
 from reliability.models import Model
-from reliability.pairs import PairDependence
+from reliability.pairs import NumberedPairs, PairDependence
 from reliability.posterior import Posterior
 from reliability.preparation import (
+    NOTHING_SAID,
     Dependence,
     as_claims,
     by_quantity,
     checked_correlation,
     checked_dependence,
     checked_model,
+    checked_zero,
     dependence_from_data,
     dependence_to_data,
     name_of,
@@ -55,7 +59,11 @@ from reliability.settings import settings_from_dict, settings_to_dict
 from reliability.shares import Shares, independent, reasons
 
 if TYPE_CHECKING:
+    import os
+
     from matplotlib.axes import Axes
+
+    from reliability.sensitivity import BreakEven, Sensitivity
 
 __all__ = ["ClaimResult", "Combination", "Conflict", "Influence", "combine"]
 
@@ -71,8 +79,8 @@ class Influence:
     """What changes when a claim's origin is left out.
 
     ``divergence`` is the Kullback-Leibler divergence (nats) of the posterior from the one
-    without the origin; ``shift`` is the estimate minus the one without it, in the quantity's
-    units. Both are nan where nothing is left.
+    without the origin, any atom at zero included; ``shift`` is the estimate minus the one without
+    it, in the quantity's units. Both are nan where nothing is left.
     """
 
     divergence: float
@@ -85,9 +93,10 @@ class Conflict:
 
     ``Q`` is Cochran's statistic of the claims' values about their inverse-variance mean, with
     ``df`` degrees of freedom and tail probability ``p``; ``I2 = max(0, (Q - df)/Q)`` (0 to 1),
-    ``H2 = Q/df``, ``birge = sqrt(Q/df)`` (Birge 1932; Higgins & Thompson 2002). Bounds take no
-    part. ``log_bayes_factor`` compares the model's scatter with none (None for an improper
-    prior on the scatter, or without scatter). Values that need two claims are nan.
+    ``H2 = Q/df``, ``birge = sqrt(Q/df)`` (Birge 1932; Higgins & Thompson 2002). Bounds and
+    claims of presence take no part. ``log_bayes_factor`` compares the model's scatter with none
+    (None for an improper prior on the scatter, or without scatter). Values that need two claims
+    are nan.
     """
 
     Q: float
@@ -109,7 +118,8 @@ class ClaimResult:
     origin : the origin that it counts under
     share : its independence share (0 if dropped)
     dropped : why it does not count, or None
-    weight : posterior mean of its share of the total precision; all claims' sum to 1
+    weight : posterior mean of its share of the total precision; all claims' sum to 1. It is about
+        where the quantity is if it is not zero: claims of presence have none
     soundness : posterior probability that it is sound
     """
 
@@ -134,7 +144,8 @@ class ClaimResult:
     def tail(self) -> float:
         """Predictive probability, given the other origins, of a sound claim this far out.
 
-        Two-sided; for a verified bound the probability that it holds.
+        Two-sided; for a verified bound the probability that it holds. It is about what there is
+        if there is something: nan for claims of presence, and where no other claim has a number.
         """
         active = self._combination._place.get(self._index)  # noqa: SLF001
         return NAN if active is None else self._combination._tails[active]  # noqa: SLF001
@@ -167,6 +178,7 @@ class Combination:
     estimate : its median
     claims : one record per claim, in the order given
     conflict : how much the claims disagree
+    zero : prior probability that there is nothing; the posterior's is ``posterior.zero``
     error : bound on the relative numerical error
     """
 
@@ -175,11 +187,14 @@ class Combination:
     model: Model
     prior: QuantityPrior
     dependence: float | PairDependence
+    zero: float
     _claims: tuple[Claim, ...]
     _shares: Shares
     _columns: Columns
     _inference: Inference
     _correlation: Array | None
+    #: Which of "prior" and "dependence" nobody stated: they are the model's.
+    _of_model: frozenset[str]
     _dating: Dating = attrs.field(factory=Dating)
 
     # ---------------------------------------------------------------- the answer
@@ -194,6 +209,7 @@ class Combination:
             exists.moment(self.scale, 1),
             exists.moment(self.scale, 2),
             self._support(self._inference.prior),
+            zero=self._inference.zero,
             has_root_mean=exists.moment(self.scale, 0.5),
         )
 
@@ -224,9 +240,13 @@ class Combination:
 
     @cached_property
     def predictive(self) -> Posterior:
-        """What a new sound source's own value would be: x plus scatter."""
+        """What a new sound source's own value would be: x plus scatter.
+
+        Where there is nothing it says so: the atom at zero is the posterior's. None of the scatter
+        is known where no claim states a number; then this is the posterior.
+        """
         inference, exists = self._inference, self._inference.existence
-        if self.model.heterogeneity is None:
+        if self.model.heterogeneity is None or not inference.columns.count:
             return self.posterior
         if inference.dated is not None:
             assert isinstance(inference.distribution, PanelDensity)  # noqa: S101
@@ -249,22 +269,28 @@ class Combination:
             exists.predictive_moment(self.scale, 1),
             exists.predictive_moment(self.scale, 2),
             (self.scale.low, self.scale.high),
+            zero=inference.zero,
             has_root_mean=exists.predictive_moment(self.scale, 0.5),
         )
 
     @cached_property
     def heterogeneity(self) -> Posterior | None:
-        """Posterior of tau (on the scale) or of the inflation; None without scatter."""
+        """Posterior of tau (on the scale) or of the inflation.
+
+        None without scatter, and where no claim states a number.
+        """
         inference = self._inference
         if inference.dated is not None:
             distribution: Any = inference.dated.scatter_distribution()
         elif inference.normal is not None:
             distribution = inference.normal.scatter_density
-        else:
-            assert inference.mixture is not None  # noqa: S101 - one of both is there
+        elif inference.mixture is not None:
             distribution = inference.mixture.scatter_distribution()
+        else:
+            distribution = None
         if distribution is None:
             return None
+        distribution = scatter_of_both(inference, distribution)
         exists = inference.existence
         return Posterior(
             distribution,
@@ -278,16 +304,15 @@ class Combination:
     @cached_property
     def reliability(self) -> Posterior | None:
         """Posterior of the reliability shared by sources without one; None if there are none."""
-        inference = self._inference
-        if inference.normal is not None or not np.isnan(inference.columns.reliability).any():
+        dated = self._inference.dated
+        if dated is not None:
+            if not np.isnan(self._inference.columns.reliability).any():
+                return None
+            found = dated.reliability_distribution()
+            return Posterior(found, SCALES["logit"], support=(0.0, 1.0))
+        distribution = reliability_of(self._inference)
+        if distribution is None:
             return None
-        if inference.dated is not None:
-            distribution = inference.dated.reliability_distribution()
-            return Posterior(distribution, SCALES["logit"], support=(0.0, 1.0))
-        assert inference.mixture is not None  # noqa: S101 - one of the three is there
-        density = ReliabilityDensity(inference.mixture)
-        mesh = refine(density.panels(), density.on_panels, 1, tolerance=1e-11)
-        distribution = PanelDensity.from_mesh(mesh, density, -np.inf, np.inf)
         return Posterior(distribution, SCALES["logit"], support=(0.0, 1.0))
 
     # ---------------------------------------------------------------- numbers about it
@@ -301,7 +326,7 @@ class Combination:
         scatter = self._inference.setup.scatter
         if not self._inference.prior.proper or (scatter is not None and not scatter.proper):
             return None
-        return self._inference.log_normaliser
+        return self._inference.log_evidence
 
     @property
     def error(self) -> float:
@@ -393,14 +418,15 @@ class Combination:
     @cached_property
     def conflict(self) -> Conflict:
         """How much the claims disagree, beyond what they state."""
-        columns = self._inference.columns
         dated = self._inference.dated
         if dated is None:
-            every_q, every_df = cochran(columns)
+            every_q, every_df = cochran(self._inference.rows)
             q, df = float(every_q[0]), int(every_df[0])
         else:
             timing = dated.timing
-            q, df = cochran_over_time(columns, timing.days[timing.time], timing.drift)
+            q, df = cochran_over_time(
+                self._inference.columns, timing.days[timing.time], timing.drift
+            )
         log_bayes_factor = self._log_bayes_factor()
         if df < 1:
             return Conflict(NAN, max(df, 0), NAN, NAN, NAN, NAN, log_bayes_factor)
@@ -419,23 +445,165 @@ class Combination:
     def _log_bayes_factor(self) -> float | None:
         inference = self._inference
         scatter = inference.setup.scatter
-        if scatter is None or not scatter.proper:
+        if scatter is None or not scatter.proper or not inference.columns.count:
             return None
-        if inference.normal is not None:
-            none = inference.normal.log_normaliser_without_scatter
-        else:
-            setup = attrs.evolve(inference.setup, heterogeneity=None, inflation=None)
-            try:
-                none = (
-                    infer(inference.columns, setup).log_normaliser
-                    if inference.dated is None
-                    else solve_dated(
-                        inference.columns, setup, inference.dated.timing
-                    ).log_normaliser
-                )
-            except NoPosteriorError:
-                return None
-        return inference.log_normaliser - none
+        if inference.normal is not None and inference.atom is None:
+            # Claims of presence say the same of either.
+            solution = inference.normal
+            return solution.log_normaliser - solution.log_normaliser_without_scatter
+        setup = attrs.evolve(inference.setup, heterogeneity=None, inflation=None)
+        try:
+            none = (
+                infer(inference.rows, setup).log_evidence
+                if inference.dated is None
+                else solve_dated(inference.columns, setup, inference.dated.timing).log_normaliser
+            )
+        except NoPosteriorError:
+            return None
+        return inference.log_evidence - none
+
+    # ---------------------------------------------------------------- what if
+
+    def again(
+        self, claims: Iterable[Claim | tuple[Any, Any]] | None = None, **settings: Any
+    ) -> Combination:
+        """Combine again, under other settings or with other claims; all else stays.
+
+        Parameters
+        ----------
+        claims : claims about one quantity, in place of these
+        settings : arguments of :func:`combine` that differ, such as ``scale="linear"``
+
+        Raises
+        ------
+        ReliabilityError
+            As `combine` does.
+
+        Examples
+        --------
+        >>> from reliability import Source, combine
+        >>> result = combine([(Source("A", reliability=0.9), "10 +- 1"),
+        ...                   (Source("B", reliability=0.6), "16 +- 1")])
+        >>> round(result.estimate, 1), round(result.again(scale="log").estimate, 1)
+        (10.7, 11.1)
+        """
+        result = combine(
+            self._claims if claims is None else claims, **(self._settings() | settings)
+        )
+        if not isinstance(result, Combination):
+            raise InvalidValueError(
+                f"claims: name {len(result)} quantities; give those about one of them"
+            )
+        return result
+
+    def _settings(self) -> dict[str, Any]:
+        """Arguments of `combine` that give this result; what is the model's is None."""
+        return {
+            "scale": self.scale,
+            "prior": None if "prior" in self._of_model else self.prior,
+            "model": self.model,
+            "zero": self.zero,
+            "correlation": self._correlation,
+            "dependence": None if "dependence" in self._of_model else self.dependence,
+            "as_of": self.as_of,
+            "drift": self.drift,
+            "supersede": self._dating.supersede,
+        }
+
+    def with_source(self, name: str | Source, **changes: Any) -> Combination:
+        """Return what the same claims say under other assumptions about one source.
+
+        Parameters
+        ----------
+        name : the source
+        changes : its new attributes: reliability, evidence, bias, bias_sd, overconfidence,
+            interest
+
+        Raises
+        ------
+        ReliabilityError
+            If no claim is of that source, or an attribute is unknown or impossible.
+
+        Examples
+        --------
+        >>> from reliability import Source, combine
+        >>> result = combine([(Source("A", reliability=0.9), "10 +- 1"),
+        ...                   (Source("B", reliability=0.6), "16 +- 1")])
+        >>> round(result.with_source("A", reliability=0.3).estimate, 1)
+        14.6
+        """
+        return self.again(with_source_changed(self._claims, name, changes))
+
+    def without(self, *, source: Names | None = None, origin: Names | None = None) -> Combination:
+        """Return what the other claims say.
+
+        Parameters
+        ----------
+        source : source or sources whose claims are left out
+        origin : origin or origins whose claims are left out; a claim that names none has its
+            source as its origin
+
+        Raises
+        ------
+        ReliabilityError
+            If there is no such source or origin, or nothing is left.
+
+        Examples
+        --------
+        >>> from reliability import combine
+        >>> result = combine([("A", "10 +- 1"), ("B", "11 +- 1"), ("C", "30 +- 1")])
+        >>> round(result.estimate, 1), round(result.without(source="C").estimate, 1)
+        (10.6, 10.5)
+        """
+        kept = positions_without(self._claims, source, origin)
+        correlation = self._correlation
+        if correlation is not None:
+            correlation = correlation[np.ix_(kept, kept)]
+        return self.again([self._claims[i] for i in kept], correlation=correlation)
+
+    def with_model(self, model: Model) -> Combination:
+        """Return what the same claims say under another model.
+
+        A prior and a dependence that `combine` was given stay; those that were the old model's
+        give way to the new one's.
+
+        Examples
+        --------
+        >>> from reliability import Model, combine
+        >>> result = combine([("A", "10 +- 1"), ("B", "16 +- 1")])
+        >>> result.with_model(Model.common_effect()).estimate
+        13.0
+        """
+        return self.again(model=model)
+
+    def with_dependence(self, dependence: Dependence) -> Combination:
+        """Return what the same claims say under another dependence between their origins.
+
+        Parameters
+        ----------
+        dependence : as for :func:`combine`
+        """
+        return self.again(dependence=dependence)
+
+    def sensitivity(self, *, values: ArrayLike | None = None, level: float = 0.95) -> Sensitivity:
+        """How estimate and interval move with each source's reliability and the dependence.
+
+        See :func:`reliability.sensitivity.sensitivity`.
+        """
+        from reliability.sensitivity import sensitivity  # noqa: PLC0415 - it is above results
+
+        return sensitivity(self, values=values, level=level)
+
+    def break_even(
+        self, source: str | Source, *, above: float, probability: float = 0.5
+    ) -> BreakEven:
+        """The reliability of a source at which the best estimate crosses a threshold.
+
+        See :func:`reliability.sensitivity.break_even`.
+        """
+        from reliability.sensitivity import break_even  # noqa: PLC0415 - it is above results
+
+        return break_even(self, source, above=above, probability=probability)
 
     # ---------------------------------------------------------------- showing
 
@@ -469,6 +637,7 @@ class Combination:
             "level": level,
             "low": low,
             "high": high,
+            "zero": posterior.zero,
             "mean": posterior.mean(),
             "sd": posterior.std(),
             "modes": posterior.modes(),
@@ -486,6 +655,8 @@ class Combination:
             "scale": self.scale.name,
             "settings": settings_to_dict(self.model, self.prior),
             "dependence": dependence_to_data(self.dependence),
+            "of_model": sorted(self._of_model),
+            "zero": self.zero,
             "correlation": None if self._correlation is None else self._correlation.tolist(),
             "dates": {
                 "as_of": None if self.as_of is None else self.as_of.isoformat(),
@@ -517,24 +688,61 @@ class Combination:
                 f"claims must be a list of claims (got {short(data['claims'])})"
             )
         model, prior = settings_from_dict(data["settings"])
+        dependence = dependence_from_data(data["dependence"])
+        of_model = _of_model_from(data.get("of_model", []), model, prior, dependence)
         claims = [Claim.from_dict(claim) for claim in data["claims"]]
         result = combine(
             claims,
             scale=data["scale"],
-            prior=prior,
+            prior=None if "prior" in of_model else prior,
             model=model,
+            zero=data.get("zero", 0.0),
             correlation=data.get("correlation"),
+            dependence=None if "dependence" in of_model else dependence,
             **data.get("dates", {}),
-            dependence=dependence_from_data(data["dependence"]),
         )
         assert isinstance(result, Combination)  # noqa: S101 - one quantity was written
         return result
+
+    def to_frame(self, kind: str | None = None) -> Any:
+        """Per-claim results (those of :meth:`summary`) as a data frame, a row a claim.
+
+        Parameters
+        ----------
+        kind : "pandas", "polars" or "pyarrow"; None is the first of these that is installed
+        """
+        from reliability.interchange import to_frame  # noqa: PLC0415 - optional dependencies
+
+        return to_frame(self.summary(), kind)
 
     def plot(self, ax: Axes | None = None, *, level: float = 0.95) -> Axes:
         """Forest of the claims with the posterior and its interval; needs the plot extra."""
         from reliability.plots import forest  # noqa: PLC0415 - optional dependency
 
         return forest(self, ax=ax, level=level)
+
+    def report(self, path: str | os.PathLike[str], *, level: float = 0.95) -> None:
+        """Write one self-contained HTML page; its pictures need the plot extra.
+
+        The answer in a sentence, the forest, who moved it, conflicts, every claim with its note,
+        link and date, the model in words, the numbers. Nothing is loaded from the network, and
+        whatever sources are called stays text.
+
+        Parameters
+        ----------
+        path : file to write
+        level : probability of the intervals
+
+        Raises
+        ------
+        MissingExtraError
+            If matplotlib is not installed.
+        OSError
+            If the file cannot be written.
+        """
+        from reliability.html_report import write_page  # noqa: PLC0415 - optional dependency
+
+        write_page([self], path, level=level)
 
     def __str__(self) -> str:
         """Table for readers."""
@@ -575,6 +783,7 @@ def combine(
     scale: ScaleName | Scale = "linear",
     prior: QuantityPrior | None = None,
     model: Model | None = None,
+    zero: float = 0.0,
     correlation: ArrayLike | None = None,
     dependence: Dependence | None = None,
     as_of: dt.date | str | None = None,
@@ -593,8 +802,11 @@ def combine(
     claims : claims, or pairs (source, statement); claims whose sources have one name must agree
         on what is known about it (a bare name says that nothing is)
     scale : "linear", "log" (positive magnitudes) or "logit" (shares)
-    prior : prior on the quantity, in its units; None is the model's, by default flat in x
+    prior : prior on the quantity, in its units, or a frozen scipy distribution; None is the
+        model's, by default flat in x
     model : assumptions; None is ``Model.reports()``
+    zero : prior probability, in [0, 1), that there is nothing at all, theta = 0; it needs a proper
+        prior on what there is otherwise, and is what claims ``Absent()`` and ``Present()`` speak of
     correlation : (n, n) correlation matrix of the claims' stated errors; sound normal claims
         only (generalised least squares)
     dependence : rho in [0, 1] between origins, in place of the model's; or between pairs of
@@ -628,10 +840,25 @@ def combine(
     10.56
     >>> [round(c.soundness, 2) for c in result.claims]
     [0.93, 0.93, 0.0]
+
+    Is there anything at all? A denial by a source that is sound with probability 0.5 and would
+    deny it anyway doubles the odds:
+
+    >>> from reliability import Absent, priors
+    >>> denial = Claim(Source("D", reliability=0.5, interest=-1), Absent())
+    >>> prior = priors.LogUniform(1, 1e6)
+    >>> result = combine([denial], scale="log", prior=prior, zero=0.5)
+    >>> round(result.posterior.zero, 3)
+    0.667
     """
     model = checked_model(model)
     scale = get_scale(scale)
-    chosen = chosen_prior(prior, model)
+    prior = None if prior is None else as_prior(prior)
+    chosen = prior if prior is not None else _prior_of(model)
+    of_model = frozenset(
+        name for name, given in (("prior", prior), ("dependence", dependence)) if given is None
+    )
+    nothing = checked_zero(zero)
     rho = checked_dependence(model.dependence if dependence is None else dependence)
     dating = checked_dating(as_of, drift, supersede)
     records = as_claims(claims)
@@ -641,7 +868,17 @@ def combine(
     if len(groups) == 1:
         ((quantity, members),) = groups.items()
         return _combine_one(
-            quantity, members, records, scale, chosen, model, rho, correlation, dating
+            quantity,
+            members,
+            records,
+            scale,
+            chosen,
+            model,
+            nothing,
+            rho,
+            correlation,
+            of_model,
+            dating,
         )
     if correlation is not None:
         raise InvalidValueError(
@@ -653,7 +890,17 @@ def combine(
         assert quantity is not None  # noqa: S101 - checked by by_quantity
         try:
             out[quantity] = _combine_one(
-                quantity, members, records, scale, chosen, model, rho, None, dating
+                quantity,
+                members,
+                records,
+                scale,
+                chosen,
+                model,
+                nothing,
+                rho,
+                None,
+                of_model,
+                dating,
             )
         except ReliabilityError as error:
             raise error.located(f"quantity {quantity!r}") from None
@@ -667,12 +914,24 @@ def _combine_one(
     scale: Scale,
     prior: QuantityPrior,
     model: Model,
+    zero: float,
     dependence: float | PairDependence,
     correlation: ArrayLike | None,
+    of_model: frozenset[str],
     dating: Dating,
 ) -> Combination:
     ready = make_ready(
-        quantity, members, records, scale, prior, model, dependence, correlation, dating
+        quantity,
+        members,
+        records,
+        scale,
+        prior,
+        model,
+        zero,
+        dependence,
+        correlation,
+        of_model,
+        dating,
     )
     return ready.over_time([dating.as_of])[0]
 
@@ -687,6 +946,7 @@ class Ready:
     setup: Setup
     model: Model
     dependence: float | PairDependence
+    of_model: frozenset[str]
     dating: Dating
 
     def combination(self, inference: Inference, dating: Dating | None = None) -> Combination:
@@ -697,11 +957,13 @@ class Ready:
             model=self.model,
             prior=self.setup.prior,
             dependence=self.dependence,
+            zero=self.setup.zero,
             claims=tuple(self.claims),
             shares=self.prepared.shares,
             columns=self.prepared.columns,
             inference=inference,
             correlation=self.setup.correlation,
+            of_model=self.of_model,
             dating=dating or self.dating,
         )
 
@@ -734,8 +996,10 @@ def make_ready(
     scale: Scale,
     prior: QuantityPrior,
     model: Model,
+    zero: float,
     dependence: float | PairDependence,
     correlation: ArrayLike | None,
+    of_model: frozenset[str],
     dating: Dating,
 ) -> Ready:
     """Everything that the engine needs of some of the claims, those about one quantity."""
@@ -746,17 +1010,17 @@ def make_ready(
     rows = rows_from_claims(claims)
     superseded = None
     if dating.drift > 0.0:
-        _check_moving(model, correlation)
+        _check_moving(model, correlation, zero, claims)
         rows = attrs.evolve(rows, day=dating.days(claims))
     if correlation is None:
         # A correlation matrix says itself how a source's claims depend on each other.
         superseded = dating.superseded(claims)
     if isinstance(dependence, PairDependence):
         dependence = dependence.among(sources)
-        numbered = dependence.numbered(sources)
-        prepared = prepare(rows, scale, model, numbered, superseded)
+        among: float | NumberedPairs = dependence.numbered(sources)
     else:
-        prepared = prepare(rows, scale, model, dependence, superseded)
+        among = dependence
+    prepared = prepare(rows, scale, model, among, zero, superseded)
     for problem in prepared.problems:
         raise problem.exception.located(names[problem.row])
     matrix = None
@@ -764,10 +1028,7 @@ def make_ready(
         matrix = checked_correlation(correlation, prepared.columns, names, claims, dependence)
         prepared = prepared.with_shares(independent(len(claims)))
     if not prepared.active.count:
-        raise NoPosteriorError(
-            "every claim has reliability 0, and with Void() such claims say nothing; "
-            "there is nothing to combine"
-        )
+        raise NoPosteriorError(NOTHING_SAID)
     setup = Setup(
         law=model.law,
         prior=prior,
@@ -777,12 +1038,21 @@ def make_ready(
         inflation=model.inflation,
         shared=model.shared,
         correlation=matrix,
+        zero=zero,
     )
-    return Ready(quantity, claims, prepared, setup, model, dependence, dating)
+    return Ready(quantity, claims, prepared, setup, model, dependence, of_model, dating)
 
 
-def _check_moving(model: Model, correlation: ArrayLike | None) -> None:
+def _check_moving(
+    model: Model, correlation: ArrayLike | None, zero: float, claims: Sequence[Claim]
+) -> None:
     """Refuse what has no meaning yet for a quantity that moves."""
+    if zero > 0.0 or any(isinstance(claim.statement, (Absent, Present)) for claim in claims):
+        raise InvalidValueError(
+            "drift does not go together with zero= or with claims that there is something or "
+            "nothing: how often a quantity that moves appears and vanishes is not known; leave "
+            "drift out"
+        )
     if correlation is not None:
         raise InvalidValueError(
             "correlation and drift do not go together: the matrix does not say which errors are "
@@ -797,12 +1067,27 @@ def _check_moving(model: Model, correlation: ArrayLike | None) -> None:
 
 def chosen_prior(prior: QuantityPrior | None, model: Model) -> QuantityPrior:
     """The prior on the quantity: the one given, the model's, or flat in x."""
-    if prior is not None and not isinstance(prior, QuantityPrior):
-        raise WrongTypeError(
-            "prior must be a prior on the quantity, such as priors.Normal(mean, sd) "
-            f"(got {short(prior)})"
+    return _prior_of(model) if prior is None else as_prior(prior)
+
+
+def _prior_of(model: Model) -> QuantityPrior:
+    """The prior where none is given."""
+    return Flat() if model.prior is None else model.prior
+
+
+def _of_model_from(
+    given: object, model: Model, prior: QuantityPrior, dependence: float | PairDependence
+) -> frozenset[str]:
+    """Which settings of a document are its model's own; one that was edited is not any more."""
+    own = {"prior": _prior_of(model) == prior, "dependence": model.dependence == dependence}
+    if not isinstance(given, (list, tuple)) or not all(
+        isinstance(name, str) and name in own for name in given
+    ):
+        raise InvalidValueError(
+            "of_model: must list which of prior and dependence are the model's own "
+            f"(got {short(given)})"
         )
-    return prior if prior is not None else model.prior if model.prior is not None else Flat()
+    return frozenset(name for name in given if own[name])
 
 
 def check_sources(records: Sequence[Claim]) -> None:

@@ -29,6 +29,7 @@ __all__ = [
     "read_small",
     "run_learn",
     "run_score",
+    "zero",
 ]
 
 _LEARN_EPILOG = """\
@@ -60,6 +61,19 @@ def level(text: str) -> float:
     if not 0.0 < found < 1.0:
         raise argparse.ArgumentTypeError(
             f"must lie in (0, 1), got {text!r}{percent_hint(found) if found < 100.0 else ''}"
+        )
+    return found
+
+
+def zero(text: str) -> float:
+    """Probability that there is nothing, from an argument."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = float("nan")
+    if not 0.0 <= found < 1.0:
+        raise argparse.ArgumentTypeError(
+            f"must lie in [0, 1), got {text!r}{percent_hint(found) if found < 100.0 else ''}"
         )
     return found
 
@@ -131,7 +145,7 @@ def add_learn(commands: Any) -> None:
         "--dependence",
         type=number,
         metavar="RHO",
-        help="between any two sources, in [0, 1] (default: from the truths, else 0.25)",
+        help="between any two sources, in [0, 1] (default: from the truths, else 0.4)",
     )
     parser.add_argument("--save", metavar="LEARNED", help="keep what was learned (.json, .parquet)")
     parser.add_argument(

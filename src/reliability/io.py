@@ -123,6 +123,8 @@ class _Row:
     def read(cls, place: Place, cells: Mapping[str, Cell], *, dots_group: bool = False) -> _Row:
         claim = claim_from_record(place, cells, dots_group=dots_group)
         stated = [field for field in SOURCE_NUMBERS if cells.get(field) is not None]
+        if cells.get("grade") is not None:
+            stated += ["reliability", "evidence"]
         return cls(place, claim, {field: getattr(claim.source, field) for field in stated})
 
 

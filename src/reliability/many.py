@@ -21,7 +21,7 @@ from reliability.errors import (
 )
 from reliability.models import Model
 from reliability.pieces import Settings, Work
-from reliability.preparation import Dependence
+from reliability.preparation import Dependence, checked_zero
 from reliability.priors import QuantityPrior
 from reliability.scales import Scale, ScaleName
 from reliability.tables.cells import Cells
@@ -77,6 +77,7 @@ def combine_many(
     scale: ScaleName | Scale = "linear",
     prior: QuantityPrior | None = None,
     model: Model | None = None,
+    zero: float = 0.0,
     level: float = 0.95,
     dependence: Dependence | None = None,
     sources: Any = None,
@@ -101,16 +102,18 @@ def combine_many(
         ``statement`` (a phrase) or ``value`` with ``sd`` or ``low``, ``high``, ``level``, or
         quantiles (``q0.05``, ...), and any of ``form``, ``origin``, ``credibility``,
         ``reliability``, ``evidence``, ``bias``, ``bias_sd``, ``overconfidence``, ``interest``,
-        ``date``
+        ``grade`` (such as "B2", in place of reliability and credibility), ``date``
     scale : "linear", "log" or "logit"
     prior : prior on every quantity, in its units; None is the model's, by default flat in x
     model : assumptions; None is ``Model.reports()``
+    zero : prior probability of every quantity, in [0, 1), that there is nothing at all, as for
+        :func:`combine`
     level : probability of the central interval from ``low`` to ``high``
     dependence : rho in [0, 1] between origins, in place of the model's; or between pairs of
         sources, as for ``combine``
     sources : what is known of the sources: a table with the column ``source``, or a list of Source
-    quantities : a table with the column ``quantity`` and any of ``scale`` and ``prior``, for
-        quantities that differ from the others
+    quantities : a table with the column ``quantity`` and any of ``scale``, ``prior`` and ``zero``,
+        for quantities that differ from the others
     claims : whether to give the weight, soundness and tail probability of every claim as well;
         this solves every quantity by itself
     combinations : quantities of which a whole Combination is wanted
@@ -124,9 +127,10 @@ def combine_many(
     -------
     A table of the kind that was given, one row per quantity in order of first appearance:
     ``quantity``, ``n`` (claims), ``estimate`` (median), ``mean``, ``sd``, ``low``, ``high``,
-    ``zero``, ``conflict_p`` (Cochran's Q), ``log_evidence`` (nan under improper priors) and
-    ``error`` (bound on the relative numerical error). With ``claims``, ``combinations`` or
-    ``on_error="collect"`` a :class:`ManyCombinations` that holds it.
+    ``zero`` (probability that there is nothing), ``conflict_p`` (Cochran's Q), ``log_evidence``
+    (nan under improper priors) and ``error`` (bound on the relative numerical error). With
+    ``claims``, ``combinations`` or ``on_error="collect"`` a :class:`ManyCombinations` that holds
+    it.
 
     Raises
     ------
@@ -148,6 +152,7 @@ def combine_many(
     (['tanks', 'guns'], [11.0, 7.0])
     """
     what = Settings.checked(scale, prior, model, level, dependence)
+    nothing = checked_zero(zero)
     if on_error not in ("raise", "collect"):
         raise InvalidValueError(f"on_error must be 'raise' or 'collect' (got {short(on_error)})")
     _check_count("threads", threads)
@@ -161,11 +166,10 @@ def combine_many(
     said = read_quantities(quantities) if quantities is not None else None
     if said is not None:
         said.check_known(cells.names("quantity"))
-        said.check_without_zero()
         keys = cells.values("quantity", by.first)
-        groups = said.groups(keys, scale=what.scale.name, prior=prior, zero=0.0)
+        groups = said.groups(keys, scale=what.scale.name, prior=what.prior, zero=nothing)
     else:
-        groups = [SettingsGroup(what.scale.name, prior, 0.0, np.arange(by.count))]
+        groups = [SettingsGroup(what.scale.name, what.prior, nothing, np.arange(by.count))]
     chosen = _positions(names, cells, by)
     # Small tables in pieces too, for every thread to have some; whatever their number.
     least = max(claims_at_once, _LIGHT_ROWS) if what.light else claims_at_once

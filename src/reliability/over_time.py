@@ -86,6 +86,9 @@ def combine_over_time(
     scale = get_scale(scale)
     chosen = chosen_prior(prior, model)
     rho = checked_dependence(model.dependence if dependence is None else dependence)
+    of_model = frozenset(
+        name for name, given in (("prior", prior), ("dependence", dependence)) if given is None
+    )
     asked = checked_dates(dates)
     dating = Dating(None, checked_drift(drift), supersede=False)
     if not isinstance(hindsight, bool):
@@ -95,7 +98,9 @@ def combine_over_time(
     dating = dating.of(records)
 
     def ready(quantity: str | None, members: list[int]) -> Ready:
-        return make_ready(quantity, members, records, scale, chosen, model, rho, None, dating)
+        return make_ready(
+            quantity, members, records, scale, chosen, model, 0.0, rho, None, of_model, dating
+        )
 
     def every_date(quantity: str | None, members: list[int]) -> dict[dt.date, Combination]:
         if hindsight:

@@ -16,12 +16,12 @@ from reliability.engine.setup import Setup
 from reliability.errors import (
     NoPosteriorError,
     ReliabilityError,
-    WrongTypeError,
-    short,
 )
+from reliability.foreign_priors import as_prior
 from reliability.models import Model
 from reliability.pairs import PairDependence
 from reliability.preparation import (
+    NOTHING_SAID,
     Dependence,
     checked_dependence,
     checked_level,
@@ -48,12 +48,6 @@ __all__ = ["Settings", "Work"]
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-#: Why a quantity has no posterior none of whose claims says anything.
-NOTHING_SAID = (
-    "every claim has reliability 0, and with Void() such claims say nothing; "
-    "there is nothing to combine"
-)
-
 
 @attrs.frozen(eq=False)
 class Settings:
@@ -76,11 +70,8 @@ class Settings:
     ) -> Settings:
         """Settings from what ``combine_many`` was given; refuses what is impossible."""
         model = checked_model(model)
-        if prior is not None and not isinstance(prior, QuantityPrior):
-            raise WrongTypeError(
-                "prior must be a prior on the quantity, such as priors.Normal(mean, sd) "
-                f"(got {short(prior)}); priors that differ go into the table quantities="
-            )
+        if prior is not None:
+            prior = as_prior(prior, "; priors that differ go into the table quantities=")
         rho = checked_dependence(model.dependence if dependence is None else dependence)
         return cls(get_scale(scale), prior, model, checked_level(level), rho)
 
@@ -154,7 +145,6 @@ class Work:
         self.rank = (_NO_ERROR, 0)
         # What is written to later takes no memory yet.
         self.columns = {name: np.empty(by.count) for name in _COLUMNS}
-        self.columns["zero"] = np.zeros(by.count)
         self.n, self.first = np.empty((2, by.count), dtype=np.int64)
         self.alive = np.zeros(by.count, dtype=bool)
         self.used = np.ones(len(cells), dtype=bool)
@@ -215,7 +205,7 @@ class Work:
         scale = get_scale(group.scale)
         rho = self.what.dependence
         pairs = rho.numbered(piece.found.sources) if isinstance(rho, PairDependence) else rho
-        prepared = prepare(rows, scale, self.what.model, pairs)
+        prepared = prepare(rows, scale, self.what.model, pairs, group.zero)
         # In the order of the table, whose first is the one to raise.
         problems = {problem.row: problem.exception for problem in prepared.problems}
         for claim in sorted(problems, key=piece.number):
@@ -242,6 +232,7 @@ class Work:
             inflation=model.inflation,
             shared=model.shared,
             correlation=None,
+            zero=group.zero,
         )
         sizes = prepared.active.sizes
         there = np.flatnonzero(sizes > 0)
@@ -255,8 +246,7 @@ class Work:
         found = summarise(columns, setup, level, claims_at_once=self.claims_at_once)
         quantities = _as_slice(piece.quantities[there])
         for name in _COLUMNS:
-            if name != "zero":
-                self.columns[name][quantities] = getattr(found, name)
+            self.columns[name][quantities] = getattr(found, name)
         self.alive[quantities] = True
         failures |= {int(there[q]): error for q, error in found.failures.items()}
         if self.of_claims:
@@ -327,6 +317,7 @@ class Work:
             scale=group.scale,
             prior=what.prior_of(group.prior),
             model=what.model,
+            zero=group.zero,
             dependence=what.dependence,
             # Tables of many quantities do not look at dates.
             supersede=False,

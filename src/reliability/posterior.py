@@ -9,7 +9,9 @@ from typing import Literal
 import attrs
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import entr
 
+from reliability.engine.atom import moments_with_atom, place_of_zero, quantile_with_atom
 from reliability.engine.density import Distribution
 from reliability.errors import InvalidValueError, WrongTypeError
 from reliability.scales import SCALES, Scale
@@ -116,9 +118,14 @@ class Posterior:
     or nan, never the artefact of a cut-off. One that exists, but lies almost wholly beyond the
     range of floats (a tail |x|^-q with q a hair above what it needs), is nan as well.
 
+    There may be an atom: a probability ``zero`` that the quantity is exactly zero, beside a density
+    whose integral is what is left. Probabilities, quantiles, moments, intervals and random values
+    are those of the whole; ``pdf`` and the modes are those of the density alone.
+
     Attributes
     ----------
     zero : probability that the quantity is exactly zero (an atom beside the density)
+    nonzero : the distribution of the quantity given that it is not zero
 
     Examples
     --------
@@ -140,10 +147,18 @@ class Posterior:
     #: a finite integral, which is what the CRPS needs: it is finite for some that have no mean.
     _has_root_mean: bool = False
 
+    @property
+    def nonzero(self) -> Posterior:
+        """The distribution of the quantity given that it is not zero."""
+        return attrs.evolve(self, zero=0.0) if self.zero > 0.0 else self
+
     # ---------------------------------------------------------------- densities
 
     def logpdf(self, value: ArrayLike) -> float | Array:
-        """Log density of the quantity at given values; -inf outside the support."""
+        """Log density of the quantity at given values; -inf outside the support.
+
+        Beside an atom at zero it integrates to ``1 - zero``.
+        """
         theta = real_array("value", value)
         out = np.full(theta.shape, -np.inf)
         inside = (theta >= self._support[0]) & (theta <= self._support[1])
@@ -152,6 +167,9 @@ class Posterior:
         if inside.any():
             logs = self._distribution.log_density(x[inside])
             out[inside] = logs - self._scale.log_jacobian(x[inside])
+            if self.zero > 0.0:
+                with np.errstate(divide="ignore"):
+                    out += np.log1p(-self.zero)
         return unwrap(np.where(np.isnan(theta), np.nan, out))
 
     def pdf(self, value: ArrayLike) -> float | Array:
@@ -166,6 +184,9 @@ class Posterior:
         side = self._distribution.below(x) if below else self._distribution.above(x)
         start, stop = (0.0, 1.0) if below else (1.0, 0.0)
         out = np.where(theta <= self._support[0], start, np.where(inside, side, stop))
+        if self.zero > 0.0:
+            counts = theta >= 0.0 if below else theta < 0.0
+            out = (1.0 - self.zero) * out + self.zero * counts
         return unwrap(np.where(np.isnan(theta), np.nan, out))
 
     def cdf(self, value: ArrayLike) -> float | Array:
@@ -187,11 +208,12 @@ class Posterior:
 
     def _between(self, lower: Array, upper: Array) -> Array:
         """Quantity with probability ``lower`` below and ``upper`` = 1 - lower above it."""
-        theta = self._scale.to_theta(self._distribution.quantile(lower, upper))
-        theta = np.clip(theta, *self._support)
-        return np.where(
-            lower <= 0.0, self._support[0], np.where(upper <= 0.0, self._support[1], theta)
+        x = quantile_with_atom(
+            self._distribution.quantile, lower, upper, self.zero, place_of_zero(self._scale)
         )
+        low, high = self.support()
+        theta = np.clip(self._scale.to_theta(x), low, high)
+        return np.where(lower <= 0.0, low, np.where(upper <= 0.0, high, theta))
 
     def ppf(self, p: ArrayLike) -> float | Array:
         """Quantile: the value with probability p below it; nan for p outside [0, 1]."""
@@ -216,6 +238,7 @@ class Posterior:
         mean, variance = mean_and_variance(
             self._scale, np.array([origin]), about, np.array([orders]), self._support[0]
         )
+        mean, variance = moments_with_atom(mean, variance, np.array([self.zero]))
         return float(mean[0]), float(variance[0])
 
     def mean(self) -> float:
@@ -231,8 +254,16 @@ class Posterior:
         return float(np.sqrt(self._moments[1]))
 
     def entropy(self) -> float:
-        """Differential entropy, in nats, of the quantity in its units."""
-        return -self._distribution.mean_of_log_density(self._scale)
+        """Differential entropy, in nats, of the quantity in its units.
+
+        With an atom at zero, that of whether it is zero, plus ``1 - zero`` times that of the
+        quantity given that it is not: the entropy with respect to length and to a unit at zero
+        (Nair, Prabhakar & Shah 2006, arXiv:cs/0607075).
+        """
+        beside = -self._distribution.mean_of_log_density(self._scale)
+        if self.zero == 0.0:
+            return beside
+        return float(entr(self.zero) + entr(1.0 - self.zero) + (1.0 - self.zero) * beside)
 
     # ---------------------------------------------------------------- shape
 
@@ -263,7 +294,7 @@ class Posterior:
 
         On the scale's coordinate (the logarithm, on the log scale): where a picture with that
         axis has its peaks. In the quantity's own units a long lower tail on the log scale would
-        put a spurious peak at zero.
+        put a spurious peak at zero. An atom at zero is none of them.
         """
         return list(self._modes)
 
@@ -273,7 +304,8 @@ class Posterior:
 
     def support(self) -> tuple[float, float]:
         """The smallest interval that holds all of the probability."""
-        return self._support
+        low, high = self._support
+        return (min(low, 0.0), max(high, 0.0)) if self.zero > 0.0 else (low, high)
 
     def interval(
         self, level: float = 0.95, kind: Literal["central", "shortest"] = "central"
@@ -284,7 +316,8 @@ class Posterior:
         ----------
         level : probability in (0, 1)
         kind : "central" (equal probability on both sides) or "shortest" (on the scale: on the
-            log scale the smallest ratio of its ends)
+            log scale the smallest ratio of its ends, so that it begins at 0 only where what is
+            not zero has not that probability)
 
         Raises
         ------
@@ -303,7 +336,34 @@ class Posterior:
             return float(low), float(high)
         if kind != "shortest":
             raise InvalidValueError(f"kind must be 'central' or 'shortest' (got {kind!r})")
-        return self._shortest(level)
+        return self._shortest(level) if self.zero == 0.0 else self._shortest_with_atom(level)
+
+    def _shortest_with_atom(self, level: float) -> tuple[float, float]:
+        """The same beside an atom at zero."""
+        if self.zero >= level:
+            return 0.0, 0.0
+        without = self.nonzero
+        inner = level / (1.0 - self.zero)
+        beside = without._shortest(inner) if inner < 1.0 else None  # noqa: SLF001
+        if self._scale.name != "linear":
+            return beside if beside is not None else (0.0, float(self.ppf(level)))
+        # An interval that holds zero holds less of the density.
+        start, stop = float(without.cdf(0.0)), (level - self.zero) / (1.0 - self.zero)
+        low, high = max(start - stop, 0.0), min(start, 1.0 - stop)
+        found = (0.0, 0.0) if beside is None else beside
+        best = np.inf if beside is None else found[1] - found[0]
+        for _ in range(6):
+            below = np.linspace(low, high, 101)
+            begin = np.minimum(np.asarray(without.ppf(below)), 0.0)
+            end = np.maximum(np.asarray(without.isf(1.0 - stop - below)), 0.0)
+            with np.errstate(invalid="ignore"):
+                width = end - begin
+            at = int(np.argmin(np.where(np.isfinite(width), width, np.inf)))
+            if width[at] < best:
+                best, found = float(width[at]), (float(begin[at]), float(end[at]))
+            step = below[1] - below[0]
+            low, high = max(below[at] - step, low), min(below[at] + step, high)
+        return found
 
     def _shortest(self, level: float) -> tuple[float, float]:
         """Smallest width over the probability left below: where both ends are equally dense."""
@@ -355,6 +415,7 @@ class Posterior:
         return np.asarray(self.ppf(u))
 
     def __repr__(self) -> str:
-        """One line: median and 95 % interval."""
+        """One line: median and 95 % interval, and the probability of zero."""
         low, high = self.interval(0.95)
-        return f"Posterior(median={self.median():.6g}, 95% {low:.6g} to {high:.6g})"
+        zero = f", zero={self.zero:.6g}" if self.zero > 0.0 else ""
+        return f"Posterior(median={self.median():.6g}, 95% {low:.6g} to {high:.6g}{zero})"

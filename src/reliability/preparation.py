@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+import attrs
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
@@ -13,13 +14,15 @@ from reliability.claims._checks import about, short
 from reliability.claims.claim import Claim
 from reliability.claims.columns import Columns, Form
 from reliability.claims.problems import Problem
-from reliability.claims.rows import Rows
+from reliability.claims.rows import Rows, different
 from reliability.claims.sources import Source
 from reliability.errors import InvalidValueError, ReliabilityError, WrongTypeError
+from reliability.grades import ADMIRALTY, CONFIRMED
 from reliability.models import Model
 from reliability.pairs import PairDependence
 
 __all__ = [
+    "NOTHING_SAID",
     "Dependence",
     "as_claims",
     "by_quantity",
@@ -27,6 +30,8 @@ __all__ = [
     "checked_dependence",
     "checked_level",
     "checked_model",
+    "checked_zero",
+    "confirmed_in_pool",
     "dependence_from_data",
     "dependence_to_data",
     "effective_reliability",
@@ -34,6 +39,12 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
+
+#: Why a quantity has no posterior none of whose claims says anything.
+NOTHING_SAID = (
+    "every claim has reliability 0, and with Void() such claims say nothing, or says only that "
+    "there is something, which zero=0 takes for granted; there is nothing to combine"
+)
 
 #: What ``combine`` is told about what depends on what.
 Dependence: TypeAlias = float | PairDependence | Mapping[tuple[str, str], float]
@@ -58,6 +69,22 @@ def checked_level(level: object) -> float:
         hint = f"; did you mean {level / 100:g}?" if 1.0 < level < 100.0 else ""
         raise InvalidValueError(f"level must lie in (0, 1), got {level:g}{hint}")
     return float(level)
+
+
+def checked_zero(value: object) -> float:
+    """The prior probability that there is nothing, in [0, 1)."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise WrongTypeError(
+            f"zero must be a number in [0, 1), the probability that there is nothing "
+            f"(got {short(value)})"
+        )
+    if not 0.0 <= value < 1.0:
+        hint = f"; did you mean {value / 100:g}?" if 1.0 < value < 100.0 else ""
+        raise InvalidValueError(
+            f"zero, the probability that there is nothing, must lie in [0, 1), "
+            f"got {short(value)}{hint}"
+        )
+    return float(value)
 
 
 def checked_dependence(value: Dependence) -> float | PairDependence:
@@ -152,6 +179,33 @@ def by_quantity(claims: Sequence[Claim]) -> dict[str | None, list[int]]:
             "name it, or leave it out everywhere"
         )
     return groups
+
+
+def confirmed_in_pool(rows: Rows, silent: NDArray[np.bool_]) -> Rows:
+    """Rows whose digit 1, "confirmed by other sources", is as 2 where these sources speak too.
+
+    What confirms a claim then stands beside it, and would count twice. Any claim of another
+    origin about the same quantity is taken for one of the sources meant, whatever it says: how
+    well it agrees is for the likelihood to judge.
+
+    Parameters
+    ----------
+    rows : the claims
+    silent : (rows,) claims that say nothing, and confirm nothing
+    """
+    if not different(rows.confirmed).any():
+        return rows
+    quantity = np.repeat(np.arange(len(rows.starts) - 1), np.diff(rows.starts))
+    heard = np.flatnonzero(~silent)
+    # A quantity's first origin and its last, of those that are heard, differ if there are two.
+    lowest = np.full(len(rows.starts) - 1, np.iinfo(np.int64).max)
+    highest = np.full(len(rows.starts) - 1, -1)
+    np.minimum.at(lowest, quantity[heard], rows.origin[heard])
+    np.maximum.at(highest, quantity[heard], rows.origin[heard])
+    several = (lowest < highest)[quantity]
+    credibility = rows.credibility.copy()
+    credibility[rows.confirmed & several] = ADMIRALTY.credibility(CONFIRMED, confirmed_here=True)
+    return attrs.evolve(rows, credibility=credibility)
 
 
 def effective_reliability(rows: Rows) -> tuple[Array, list[Problem]]:

@@ -742,7 +742,10 @@ class IntrinsicRange(QuantityPrior):
     def _on(self, scale: Scale, hull: tuple[float, float] | None) -> PriorOnX:  # noqa: ARG002
         """Uniform density over the extended hull."""
         if hull is None:
-            raise InvalidValueError("IntrinsicRange needs the claims that it is made from")
+            raise InvalidValueError(
+                "IntrinsicRange is made from the numbers that claims state, and there are none; "
+                "give another proper prior"
+            )
         if not hull[0] < hull[1]:
             raise InvalidValueError(NO_RANGE)
         low, high = (float(end) for end in self._extended(*hull))

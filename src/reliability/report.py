@@ -17,7 +17,7 @@ import attrs
 import numpy as np
 
 from reliability.claims.digits import plain
-from reliability.claims.statements import Estimate, Quantiles, Range
+from reliability.claims.statements import Absent, Estimate, Present, Quantiles, Range
 from reliability.numbers import (
     Digits,
     percent,
@@ -38,12 +38,18 @@ __all__ = [
     "Group",
     "as_html",
     "as_text",
+    "claim_table",
     "clean",
     "compare_text",
+    "compared",
     "digits_of",
     "groups",
+    "html_table",
+    "interval_text",
+    "notes_of",
     "one_line",
     "paragraph",
+    "sentences_of",
     "statement_text",
     "text_table",
 ]
@@ -78,9 +84,18 @@ def digits_of(result: Combination) -> Digits:
     The uncertainty is the distance from the median to the nearer end of the central 68 %
     interval: a second group far away does not blur the digits of the first.
     """
-    ends = result.scale.to_x(result.posterior.interval(0.6827))
-    middle = float(result.scale.to_x(result.estimate))
+    posterior = result.posterior.nonzero
+    ends = result.scale.to_x(posterior.interval(0.6827))
+    middle = float(result.scale.to_x(posterior.median()))
     return Digits(result.scale, min(middle - float(ends[0]), float(ends[1]) - middle))
+
+
+def interval_text(result: Combination, level: float = 0.95) -> str:
+    """Estimate and interval in a few words: ``10.4 (8.1 to 12.6, 95%)``."""
+    digits = digits_of(result)
+    low, high = result.posterior.interval(level)
+    ends = f"{digits.text(low)} to {digits.text(high)}"
+    return f"{digits.text(result.estimate)} ({ends}, {100.0 * level:g}%)"
 
 
 @attrs.frozen
@@ -102,9 +117,9 @@ def groups(result: Combination) -> list[Group]:
     -------
     list of Group
         One group where the claims agree; more where the density has separate peaks that each
-        hold a share of the probability.
+        hold a share of the probability. An atom at zero is none of them.
     """
-    posterior, scale = result.posterior, result.scale
+    posterior, scale = result.posterior.nonzero, result.scale
     steps = np.linspace(0.001, 0.999, 400)
     at_quantiles = scale.to_x(np.asarray(posterior.ppf(steps)))
     x = np.unique(at_quantiles[np.isfinite(at_quantiles)])
@@ -123,7 +138,9 @@ def groups(result: Combination) -> list[Group]:
         for i, peak in enumerate(peaks)
     ]
     kept = [group for group in found if group.probability >= _SMALLEST_GROUP]
-    return kept or [Group(posterior.median(), 1.0)]
+    kept = kept or [Group(posterior.median(), 1.0)]
+    some = 1.0 - result.posterior.zero
+    return [Group(group.value, some * group.probability) for group in kept]
 
 
 def _separate_peaks(logs: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> list[int]:
@@ -345,7 +362,7 @@ def statement_text(statement: Statement, *, shares: bool = False) -> str:
     return text
 
 
-def _shares_text(statement: Statement) -> str:
+def _shares_text(statement: Statement) -> str:  # noqa: PLR0911 - one for each form
     """What was said about a share, in percent."""
 
     def share(value: float) -> str:
@@ -356,6 +373,8 @@ def _shares_text(statement: Statement) -> str:
         return f"quantiles {', '.join(pairs)}"
     if isinstance(statement, Range):
         return f"{share(statement.low)} to {share(statement.high)}"
+    if isinstance(statement, Absent | Present):
+        return str(statement)
     if not isinstance(statement, Estimate):
         # "at least 0.3", "about 0.3": the value is the only number on the scale of the share.
         return str(statement).replace(plain(statement.value), share(statement.value), 1)
@@ -384,19 +403,22 @@ def _row(entry: ClaimResult, digits: Digits, estimate: float, shared: set[str]) 
     ]
 
 
-def _page(result: Combination, level: float) -> _Page:
+def sentences_of(result: Combination, level: float) -> list[str]:
+    """Say the answer, and whether the claims form groups."""
     digits, found = digits_of(result), groups(result)
-    counts = Counter(entry.origin for entry in result.claims)
-    shared = {origin for origin, count in counts.items() if count > 1}
-    names = ["source", "says", *(["origin"] if shared else [])]
     sentences = [_headline(result, digits, level), _disagreement(found, digits)]
     if result.posterior.zero > 0.0:
         sentences.insert(
             1, f"There is none at all with probability {percent(result.posterior.zero)}."
         )
+    return [sentence for sentence in sentences if sentence]
+
+
+def notes_of(result: Combination) -> list[str]:
+    """Say what to be careful about, one sentence a matter."""
     notes = [
-        _agreement(result, found),
-        *_learned(result, digits),
+        _agreement(result, groups(result)),
+        *_learned(result, digits_of(result)),
         *_moments(result),
         *_moving(result),
         *_dropped(result),
@@ -404,13 +426,30 @@ def _page(result: Combination, level: float) -> _Page:
     ]
     if not result.error <= _ERROR_SHOWN:
         notes.append(f"Numerical error: up to {result.error:.0e} of these results.")
+    return [note for note in notes if note]
+
+
+def claim_table(result: Combination) -> tuple[list[str], list[list[str]], int]:
+    """Header and rows of the table of claims, and how many of its columns are texts."""
+    digits = digits_of(result)
+    counts = Counter(entry.origin for entry in result.claims)
+    shared = {origin for origin, count in counts.items() if count > 1}
+    names = ["source", "says", *(["origin"] if shared else [])]
+    # Where the estimate is zero, shifts are written with the digits of what there may be.
+    about = result.estimate or result.posterior.nonzero.median()
+    rows = [_row(entry, digits, about, shared) for entry in result.claims]
+    return [*names, *_LEGEND], rows, len(names)
+
+
+def _page(result: Combination, level: float) -> _Page:
+    header, rows, texts = claim_table(result)
     return _Page(
         clean(result.quantity or ""),
-        [sentence for sentence in sentences if sentence],
-        [*names, *_LEGEND],
-        [_row(entry, digits, result.estimate, shared) for entry in result.claims],
-        len(names),
-        [note for note in notes if note],
+        sentences_of(result, level),
+        header,
+        rows,
+        texts,
+        notes_of(result),
     )
 
 
@@ -517,13 +556,38 @@ def one_line(result: Combination) -> str:
     low, high = result.posterior.interval(0.95)
     count = len(result.claims)
     about = f" on {clean(result.quantity)!r}" if result.quantity else ""
+    zero = result.posterior.zero
+    none = f", none at all {percent(zero)}" if zero > 0.0 else ""
     return (
         f"Combination({count} claim{'s'[: count != 1]}{about}: {digits.text(result.estimate)}, "
-        f"95% {digits.text(low)} to {digits.text(high)})"
+        f"95% {digits.text(low)} to {digits.text(high)}{none})"
     )
 
 
 # --- HTML ---------------------------------------------------------------------------------------
+
+
+def _element(tag: str, text: str, style: str = "") -> str:
+    attribute = f' style="{style}"' if style else ""
+    return f"<{tag}{attribute}>{html.escape(text)}</{tag}>"
+
+
+def _html_row(cells: Sequence[str], tag: str, texts: int) -> str:
+    written = [
+        _element(tag, cell, f"text-align: {'left' if column < texts else 'right'}")
+        for column, cell in enumerate(cells)
+    ]
+    return f"<tr>{''.join(written)}</tr>"
+
+
+def html_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], texts: int, *, title: str = ""
+) -> str:
+    """Table as HTML, with everything escaped; columns as for `text_table`."""
+    parts = [_element("h4", title)] if title else []
+    parts += ["<table>", f"<thead>{_html_row(header, 'th', texts)}</thead>", "<tbody>"]
+    parts += [_html_row(cells, "td", texts) for cells in rows]
+    return "\n".join([*parts, "</tbody>", "</table>"])
 
 
 def as_html(result: Combination, *, level: float = 0.95) -> str:
@@ -536,19 +600,8 @@ def as_html(result: Combination, *, level: float = 0.95) -> str:
     """
     page = _page(result, level)
 
-    def element(tag: str, text: str, style: str = "") -> str:
-        attribute = f' style="{style}"' if style else ""
-        return f"<{tag}{attribute}>{html.escape(text)}</{tag}>"
-
-    def row(cells: Sequence[str], tag: str) -> str:
-        written = [
-            element(tag, cell, f"text-align: {'left' if column < page.texts else 'right'}")
-            for column, cell in enumerate(cells)
-        ]
-        return f"<tr>{''.join(written)}</tr>"
-
     def heading() -> str:
-        cells = [element("th", name, "text-align: left") for name in page.header[: page.texts]]
+        cells = [_element("th", name, "text-align: left") for name in page.header[: page.texts]]
         cells += [
             f'<th style="text-align: right" title="{html.escape(_LEGEND[name])}">{name}</th>'
             for name in page.header[page.texts :]
@@ -557,14 +610,14 @@ def as_html(result: Combination, *, level: float = 0.95) -> str:
 
     parts = ["<div>"]
     if page.title:
-        parts.append(element("h4", page.title))
+        parts.append(_element("h4", page.title))
     first, *others = page.sentences
     parts.append(f"<p><strong>{html.escape(first)}</strong></p>")
-    parts += [element("p", sentence) for sentence in others]
+    parts += [_element("p", sentence) for sentence in others]
     parts += ["<table>", f"<thead>{heading()}</thead>", "<tbody>"]
-    parts += [row(cells, "td") for cells in page.rows]
+    parts += [_html_row(cells, "td", page.texts) for cells in page.rows]
     parts += ["</tbody>", "</table>", "<ul>"]
-    parts += [element("li", note) for note in page.notes]
+    parts += [_element("li", note) for note in page.notes]
     parts += ["</ul>", "</div>"]
     return "\n".join(parts)
 
@@ -580,8 +633,14 @@ def _change(posterior: Posterior, against: Posterior) -> str:
     return f"{one - other:+.3g}"
 
 
-def compare_text(results: Mapping[str, Combination], *, level: float = 0.95) -> str:
-    """Results of the same quantity under different assumptions, one row each.
+#: Columns of `compared` that hold text.
+COMPARED_TEXTS = 2
+
+
+def compared(
+    results: Mapping[str, Combination], *, level: float = 0.95
+) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of results of the same quantity under different assumptions.
 
     Parameters
     ----------
@@ -609,4 +668,9 @@ def compare_text(results: Mapping[str, Combination], *, level: float = 0.95) -> 
             ]
         )
     header = ["assumption", "groups", "best estimate", f"{100.0 * level:g}% interval", "change"]
-    return "\n".join(text_table(header, rows, 2))
+    return header, rows
+
+
+def compare_text(results: Mapping[str, Combination], *, level: float = 0.95) -> str:
+    """Results of the same quantity under different assumptions, one row each; see `compared`."""
+    return "\n".join(text_table(*compared(results, level=level), COMPARED_TEXTS))

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from reliability.claims.claim import Claim
 from reliability.claims.dates import superseding
 from reliability.claims.rows import Rows, Statements, constant
+from reliability.claims.statements import Absent, Present
 from reliability.pairs import NumberedPairs, PairDependence
 
 __all__ = [
@@ -200,13 +201,19 @@ def reasons(shares: Shares, claims: Sequence[Claim]) -> list[str | None]:
     return [
         None
         if code == KEPT
-        else "says nothing: reliability 0 and Void"
+        else _WHY_SILENT.get(type(claim.statement), "says nothing: reliability 0 and Void")
         if code == SILENT
         else f"superseded by {superseding(claim, claims)}"
         if code == SUPERSEDED
         else f"repeats {claims[code].source.name}"
         for claim, code in zip(claims, shares.dropped.tolist(), strict=True)
     ]
+
+
+_WHY_SILENT: dict[type, str] = {
+    Absent: "says nothing: reliability 0",
+    Present: "says nothing: reliability 0 or zero=0",
+}
 
 
 def share_out(

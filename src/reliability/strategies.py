@@ -26,9 +26,11 @@ from reliability.claims.sources import Source
 from reliability.claims.statements import (
     STATEMENTS,
     About,
+    Absent,
     AtLeast,
     AtMost,
     Estimate,
+    Present,
     Quantiles,
     Range,
     Statement,
@@ -47,6 +49,9 @@ __all__ = ["claims", "sources", "statements"]
 # and ratios of two of them do not overflow.
 _LARGEST = 1e12
 _SMALLEST = 1e-12
+
+#: Forms that say whether there is anything: `combine` takes them only with ``zero=``.
+_PRESENCE = ("absent", "present")
 
 _PROBABILITIES = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99)
 _LEVELS = (0.5, 0.68, 0.8, 0.9, 0.95, 0.99)
@@ -74,7 +79,7 @@ def _text() -> SearchStrategy[str]:
 
 
 def sources() -> SearchStrategy[Source]:
-    """Sources with any combination of known and unknown fields.
+    """Sources with any combination of known and unknown fields, or an Admiralty grade.
 
     What is known is part of the name, so that sources that are drawn one by one never share a
     name and differ: `combine` would refuse their claims.
@@ -100,8 +105,11 @@ def sources() -> SearchStrategy[Source]:
         bias_sd=st.just(0.0) | st.floats(0.0, 2.0),
         overconfidence=st.just(1.0) | st.floats(0.1, 10.0),
         interest=st.sampled_from((-1, 0, 1)),
-    ).map(_named_by_what_is_known)
-    return built
+    )
+    graded: SearchStrategy[Source] = st.builds(
+        Source.graded, _text().filter(lambda text: "(" not in text), st.sampled_from("ABCDEF")
+    )
+    return (built | graded).map(_named_by_what_is_known)
 
 
 def _named_by_what_is_known(source: Source) -> Source:
@@ -182,19 +190,22 @@ def _by_form(scale: ScaleName | None) -> dict[str, SearchStrategy[Any]]:
         "at_least": st.builds(AtLeast, values, excess=excess),
         "at_most": st.builds(AtMost, values, excess=excess),
         "about": st.builds(About, values),
+        "absent": st.builds(Absent),
+        "present": st.builds(Present),
     }
 
 
 def statements(
     *, scale: ScaleName | None = None, forms: tuple[str, ...] | None = None
 ) -> SearchStrategy[Statement]:
-    """Statements of every form, with numbers that the scale admits.
+    """Statements of every form that states a number, with numbers that the scale admits.
 
     Parameters
     ----------
     scale : "linear" for any number, "log" for positive ones, "logit" for shares between 0 and
         1; the default is "linear"
-    forms : names of the forms to draw from, such as ("estimate", "at_least"); default all
+    forms : names of the forms to draw from, such as ("estimate", "at_least"); by default all but
+        "absent" and "present", which `combine` takes only with ``zero=``
 
     Raises
     ------
@@ -212,12 +223,13 @@ def statements(
     st = _hypothesis()
     if scale is not None:
         get_scale(scale)
-    names = tuple(STATEMENTS) if forms is None else tuple(forms)
+    numbers = tuple(name for name in STATEMENTS if name not in _PRESENCE)
+    names = numbers if forms is None else tuple(forms)
     for name in names:
         if name not in STATEMENTS:
             raise InvalidValueError(f"there is no form {name!r}; known: {', '.join(STATEMENTS)}")
     if not names:
-        raise InvalidValueError("forms must not be empty; leave it out for all forms")
+        raise InvalidValueError("forms must not be empty; leave it out for all that state numbers")
     strategies = _by_form(scale)
     chosen: SearchStrategy[Statement] = st.one_of([strategies[name] for name in names])
     return chosen
@@ -257,7 +269,7 @@ def claims(
         statements(scale=scale, forms=forms),
         quantity=st.just(quantity),
         origin=st.none() | _text(),
-        credibility=st.none() | st.floats(0.0, 1.0),
+        credibility=st.none() | st.floats(0.0, 1.0) | st.sampled_from("123456"),
         date=st.none() | st.dates(dt.date(1900, 1, 1), dt.date(2100, 1, 1)),
         note=st.none() | _text(),
         url=st.none() | st.just("https://example.org/report"),

@@ -15,9 +15,11 @@ from reliability.claims.digits import rounding_unit
 from reliability.claims.phrases import LONGEST_PHRASE, VAGUE_NUMBERS, read
 from reliability.claims.statements import (
     About,
+    Absent,
     AtLeast,
     AtMost,
     Estimate,
+    Present,
     Quantiles,
     Range,
     Statement,
@@ -121,6 +123,13 @@ def test_the_digits_give_the_rounding_unit(phrase: str, unit: float) -> None:
 
 
 FORMS: dict[str, Statement] = {
+    **dict.fromkeys(
+        ("none", "None at all.", "there are none", "There is none", "denied", "absent"), Absent()
+    ),
+    **dict.fromkeys(
+        ("present", "they are there", "They are present.", "there are some", "confirmed present"),
+        Present(),
+    ),
     **dict.fromkeys(
         (
             "about 12,000",
@@ -327,7 +336,8 @@ def test_larger_vague_words_are_multiples_of_hundreds() -> None:
         ("1e-400", "the number is too small for a float"),
         ("nearly 12,000", "'nearly' is not understood. Known forms: 12,000 (or 12 000, 12k"),
         ("a few thousand", "'few' is not understood. Known forms:"),
-        ("none", "'none' is not understood"),
+        ("none of them", "'them' is not understood"),
+        ("not present", "'present' is not understood"),
         ("1e5k", "'e' is not understood. Known forms"),
         ("", "it is empty. Known forms"),
         (" . ", "it has none of the known forms"),

@@ -11,7 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reliability import About, AtLeast, AtMost, Claim, Estimate, Quantiles, Range, Source
+from reliability import (
+    About,
+    Absent,
+    AtLeast,
+    AtMost,
+    Claim,
+    Estimate,
+    Present,
+    Quantiles,
+    Range,
+    Source,
+)
 from reliability import strategies as own
 from reliability.claims.columns import Columns, Knots, columns_from_rows
 from reliability.claims.problems import Problem
@@ -85,6 +96,8 @@ def test_every_kind_has_its_numbers() -> None:
             AtLeast(12_000),
             AtMost(12_000, excess=math.inf),
             Quantiles({0.1: 1, 0.5: 2}),
+            Absent(),
+            Present(),
             About(2500),
             Quantiles({0.1: 1, 0.5: 2, 0.9: 5}),
         ]
@@ -92,9 +105,9 @@ def test_every_kind_has_its_numbers() -> None:
     assert rows.stated.tolist() == [*Stated, Stated.ROUNDED, Stated.QUANTILES]
     np.testing.assert_array_equal(rows.sd[:2], [300, NAN])
     np.testing.assert_array_equal(rows.level[:3], [NAN, 0.9, NAN])
-    np.testing.assert_array_equal(rows.unit, [NAN, NAN, 500, 5000, NAN, NAN, NAN, 1000, NAN])
+    np.testing.assert_array_equal(rows.unit, [NAN, NAN, 500, 5000, *[NAN] * 5, 1000, NAN])
     np.testing.assert_array_equal(rows.excess[4:6], [NAN, math.inf])
-    assert rows.quantile_row.tolist() == [-1] * 6 + [0, -1, 1]
+    assert rows.quantile_row.tolist() == [-1] * 6 + [0, -1, -1, -1, 1]
     np.testing.assert_array_equal(rows.quantiles, [[1, 2, NAN], [1, 2, 5]])
     np.testing.assert_array_equal(rows.probabilities, [[0.1, 0.5, NAN], [0.1, 0.5, 0.9]])
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from reliability import AtLeast, Claim, Estimate, Quantiles, Range, Source
 from reliability.claims.rows import Stated, statements_from_objects
 from reliability.errors import InvalidValueError, ReliabilityError, WrongTypeError
+from reliability.grades import ADMIRALTY
 from reliability.io import claims_from_rows
 from reliability.tables.objects import claims_from_table
 from reliability.tables.rows import TableRows, rows_from_table
@@ -44,8 +45,14 @@ def assert_states(found: TableRows, claims: list[Claim]) -> None:
         assert quantiles_of(given_, row) == quantiles_of(wanted, row)
     for i, claim in enumerate(claims):
         assert found.sources.names[found.rows.source[i]] == claim.source.name
-        credibility = NAN if claim.credibility is None else claim.credibility
-        assert same(found.rows.credibility[i], credibility)
+        credibility = claim.credibility
+        assert found.rows.confirmed[i] == (credibility == "1")
+        if isinstance(credibility, str):
+            credibility = ADMIRALTY.credibility(credibility)
+        assert same(found.rows.credibility[i], NAN if credibility is None else credibility)
+        reliability = claim.source.reliability
+        if reliability is not None:
+            assert found.rows.reliability[i] == reliability
     for i, one in enumerate(claims):
         for k, other in enumerate(claims):
             left, right = (
@@ -77,7 +84,8 @@ cells: dict[str, st.SearchStrategy[Any]] = {
         [None, None, "estimate", "At least", "about", "range", "quantiles", "guess"]
     ),
     "origin": st.sampled_from([None, "X", "report"]),
-    "credibility": st.none() | st.sampled_from([0.5, 80.0]),
+    "credibility": st.none() | st.sampled_from([0.5, 80.0, "probably", "hardly"]),
+    "grade": st.sampled_from([None, None, "B2", "b", "B-1", "B6", "2", "X1", "B7", 3.0]),
     "date": st.sampled_from([None, "2024-10-24", "yesterday"]),
     "note": st.sampled_from([None, "n"]),
 }
@@ -93,16 +101,19 @@ def tables(draw: st.DrawFn) -> dict[str, list[Any]]:
     return {name: draw(st.lists(cells[name], min_size=count, max_size=count)) for name in names}
 
 
+def record_of(table: dict[str, list[Any]], row: int) -> dict[str, Any]:
+    return {
+        name: None if isinstance(v := values[row], float) and math.isnan(v) else v
+        for name, values in table.items()
+    }
+
+
 def judged(table: dict[str, list[Any]]) -> tuple[list[tuple[int, Claim]], list[tuple[int, str]]]:
     """Row by row: good claims, and reasons of the bad ones."""
     good, bad = [], []
     for row in range(len(table["source"])):
-        record = {
-            name: None if isinstance(v := values[row], float) and math.isnan(v) else v
-            for name, values in table.items()
-        }
         try:
-            claim = claims_from_rows([record])[0]
+            claim = claims_from_rows([record_of(table, row)])[0]
             if claim.quantity is None:
                 raise InvalidValueError(
                     "rows, row 1, quantity: is empty; name what the claim is about"
@@ -134,7 +145,9 @@ def test_rows_are_used_or_reported(table: dict[str, list[Any]]) -> None:
             rows_from_table(table)
         assert str(caught.value) == f"table, row {bad[0][0]}, {bad[0][1]}"
     else:
-        assert claims_from_table(table) == [claim for _, claim in good]
+        assert claims_from_table(table) == claims_from_rows(
+            [record_of(table, row) for row, _ in good]
+        )
 
 
 # --- what is known of sources -------------------------------------------------------------------

@@ -12,18 +12,18 @@ import attrs
 import numpy as np
 
 from reliability.claims._checks import (
-    as_optional_float,
     at,
     check_keys,
     check_mapping,
-    check_optional_share,
     fail,
     short,
 )
+from reliability.claims.foreign import foreign_statement
 from reliability.claims.phrases import read
 from reliability.claims.sources import Source
 from reliability.claims.statements import Estimate, Statement, statement_from_dict
 from reliability.errors import InvalidValueError, ReliabilityError, WrongTypeError
+from reliability.grades import as_credibility, check_credibility
 
 __all__ = ["Claim", "as_date", "claims_from_json", "claims_to_json", "disagreement"]
 
@@ -37,13 +37,13 @@ def _as_source(value: Source | str) -> Source:
 
 
 def _as_statement(value: Statement | SupportsFloat | str) -> Statement:
-    """A bare number is an estimate, a text is read."""
+    """A bare number is an estimate, a text is read, uncertain numbers of others are taken."""
     if isinstance(value, str):
         return read(value)
     given: Any = value
     if isinstance(given, numbers.Number):  # a bool or a complex number is refused by Estimate
         return Estimate(cast("SupportsFloat", given))
-    return cast("Statement", given)
+    return foreign_statement(given) or cast("Statement", given)
 
 
 def as_date(value: dt.date | str | None) -> dt.date | None:
@@ -77,12 +77,14 @@ class Claim:
     ----------
     source : a Source, or the name of one about which nothing more is known; where claims are
         combined a name stands for one source, so that all its claims must give the same Source
-    statement : a statement, a number (a bare Estimate), or a phrase such as "more than 12,000"
+    statement : a statement, a number (a bare Estimate), a phrase such as "more than 12,000", a
+        number of the packages uncertainties or gvar, or a frozen scipy distribution
     quantity : name of the quantity; may be left out when all claims are about the same one
     origin : the report, sensor or document behind the claim; claims that share an origin are
         one piece of evidence
-    credibility : probability, in [0, 1], that this very claim is sound, given its source; None
-        if nothing is known beyond the source
+    credibility : probability, in [0, 1], that this very claim is sound, given its source; an
+        estimative word such as "probably" (:mod:`reliability.words`) or an Admiralty digit, the
+        text "1" to "6" (:mod:`reliability.grades`); None if nothing is known beyond the source
     date : day of the claim; a datetime or an ISO text is converted
     note, url : for the reader
 
@@ -108,8 +110,8 @@ class Claim:
     statement: Statement = attrs.field(converter=_as_statement)
     quantity: str | None = attrs.field(default=None, validator=_check_text, kw_only=True)
     origin: str | None = attrs.field(default=None, validator=_check_text, kw_only=True)
-    credibility: float | None = attrs.field(
-        default=None, converter=as_optional_float, validator=check_optional_share, kw_only=True
+    credibility: float | str | None = attrs.field(
+        default=None, converter=as_credibility, validator=check_credibility, kw_only=True
     )
     date: dt.date | None = attrs.field(default=None, converter=as_date, kw_only=True)
     note: str | None = attrs.field(default=None, validator=_check_text, kw_only=True)

@@ -20,6 +20,7 @@ from reliability.claims.limits import Extremes, check_ratios, check_sizes
 from reliability.claims.problems import Finder, Problem
 from reliability.claims.quantile_curve import Knots, stacked
 from reliability.claims.rows import Rows, Stated, constant, different, rows_from_claims
+from reliability.errors import ReliabilityError
 from reliability.scales import Scale
 
 __all__ = [
@@ -46,12 +47,12 @@ class Columns:
     ``location`` is the mode, centre, bound or median; ``sd_low`` and ``sd_high`` the stated sds
     below and above it (shoulders for a box); ``half_width`` a box's, multiplied by a source's
     overconfidence where ``width_scales``; ``excess`` the scale of a bound's exponential;
-    ``direction`` +1 for "at least" and -1 for "at most"; ``knots`` a row of the knots table or
-    -1; ``stated_sd`` the sd of the statement as a whole; ``hull_low`` and ``hull_high`` the
-    stated numbers' extent. ``reliability`` is nan where it is unknown. ``void`` is the log of a
-    Void's constant density; ``meeting`` and ``meeting_sd`` say where such a claim, were it sound,
-    and the prior meet (nan where that was not asked). Rows of one quantity stand together:
-    ``starts[q]:starts[q + 1]``.
+    ``direction`` +1 for "at least" and for presence, -1 for "at most" and for absence; ``knots``
+    a row of the knots table or -1; ``stated_sd`` the sd of the statement as a whole; ``hull_low``
+    and ``hull_high`` the stated numbers' extent. What is said of presence alone has no place: nan.
+    ``reliability`` is nan where it is unknown. ``void`` is the log of a Void's constant density;
+    ``meeting`` and ``meeting_sd`` say where such a claim, were it sound, and the prior meet (nan
+    where that was not asked). Rows of one quantity stand together: ``starts[q]:starts[q + 1]``.
     """
 
     form: IntArray
@@ -208,10 +209,7 @@ def columns_from_rows(
         fields, knots = _converted(rows, scale, unstated_error, found)
         fields["bias"], fields["overconfidence"] = rows.bias, rows.overconfidence
         fields["bias_variance"] = _each(np.square, rows.bias_sd)
-        sized = fields | {"bias_sd": rows.bias_sd}
-        extremes = Extremes(sized)
-        check_sizes(sized, extremes, scale, found)
-        too_narrow = check_ratios(sized, extremes, rows.starts, found.found)
+        too_narrow = _check_numbers(fields | {"bias_sd": rows.bias_sd}, rows, scale, found)
     problems = [Problem(row, found.found[row]) for row in sorted(found.found)]
     problems += [Problem(row, error) for row, error in too_narrow.items()]
     if problems:
@@ -232,6 +230,29 @@ def columns_from_rows(
         knots=knots,
     )
     return columns, problems
+
+
+def _check_numbers(
+    sized: dict[str, Any], rows: Rows, scale: Scale, found: Finder
+) -> dict[int, ReliabilityError]:
+    """Note numbers that the floats do not bear; errors of rows too narrow beside the others.
+
+    What is said of presence alone has no numbers.
+    """
+    where = np.flatnonzero(sized["form"] != Form.PRESENCE)
+    if len(where) == rows.count:
+        extremes = Extremes(sized)
+        check_sizes(sized, extremes, scale, found)
+        return check_ratios(sized, extremes, rows.starts, found.found)
+    some = Finder(found.statements.take(where))
+    place = {row: k for k, row in enumerate(where.tolist())}
+    some.found |= {place[row]: error for row, error in found.found.items() if row in place}
+    sized = {name: values[where] for name, values in sized.items()}
+    extremes = Extremes(sized)
+    check_sizes(sized, extremes, scale, some)
+    narrow = check_ratios(sized, extremes, np.searchsorted(where, rows.starts), some.found)
+    found.found |= {int(where[k]): error for k, error in some.found.items()}
+    return {int(where[k]): error for k, error in narrow.items()}
 
 
 def _converted(

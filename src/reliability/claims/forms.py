@@ -35,13 +35,17 @@ HULL_QUANTILE = float(ndtri(0.95))
 
 
 class Form(IntEnum):
-    """The shapes that a sound likelihood can have."""
+    """The shapes that a sound likelihood can have.
+
+    ``PRESENCE`` says whether there is anything, and nothing about where: it has no place on x.
+    """
 
     NORMAL = 0
     BOX = 1
     BOUND_WITH_EXCESS = 2
     BOUND = 3
     QUANTILES = 4
+    PRESENCE = 5
 
 
 @attrs.frozen(eq=False)
@@ -95,7 +99,12 @@ def _check_inside(batch: Batch, field: str, values: Array) -> NDArray[np.bool_]:
         inside,
         lambda row: InvalidValueError(
             f"{field}={values[row]:g} is impossible on the {scale.name} scale, which needs "
-            f"{scale.describe()}; correct the value or choose another scale"
+            f"{scale.describe()}; "
+            + (
+                "that there is nothing is said by Absent(), with zero= in combine"
+                if values[row] == 0.0 and field == "value"
+                else "correct the value or choose another scale"
+            )
         ),
         field,
     )
@@ -378,6 +387,13 @@ def _curves(x: Array, z: Array) -> tuple[Array, Array]:
     return np.array([location, sd, x[:, 0], x[:, -1]]), pieces
 
 
+def _presence(batch: Batch, direction: float) -> Part:
+    nowhere = np.full(len(batch.statements.stated), np.nan)
+    return Part(
+        Form.PRESENCE, nowhere, nowhere, nowhere, nowhere, nowhere, nowhere, direction=direction
+    )
+
+
 CONVERTERS: Mapping[Stated, Callable[[Batch], Part]] = {
     Stated.SD: _with_sd,
     Stated.INTERVAL: _with_interval,
@@ -386,4 +402,6 @@ CONVERTERS: Mapping[Stated, Callable[[Batch], Part]] = {
     Stated.AT_LEAST: partial(_bound, direction=1.0),
     Stated.AT_MOST: partial(_bound, direction=-1.0),
     Stated.QUANTILES: _quantiles,
+    Stated.ABSENT: partial(_presence, direction=-1.0),
+    Stated.PRESENT: partial(_presence, direction=1.0),
 }

@@ -21,9 +21,11 @@ from reliability.claims._checks import short
 from reliability.claims.digits import plain
 from reliability.claims.statements import (
     About,
+    Absent,
     AtLeast,
     AtMost,
     Estimate,
+    Present,
     Quantiles,
     Range,
     Statement,
@@ -90,6 +92,18 @@ _AT_MOST = (
 )
 _AT_LEAST_AFTER = ("+", "or more")
 _AT_MOST_AFTER = ("or fewer", "or less")
+
+# That there is nothing, or something, in whole phrases only: "none of the 12" or "not present at
+# noon" say something else.
+_ABSENT = ("absent", "denied", "none", "none at all", "there are none", "there is none")
+_PRESENT = (
+    "confirmed present",
+    "present",
+    "there are some",
+    "there is some",
+    "they are present",
+    "they are there",
+)
 
 _SCALES = {
     "hundred": 10**2,
@@ -182,6 +196,8 @@ _FORMS = (
     "2,500 ± 300",
     "2,500 (2,000 to 3,000, 90%)",
     "hundreds of thousands",
+    "there are none",
+    "they are there",
 )
 
 # Every word that some form uses: any other word is named in the error.
@@ -197,7 +213,7 @@ _KNOWN_WORDS = frozenset(
         *_SCALES,
         *_UNITS,
         *_TENS,
-        "zero a an and half quarter quarters of dozen score minus between from to",
+        "none zero a an and half quarter quarters of dozen score minus between from to",
         "percent per cent ci cri ui interval confidence credible verified",
     )
     for word in words.split()
@@ -816,6 +832,15 @@ def _as_vague(tokens: list[_Token]) -> Iterator[_Reading]:
         yield lambda: vague
 
 
+def _as_presence(tokens: list[_Token]) -> Iterator[_Reading]:
+    """Read there are none, they are there."""
+    phrase = " ".join(_texts(tokens))
+    if phrase in _ABSENT:
+        yield Absent
+    if phrase in _PRESENT:
+        yield Present
+
+
 _READERS: tuple[Callable[[list[_Token]], Iterator[_Reading]], ...] = (
     _as_number,
     _as_range,
@@ -824,6 +849,7 @@ _READERS: tuple[Callable[[list[_Token]], Iterator[_Reading]], ...] = (
     _as_plus_minus,
     _as_interval,
     _as_vague,
+    _as_presence,
 )
 
 
@@ -895,8 +921,9 @@ def read(phrase: str) -> Statement:
 
     Understood are numbers (grouped, in words, with thousand, k, million, %), and around them:
     about, some, roughly; more than, at least, over; fewer than, at most, up to; between a and
-    b, a to b, a-b; a ± b (b the standard deviation); a (b to c, 90%); and vague number words,
-    `VAGUE_NUMBERS`. A scale word after the second of two numbers counts for both.
+    b, a to b, a-b; a ± b (b the standard deviation); a (b to c, 90%); vague number words,
+    `VAGUE_NUMBERS`; and there are none (none, denied), they are there (present). A scale word
+    after the second of two numbers counts for both.
 
     Parameters
     ----------
@@ -920,6 +947,8 @@ def read(phrase: str) -> Statement:
     Estimate(2500000)
     >>> read("2,500 (95% CI 2,000-3,000)")
     Estimate(2500, low=2000, high=3000, level=0.95)
+    >>> read("there are none")
+    Absent()
     >>> read("12.000")
     Traceback (most recent call last):
     ...

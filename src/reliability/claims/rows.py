@@ -17,14 +17,18 @@ from numpy.typing import NDArray
 from reliability.claims.claim import Claim
 from reliability.claims.statements import (
     About,
+    Absent,
     AtLeast,
     AtMost,
     Estimate,
+    Presence,
+    Present,
     Quantiles,
     Range,
     Statement,
 )
 from reliability.errors import WrongTypeError
+from reliability.grades import ADMIRALTY, CONFIRMED
 
 __all__ = [
     "Rows",
@@ -53,6 +57,8 @@ class Stated(IntEnum):
     AT_LEAST = 4
     AT_MOST = 5
     QUANTILES = 6
+    ABSENT = 7
+    PRESENT = 8
 
 
 def constant(value: float, count: int) -> NDArray[Any]:
@@ -113,11 +119,12 @@ class Rows:
     """Claims, one row each; rows of one quantity stand together: ``starts[q]:starts[q + 1]``.
 
     ``reliability`` is the source's, nan where it is unknown, ``credibility`` the claim's own, nan
-    where none is given; ``source`` and ``origin`` number sources and origins (equal numbers in
-    one quantity: the same source, the same origin). Sources are numbered in the order of their
-    names, so that a choice between two does not depend on the order of rows. ``bias`` and
-    ``bias_sd`` are on x. ``day`` is given where the quantity moves: the same words on two days
-    then say two things.
+    where none is given, ``confirmed`` whether that is the digit 1, "confirmed by other sources",
+    which counts for less where these are combined too; ``source`` and ``origin`` number sources and
+    origins (equal numbers in one quantity: the same source, the same origin). Sources are numbered
+    in the order of their names, so that a choice between two does not depend on the order of rows.
+    ``bias`` and ``bias_sd`` are on x. ``day`` is given where the quantity moves: the same words on
+    two days then say two things.
     """
 
     statements: Statements
@@ -125,6 +132,7 @@ class Rows:
     origin: IntArray
     reliability: Array
     credibility: Array
+    confirmed: NDArray[np.bool_]
     bias: Array
     bias_sd: Array
     overconfidence: Array
@@ -145,6 +153,7 @@ class Rows:
             self.origin[rows],
             self.reliability[rows],
             self.credibility[rows],
+            self.confirmed[rows],
             self.bias[rows],
             self.bias_sd[rows],
             self.overconfidence[rows],
@@ -189,6 +198,11 @@ def _quantiles(statement: Quantiles) -> tuple[Stated, _Numbers]:  # noqa: ARG001
     return Stated.QUANTILES, (NAN, NAN, NAN, NAN, NAN, NAN, NAN)
 
 
+def _presence(statement: Presence) -> tuple[Stated, _Numbers]:
+    stated = Stated.ABSENT if isinstance(statement, Absent) else Stated.PRESENT
+    return stated, (NAN, NAN, NAN, NAN, NAN, NAN, NAN)
+
+
 _STATED: Mapping[type, Callable[[Any], tuple[Stated, _Numbers]]] = {
     Estimate: _estimate,
     About: _about,
@@ -196,6 +210,8 @@ _STATED: Mapping[type, Callable[[Any], tuple[Stated, _Numbers]]] = {
     AtLeast: _bound,
     AtMost: _bound,
     Quantiles: _quantiles,
+    Absent: _presence,
+    Present: _presence,
 }
 
 
@@ -253,7 +269,7 @@ def _fields(records: Sequence[tuple[float, ...]], count: int) -> Iterator[Array]
     return iter(np.array(records, dtype=np.float64).reshape(-1, count).T.copy())
 
 
-def statement_at(statements: Statements, row: int) -> Statement:
+def statement_at(statements: Statements, row: int) -> Statement:  # noqa: PLR0911 - one a form
     """One row as an object.
 
     Raises
@@ -284,6 +300,8 @@ def statement_at(statements: Statements, row: int) -> Statement:
         table = statements.quantile_row[row]
         p, q = statements.probabilities[table].tolist(), statements.quantiles[table].tolist()
         return Quantiles([pair for pair in zip(p, q, strict=True) if not np.isnan(pair).all()])
+    if kind in (Stated.ABSENT, Stated.PRESENT):
+        return Absent() if kind == Stated.ABSENT else Present()
     bound = AtLeast if kind == Stated.AT_LEAST else AtMost
     return bound(value, excess=None if np.isnan(excess) else excess)
 
@@ -291,6 +309,13 @@ def statement_at(statements: Statements, row: int) -> Statement:
 def origin_of(claim: Claim) -> str:
     """The report, sensor or document behind a claim: its source's name where none is given."""
     return claim.origin if claim.origin is not None else claim.source.name
+
+
+def _credibility(claim: Claim) -> float:
+    """A claim's own probability of being sound, nan where none is given."""
+    given = claim.credibility
+    number = ADMIRALTY.credibility(given) if isinstance(given, str) else given
+    return NAN if number is None else number
 
 
 def rows_from_claims(claims: Sequence[Claim], starts: Sequence[int] | None = None) -> Rows:
@@ -322,7 +347,7 @@ def rows_from_claims(claims: Sequence[Claim], starts: Sequence[int] | None = Non
             number[source.name],
             origins.setdefault(origin_of(claim), len(origins)),
             NAN if source.reliability is None else source.reliability,
-            NAN if claim.credibility is None else claim.credibility,
+            _credibility(claim),
             source.bias,
             source.bias_sd,
             source.overconfidence,
@@ -339,6 +364,7 @@ def rows_from_claims(claims: Sequence[Claim], starts: Sequence[int] | None = Non
         origin.astype(np.int64),
         reliability,
         credibility,
+        np.array([claim.credibility == CONFIRMED for claim in claims], dtype=bool),
         bias,
         bias_sd,
         overconfidence,

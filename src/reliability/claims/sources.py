@@ -13,11 +13,12 @@ from reliability.claims._checks import (
     check_mapping,
     check_number,
     check_optional_number,
-    check_optional_share,
     fail,
     short,
 )
 from reliability.errors import WrongTypeError
+from reliability.grades import ADMIRALTY, Grades
+from reliability.words import as_probability, check_probability
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,8 +41,9 @@ class Source:
     Parameters
     ----------
     name : what to call it; not empty
-    reliability : probability that a claim of this source is sound, in [0, 1]; None if it is
-        not known, and the model's value for an unknown source is used
+    reliability : probability that a claim of this source is sound, in [0, 1], or an estimative
+        word such as "very likely" (see :mod:`reliability.words`); None if it is not known, and
+        the model's value for an unknown source is used
     evidence : number of graded claims the reliability rests on, above 0; None if not known
     bias : mean of claim minus truth, on the quantity's scale
     bias_sd : uncertainty of the bias, on the quantity's scale
@@ -63,7 +65,7 @@ class Source:
 
     name: str = attrs.field()
     reliability: float | None = attrs.field(
-        default=None, converter=as_optional_float, validator=check_optional_share, kw_only=True
+        default=None, converter=as_probability, validator=check_probability, kw_only=True
     )
     evidence: float | None = attrs.field(
         default=None, converter=as_optional_float, validator=check_optional_number, kw_only=True
@@ -112,6 +114,36 @@ class Source:
                 f"must be above 0, got {short(self.overconfidence)}; "
                 f"1 means that stated uncertainties are right",
             )
+
+    @classmethod
+    def graded(
+        cls, name: str, grade: str, *, grades: Grades = ADMIRALTY, **known: SupportsFloat
+    ) -> Source:
+        """Source with the reliability and evidence that an Admiralty letter is worth.
+
+        The numbers, and which of them are published, stand in :mod:`reliability.grades`.
+
+        Parameters
+        ----------
+        name : what to call it
+        grade : "A" (completely reliable) to "E" (unreliable); "F", it cannot be judged
+        grades : another table than NATO's letters have here
+        known : what else is known: evidence, bias, bias_sd, overconfidence, interest
+
+        Raises
+        ------
+        InvalidValueError
+            If there is no such letter.
+
+        Examples
+        --------
+        >>> Source.graded("Ukraine", "B", interest=+1)
+        Source('Ukraine', reliability=0.7, evidence=10, interest=1)
+        """
+        if "reliability" in known:
+            fail("Source", "reliability", f"is what the grade {grade!r} says; give one of them")
+        letter = grades.letter(grade)
+        return cls(name, reliability=letter.reliability, **{"evidence": letter.evidence, **known})
 
     def _given(self) -> dict[str, Any]:
         """Fields that differ from their defaults."""

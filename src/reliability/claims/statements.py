@@ -34,9 +34,12 @@ from reliability.errors import WrongTypeError
 __all__ = [
     "STATEMENTS",
     "About",
+    "Absent",
     "AtLeast",
     "AtMost",
     "Estimate",
+    "Presence",
+    "Present",
     "Quantiles",
     "Range",
     "Statement",
@@ -604,7 +607,59 @@ class About:
         return f"about {plain(self.value)}"
 
 
-Statement: TypeAlias = Estimate | Range | Quantiles | AtLeast | AtMost | About
+@attrs.frozen(repr=False)
+class Absent:
+    """There is nothing: the quantity is zero.
+
+    It is evidence about whether there is anything, not about how much:
+    :func:`reliability.combine` takes it with ``zero=``, the prior probability that there is
+    nothing. Sound, it is true; unsound, it is made whatever the truth, with probability 1 by a
+    source with an interest in it (-1), else 1/2.
+
+    Examples
+    --------
+    >>> Absent()
+    Absent()
+    >>> print(Absent())
+    there are none
+    """
+
+    def to_dict(self) -> dict[str, Any]:
+        """Fields that were given, ready for JSON."""
+        return _record("absent")
+
+    def __repr__(self) -> str:
+        return "Absent()"
+
+    def __str__(self) -> str:
+        return "there are none"
+
+
+@attrs.frozen(repr=False)
+class Present:
+    """There is something, without a word on how much: the mirror image of `Absent` (interest +1).
+
+    Examples
+    --------
+    >>> print(Present())
+    they are there
+    """
+
+    def to_dict(self) -> dict[str, Any]:
+        """Fields that were given, ready for JSON."""
+        return _record("present")
+
+    def __repr__(self) -> str:
+        return "Present()"
+
+    def __str__(self) -> str:
+        return "they are there"
+
+
+#: Statements of whether there is anything.
+Presence: TypeAlias = Absent | Present
+
+Statement: TypeAlias = Estimate | Range | Quantiles | AtLeast | AtMost | About | Absent | Present
 
 #: Statement classes by the name of their form, in JSON and in tables.
 STATEMENTS: dict[str, type[Statement]] = {
@@ -614,6 +669,8 @@ STATEMENTS: dict[str, type[Statement]] = {
     "at_least": AtLeast,
     "at_most": AtMost,
     "about": About,
+    "absent": Absent,
+    "present": Present,
 }
 
 

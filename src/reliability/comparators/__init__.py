@@ -39,6 +39,7 @@ from reliability.comparators.probability_pools import (
     linear_probability,
     log_odds_probability,
 )
+from reliability.comparators.track_records import exponential_weights
 from reliability.comparators.truth_discovery import (
     Truths,
     catd,
@@ -69,6 +70,7 @@ __all__ = [
     "crh",
     "decision_maker",
     "dersimonian_laird",
+    "exponential_weights",
     "extremised_probability",
     "fit_beta_transform",
     "gtm",

@@ -20,13 +20,16 @@ def cochran(columns: Columns) -> tuple[Array, IntArray]:
     """Q and its degrees of freedom, one per quantity.
 
     ``Q = sum w (y - m)^2`` about the inverse-variance mean m, ``w = 1/s^2`` with s the total sd
-    without scatter (Cochran 1954). Bounds take no part; Q is nan where fewer than two others are
-    left.
+    without scatter (Cochran 1954). Bounds and presence take no part; Q is nan where fewer than
+    two others are left.
     """
     points = (columns.form != Form.BOUND) & (columns.form != Form.BOUND_WITH_EXCESS)
     variance = (columns.overconfidence * columns.stated_sd) ** 2 + columns.bias_variance
     weight = np.where(points, 1.0 / variance, 0.0)
     value = columns.location - columns.bias
+    if Form.PRESENCE in columns.forms:
+        points &= columns.form != Form.PRESENCE
+        weight, value = np.where(points, weight, 0.0), np.where(points, value, 0.0)
     df = columns.total(points.astype(np.int64)).astype(np.int64) - 1
     _, _, q = precision_mean(value, weight, columns.starts[:-1], columns.quantity, columns.total)
     return np.where(df < 1, np.nan, q), df

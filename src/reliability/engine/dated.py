@@ -19,7 +19,7 @@ from reliability.claims.columns import Columns, Form
 from reliability.engine.chain import Matrices, Part, Smoothed, refined, shares
 from reliability.engine.density import PanelDensity
 from reliability.engine.existence import Existence, existence
-from reliability.engine.explain import reliability_panels
+from reliability.engine.explain import ReliabilityDensity
 from reliability.engine.features import features
 from reliability.engine.likelihoods import (
     Claims,
@@ -308,7 +308,9 @@ class Dated:
     def reliability_distribution(self) -> PanelDensity:
         """Posterior of logit p, the unknown reliability."""
         density = _ReliabilityEvidence(self)
-        mesh = refine(reliability_panels(self.setup.unknown), density.on_panels, 1, tolerance=1e-11)
+        mesh = refine(
+            ReliabilityDensity.panels_of(self.setup.unknown), density.on_panels, 1, tolerance=1e-11
+        )
         return PanelDensity.from_mesh(mesh, density, -np.inf, np.inf)
 
     def predictive(self, time: int, distribution: PanelDensity) -> PanelDensity:

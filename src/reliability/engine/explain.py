@@ -33,11 +33,11 @@ from reliability.engine.moving import Moving
 from reliability.engine.panels import ORDER, Panels, initial_panels
 from reliability.engine.quadrature import refine
 from reliability.engine.scattered import Density
-from reliability.priors import Beta
 
 if TYPE_CHECKING:
     from reliability.claims.columns import Columns
     from reliability.engine.scattered import Grid, Solution
+    from reliability.priors import Beta
 
 __all__ = [
     "PerClaim",
@@ -45,7 +45,6 @@ __all__ = [
     "claim_distribution",
     "paired",
     "per_claim",
-    "reliability_panels",
     "soundness_of",
 ]
 
@@ -136,6 +135,8 @@ def _nodes_of_p(solution: Solution, grid: Grid, some: Terms) -> list[tuple[float
         # The weights of claims that say nothing if unsound are singular at p = 0.
         void = solution.problem.law.kind is UnsoundKind.VOID
         rule = logit_rule(prior, columns.share[unknown]) if void else gauss_rule(prior, NODES_OF_P)
+        if solution.rule.constants is not None:
+            rule, _ = rule.beside(solution.rule.constants)
     logs = unknown_log_products(columns, some, rule) + rule.log_weight[:, None, None]
     share_of_p = np.exp(logs - log_sum(logs, 0))
     steps = [
@@ -286,6 +287,9 @@ class ReliabilityDensity:
         else:
             out = self._tempered(np.exp(log_p), np.exp(log_q))
         out = out + self._prior.a * log_p + self._prior.b * log_q
+        constants = self._solution.rule.constants
+        if constants is not None:
+            out = out + constants.log_likelihood(log_p, log_q)
         return np.asarray(out.reshape(np.broadcast_shapes(anchor.shape, d.shape)))
 
     def _tempered(self, p: Array, q: Array) -> Array:
@@ -299,23 +303,14 @@ class ReliabilityDensity:
                 out[part] = np.logaddexp(out[part], log_sum(each, 1))
         return out
 
-    def panels(self) -> Panels:
-        """First panels for logit p."""
-        return reliability_panels(self._prior)
-
-    def on_panels(self, panels: Panels) -> Array:
-        """Log density at the nodes of panels."""
-        d, _ = panels.nodes()
-        return self(panels.anchor[:, None], d)
-
-
-def reliability_panels(prior: Beta) -> Panels:
-    """First panels for logit p: its density falls like exp(-a |logit p|)."""
-    low, high = -36.0 / prior.a, 36.0 / prior.b
-    edges = np.linspace(low, high, max(int(np.ceil((high - low) / 4.0)), 4) + 1)
-    zero = np.zeros(len(edges) - 1)
-    kind = np.zeros(len(edges) - 1, dtype=np.int64)
-    return Panels(kind, zero, kind, edges[:-1], edges[1:])
+    @staticmethod
+    def panels_of(prior: Beta) -> Panels:
+        """First panels for logit p: its density falls like exp(-a |logit p|)."""
+        low, high = -36.0 / prior.a, 36.0 / prior.b
+        edges = np.linspace(low, high, max(int(np.ceil((high - low) / 4.0)), 4) + 1)
+        zero = np.zeros(len(edges) - 1)
+        kind = np.zeros(len(edges) - 1, dtype=np.int64)
+        return Panels(kind, zero, kind, edges[:-1], edges[1:])
 
 
 #: Claims of unknown reliability up to which their product is multiplied out at once.

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns, Form
 from reliability.engine import normal
-from reliability.engine.density import Distribution, medians
+from reliability.engine.atom import divergence_with_atom, place_of_zero, quantile_with_atom
+from reliability.engine.density import medians
 from reliability.engine.divergence import divergence, joined
 from reliability.engine.existence import Existence, existence
 from reliability.engine.explain import claim_distribution, paired
@@ -38,6 +39,7 @@ from reliability.engine.panels import (
     initial_panels,
     uncovered,
 )
+from reliability.engine.prior_panels import prior_features
 from reliability.engine.quadrature import refine_together
 from reliability.engine.scattered import (
     Grid,
@@ -79,8 +81,9 @@ class LeftOut:
     """What one origin adds, and how its claims look to the others.
 
     ``divergence`` is the Kullback-Leibler divergence of the posterior from the one without the
-    origin, ``median`` the latter's median on x; ``tail`` one probability per claim of the
-    origin. All are nan where nothing is left.
+    origin, ``median`` the latter's median on x (that of zero where it is most probably zero);
+    ``tail`` one probability per claim of the origin. All are nan where nothing is left; so is the
+    tail of a claim of presence, and of any where no other claim states a number.
     """
 
     divergence: float
@@ -102,7 +105,8 @@ def leave_origins_out(
     origins = int(group.max()) + 1
     found: dict[int, LeftOut] = {}
     growth = growth_of_shares(origins, dependence)
-    if origins > 1:
+    alike = inference.atom is None and inference.rows.count == inference.columns.count
+    if origins > 1 and alike:
         try:
             if inference.normal is not None and inference.setup.correlation is None:
                 found = _normals(inference, group, growth)
@@ -203,7 +207,7 @@ def _beyond(mass: Array, power: Array) -> Array:
 
 def _anew(inference: Inference, members: IntArray, growth: Array | float) -> LeftOut:
     """The others' posterior on nodes of their own; ``growth`` of their shares, (claims,) or one."""
-    setup, columns = inference.setup, inference.columns
+    setup, columns = inference.setup, inference.rows
     rest = np.setdiff1d(np.arange(columns.count), members)
     if not len(rest):
         return LeftOut(NAN, NAN, dict.fromkeys(map(int, members), NAN))
@@ -211,33 +215,36 @@ def _anew(inference: Inference, members: IntArray, growth: Array | float) -> Lef
         setup = attrs.evolve(setup, correlation=setup.correlation[np.ix_(rest, rest)])
     others = columns.take(rest)
     symmetric = (columns.form == Form.NORMAL) & (columns.sd_low == columns.sd_high)
+    symmetric |= columns.form == Form.PRESENCE
     other = infer(
         others.with_fields(share=others.share * np.broadcast_to(growth, columns.count)[rest]),
         setup,
         closed_form=bool(symmetric[members].all()),
     )
     tail: dict[int, float] = {}
+    number = (np.cumsum(columns.form != Form.PRESENCE) - 1).tolist()
     for member in map(int, members):
+        if columns.form[member] == Form.PRESENCE or not other.columns.count:
+            tail[member] = NAN
+            continue
         if other.mixture is not None:
-            below = claim_distribution(columns, member, other.mixture)
+            below = claim_distribution(inference.columns, number[member], other.mixture)
             above = 1.0 - below
         else:
             assert other.normal is not None  # noqa: S101 - one of both is there
-            below, above = _normal_sides(inference, member, rest, other.normal)
+            below, above = _normal_sides(inference, number[member], rest, other.normal)
         tail[member] = two_sided(below, above, int(columns.form[member]))
     full = inference.distribution
     if inference.mixture is not None:
         where = features(inference.mixture.problem)
-    else:
-        assert isinstance(full, NormalMixture)  # noqa: S101 - the closed form's
+    elif isinstance(full, NormalMixture):
         where = full.features
         if isinstance(other.distribution, NormalMixture):
             where = joined(where, other.distribution.features)
-    return LeftOut(
-        divergence(full, other.distribution, initial_panels(where)),
-        median_of(other.distribution),
-        tail,
-    )
+    else:
+        where = prior_features(inference.prior)
+    gain = divergence(full, other.distribution, initial_panels(where))
+    return LeftOut(divergence_with_atom(inference.zero, other.zero, gain), median_of(other), tail)
 
 
 def _normal_sides(
@@ -271,10 +278,13 @@ def _normal_sides(
     return float(below), float(above)
 
 
-def median_of(distribution: Distribution) -> float:
+def median_of(inference: Inference) -> float:
     """Median on x."""
+    place = place_of_zero(inference.setup.scale)
     half = np.array(0.5)
-    return float(distribution.quantile(half, half))
+    return float(
+        quantile_with_atom(inference.distribution.quantile, half, half, inference.zero, place)
+    )
 
 
 # ------------------------------------------------------------------ all normal, all at once

@@ -82,12 +82,13 @@ def _anew(inference: Inference, members: IntArray, factor: Array) -> LeftOut:
     others = others.with_fields(share=others.share * factor[rest])
     other = solve_dated(others, dated.setup, timing, dated)
     day = float(dated.timing.days[inference.time])
-    at_day = infer_dated(others, other, day).distribution
+    at_day = infer_dated(others, other, day)
     tail = {
         row: _tail(columns, row, other.probability_below(columns, row, int(time)))
         for row, time in zip(members.tolist(), dated.timing.time[members], strict=True)
     }
-    gain = divergence(inference.distribution, at_day, other.panels[inference.time])
+    panels = other.panels[inference.time]
+    gain = divergence(inference.distribution, at_day.distribution, panels)
     return LeftOut(gain, median_of(at_day), tail)
 
 

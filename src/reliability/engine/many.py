@@ -13,16 +13,23 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from reliability.claims.columns import Columns
+from reliability.claims.columns import Columns, Form
 from reliability.engine import normal
+from reliability.engine.atom import posterior_zero
 from reliability.engine.densities import PanelDensities
 from reliability.engine.density import Distribution
 from reliability.engine.existence import Existence, existences
-from reliability.engine.inference import infer
+from reliability.engine.inference import (
+    CONTRADICTION,
+    ZERO_NEEDS_PRIOR,
+    infer,
+    with_void_constants,
+)
 from reliability.engine.likelihoods import UnsoundKind
-from reliability.engine.mixture import Problems, reliability_rule
+from reliability.engine.mixture import Problems
 from reliability.engine.normal_mixtures import NormalMixtures
 from reliability.engine.panels import LARGEST_LOG
+from reliability.engine.presence import exponents, log_known, rule_beside, split
 from reliability.engine.prior_panels import log_mass
 from reliability.engine.quadrature import Mesh, Segments
 from reliability.engine.scatter_rule import scatter_rules
@@ -30,6 +37,7 @@ from reliability.engine.scattered import EXCLUDED
 from reliability.engine.setup import Setup, closed_form, hulls
 from reliability.engine.voids import VOID_NEEDS_PRIOR, with_voids
 from reliability.engine.without_scatter import LogDensities, solve_without_scatter
+from reliability.engine.zero import excludes_zero, solve_zeros
 from reliability.errors import InvalidValueError, NoPosteriorError, NumericalError, ReliabilityError
 from reliability.priors import NO_RANGE, PriorsOnX
 from reliability.scales import Scale
@@ -58,7 +66,8 @@ class Posteriors(Protocol):
 class Part:
     """Posteriors of some quantities of those that were asked for.
 
-    ``quantities`` says which; everything else has one entry for each of them, and ``low`` and
+    ``quantities`` says which; everything else has one entry for each of them. ``posteriors`` are
+    those where there is something, ``zero`` the probabilities that there is nothing; ``low`` and
     ``high`` are the ends of the supports on x.
     """
 
@@ -67,9 +76,10 @@ class Part:
     existence: Existence
     low: Array
     high: Array
-    log_normaliser: Array
+    log_evidence: Array
     error: Array
     proper_prior: bool
+    zero: Array
 
 
 class _Failures:
@@ -82,49 +92,108 @@ class _Failures:
         self.found.update(dict.fromkeys(quantities.tolist(), error))
 
 
-def infer_many(columns: Columns, setup: Setup) -> tuple[list[Part], dict[int, ReliabilityError]]:
-    """Posteriors of quantities with equally many claims, without correlation.
+def infer_many(rows: Columns, setup: Setup) -> tuple[list[Part], dict[int, ReliabilityError]]:
+    """Posteriors of quantities with equally many claims of numbers, without correlation.
 
     Returns
     -------
     the posteriors, and the reasons of those quantities that have none
     """
     failures = _Failures()
-    every = np.arange(columns.quantities)
-    hull_low, hull_high = hulls(columns)
-    if setup.prior.needs_hull:
-        empty = ~(hull_low < hull_high)
-        failures.add(every[empty], InvalidValueError(NO_RANGE))
-        every, columns = every[~empty], columns.take_quantities(every[~empty])
-        hull_low, hull_high = hull_low[~empty], hull_high[~empty]
-    if not len(every):
+    if not split(rows)[0].count:
+        every = np.arange(rows.quantities)
+        return _one_by_one(every, rows, setup, failures), failures.found
+    possible = _possible(rows, setup, failures)
+    if possible is None:
         return [], failures.found
-    priors = setup.prior.on_many(setup.scale, hull_low, hull_high)
-    if setup.law.kind is UnsoundKind.VOID and not priors.shared.proper:
-        doubtful = np.logical_or.reduceat(columns.reliability != 1.0, columns.starts[:-1])
-        failures.add(every[doubtful], NoPosteriorError(VOID_NEEDS_PRIOR))
-        every, columns = every[~doubtful], columns.take_quantities(np.flatnonzero(~doubtful))
-        priors = priors.take(~doubtful)
-        if not len(every):
-            return [], failures.found
+    every, rows, priors = possible
+    columns, presence = split(rows)
     exists = existences(columns, setup.law, priors.shared, setup.scatter)
     for q in np.flatnonzero(~exists.proper).tolist():
         failures.found[int(every[q])] = NoPosteriorError(exists.reason[q])
     parts = []
     closed = exists.proper & closed_form(columns, priors)
+    apart = closed & _is_apart(presence, setup)
     at_once = setup.scatter is None and setup.shared == 0.0
-    for chosen, solve in ((closed, _closed), (exists.proper & ~closed, _mixtures)):
+    rest = exists.proper & ~closed
+    for chosen, solve in (
+        (closed & ~apart, _closed),
+        (rest if at_once else rest & False, _mixtures),
+        (apart if at_once else apart | rest, None),
+    ):
         index = np.flatnonzero(chosen)
         if not len(index):
             continue
         whole = len(index) == len(every)
-        some = columns if whole else columns.take_quantities(index)
-        if solve is _mixtures and not at_once:
+        some = rows if whole else rows.take_quantities(index)
+        if solve is None:
             parts += _one_by_one(every[index], some, setup, failures)
             continue
-        rest = (priors, exists) if whole else (priors.take(index), exists.take(index))
-        parts += solve(every[index], some, setup, *rest, failures)
+        about = (priors, exists) if whole else (priors.take(index), exists.take(index))
+        parts += solve(every[index], some, setup, *about, failures)
     return parts, failures.found
+
+
+def _possible(
+    rows: Columns, setup: Setup, failures: _Failures
+) -> tuple[IntArray, Columns, PriorsOnX] | None:
+    """Quantities that may have a posterior, their claims and their priors; None if there are none.
+
+    Why the others have none is noted.
+    """
+    every = np.arange(rows.quantities)
+    columns, _ = split(rows)
+    low, high = hulls(columns)
+    good = np.ones(len(every), dtype=bool)
+    if setup.prior.needs_hull:
+        good = low < high
+        failures.add(every[~good], InvalidValueError(NO_RANGE))
+    contrary = good & _contradictory(rows, setup)
+    failures.add(every[contrary], NoPosteriorError(CONTRADICTION))
+    good &= ~contrary
+    if not good.any():
+        return None
+    if not good.all():
+        every, rows = every[good], rows.take_quantities(good)
+        low, high, columns = low[good], high[good], split(rows)[0]
+    priors = setup.prior.on_many(setup.scale, low, high)
+    if priors.shared.proper:
+        return every, rows, priors
+    if setup.zero > 0.0:
+        failures.add(every, NoPosteriorError(ZERO_NEEDS_PRIOR))
+        return None
+    if setup.law.kind is UnsoundKind.VOID:
+        doubtful = np.logical_or.reduceat(columns.reliability != 1.0, columns.starts[:-1])
+        failures.add(every[doubtful], NoPosteriorError(VOID_NEEDS_PRIOR))
+        if doubtful.all():
+            return None
+        sure = np.flatnonzero(~doubtful)
+        every, rows, priors = every[sure], rows.take_quantities(sure), priors.take(sure)
+    return every, rows, priors
+
+
+def _contradictory(rows: Columns, setup: Setup) -> NDArray[np.bool_] | bool:
+    """Quantities that some sound claim says are zero, and another that they are not."""
+    if setup.zero == 0.0:
+        return False
+    denied = (rows.form == Form.PRESENCE) & (rows.direction < 0.0) & (rows.reliability == 1.0)
+    if not denied.any():
+        return False
+    claimed = excludes_zero(rows, setup.scale)
+    starts = rows.starts[:-1]
+    both = (np.logical_or.reduceat(flags, starts) for flags in (denied, claimed))
+    return np.logical_and(*both)
+
+
+def _is_apart(presence: Columns | None, setup: Setup) -> NDArray[np.bool_] | bool:
+    """Quantities whose closed form is not all: zero is a value like others, or p is unknown."""
+    if setup.zero > 0.0 and setup.scale.name == "linear":
+        return True
+    if presence is None:
+        return False
+    unknown = np.zeros(presence.quantities, dtype=bool)
+    unknown[presence.quantity[np.isnan(presence.reliability)]] = True
+    return unknown
 
 
 def _one_by_one(
@@ -145,9 +214,10 @@ def _one_by_one(
                 found.existence,
                 np.array([found.prior.low]),
                 np.array([found.prior.high]),
-                np.array([found.log_normaliser]),
+                np.array([found.log_evidence]),
                 np.array([found.error]),
                 found.prior.proper,
+                np.array([found.zero]),
             )
         )
     return parts
@@ -179,13 +249,18 @@ class _Alone:
 
 def _closed(
     quantities: IntArray,
-    columns: Columns,
+    rows: Columns,
     setup: Setup,
     priors: PriorsOnX,
     exists: Existence,
     failures: _Failures,  # noqa: ARG001 - the closed form always has an answer
 ) -> list[Part]:
-    """Sound normal claims under a normal or flat prior."""
+    """Sound normal claims under a normal or flat prior.
+
+    Where there may be nothing they exclude that: zero is not on their scale.
+    """
+    columns, presence = split(rows)
+    of_presence = np.broadcast_to(log_known(presence, zero=False), len(quantities))
     problem = normal.problem_of(columns, setup, priors.shared, exists.scatter_power, many=True)
     count = len(quantities)
 
@@ -197,9 +272,10 @@ def _closed(
             there,
             priors.low[index],
             priors.high[index],
-            log_total,
+            log_total + of_presence[index] + np.log1p(-setup.zero),
             error + there.beyond_floats,
             priors.shared.proper,
+            np.zeros(len(index)),
         )
 
     if problem.scatter is None:
@@ -264,36 +340,29 @@ def _on_few_nodes(
 
 def _mixtures(
     quantities: IntArray,
-    columns: Columns,
+    rows: Columns,
     setup: Setup,
     priors: PriorsOnX,
     exists: Existence,
     failures: _Failures,
 ) -> list[Part]:
     """The general model without scatter, quantities with one rule over p at a time."""
+    columns, presence = split(rows)
     if setup.law.kind is UnsoundKind.VOID:
         try:
             columns = with_voids(columns, setup, priors, columns)
         except ReliabilityError:
             # Some claim and its prior exclude each other: find out which.
-            return _one_by_one(quantities, columns, setup, failures)
-    unknown = np.isnan(columns.reliability)
-    starts = columns.starts[:-1]
-    count = np.add.reduceat(unknown.astype(np.int64), starts)
-    total = np.add.reduceat(np.where(unknown, columns.share, 0.0), starts)
-    whole = np.logical_and.reduceat(~unknown | (columns.share == 1.0), starts)
-    _, first, kind = np.unique(
-        np.stack([count, np.where(whole, 0.0, total), whole]),
-        axis=1,
-        return_index=True,
-        return_inverse=True,
-    )
+            return _one_by_one(quantities, rows, setup, failures)
+        rows = with_void_constants(rows, columns)
+    kind, first = _kinds(rows, presence)
     parts = []
     for number, example in enumerate(first.tolist()):
         index = np.flatnonzero(kind == number)
         some = columns.take_quantities(index)
-        rows = slice(starts[example], columns.starts[example + 1])
-        rule = reliability_rule(setup.unknown, columns.share[rows][unknown[rows]])
+        said = None if presence is None else presence.take_quantities(index)
+        alike = split(rows.take_quantities(np.array([example])))
+        rule, of_unknown = rule_beside(setup.unknown, *alike)
         prior, there = priors.take(index), exists.take(index)
         problem = Problems(some, setup.law, prior, there.lower.reach_power, there.upper.reach_power)
         orders = np.broadcast_to(there.orders(setup.scale), index.shape)
@@ -310,6 +379,21 @@ def _mixtures(
         densities = PanelDensities.from_mesh(
             mesh, LogDensities(problem, rule), prior.low, prior.high
         ).with_tails(there.lower, there.upper, np.full(len(fine), LARGEST_LOG))
+        of_presence = of_unknown + np.broadcast_to(log_known(said, zero=False), len(index))[chosen]
+        above = mesh.log_total - log_mass(prior.shared) + of_presence
+        error = found.error[fine] + there.beyond_floats
+        if setup.zero == 0.0:
+            zero, log_evidence = np.zeros(len(fine)), above
+        else:
+            try:
+                some = rows.take_quantities(index[chosen])
+                log_zero, of_zero = solve_zeros(some, setup, prior)
+            except ReliabilityError:
+                # Some claim and its prior exclude each other: find out which.
+                parts += _one_by_one(quantities[index[chosen]], some, setup, failures)
+                continue
+            zero, log_evidence = posterior_zero(setup.zero, log_zero, above)
+            error = error + of_zero
         parts.append(
             Part(
                 quantities[index[chosen]],
@@ -317,9 +401,24 @@ def _mixtures(
                 there,
                 prior.low,
                 prior.high,
-                mesh.log_total - log_mass(prior.shared),
-                found.error[fine] + there.beyond_floats,
+                log_evidence,
+                error,
                 prior.shared.proper,
+                zero,
             )
         )
     return parts
+
+
+def _kinds(rows: Columns, presence: Columns | None) -> tuple[IntArray, IntArray]:
+    """Kind of each quantity, and an example of each kind: those of one have one rule over p."""
+    unknown = np.isnan(rows.reliability)
+    starts = rows.starts[:-1]
+    count = np.add.reduceat(unknown.astype(np.int64), starts)
+    total = np.add.reduceat(np.where(unknown, rows.share, 0.0), starts)
+    whole = np.logical_and.reduceat(~unknown | (rows.share == 1.0), starts)
+    keys = np.stack([count, np.where(whole, 0.0, total), whole])
+    if presence is not None:
+        keys = np.concatenate([keys, exponents(presence)])
+    _, first, kind = np.unique(keys, axis=1, return_index=True, return_inverse=True)
+    return kind, first

@@ -31,15 +31,18 @@ from reliability.engine.panels import Panels
 from reliability.priors import Beta, PriorOnX, PriorsOnX
 
 __all__ = [
+    "Constants",
     "Problem",
     "Problems",
     "ReliabilityRule",
     "Terms",
     "gauss_rule",
     "log_likelihood",
+    "log_likelihood_of_terms",
     "log_mixture",
     "log_sum",
     "logit_rule",
+    "pairs_of",
     "reliability_rule",
     "terms",
 ]
@@ -141,7 +144,7 @@ def terms(columns: Columns, law: UnsoundLaw, panels: Panels, d: Array, scatter: 
     d : (panels, ORDER) distances of the nodes from the panels' anchors
     scatter : tau and inflation, each (panels, 1) or (1, 1)
     """
-    panel, row, starts = _pairs(columns, panels.quantity)
+    panel, row, starts = pairs_of(columns, panels.quantity)
     forms = columns.forms
     if len(forms) == 1:
         sound, unsound = _of_one_form(columns, law, panels, d, scatter, panel, row)
@@ -157,7 +160,7 @@ def terms(columns: Columns, law: UnsoundLaw, panels: Panels, d: Array, scatter: 
     return Terms(sound, unsound, panel, row, starts)
 
 
-def _pairs(columns: Columns, quantity: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+def pairs_of(columns: Columns, quantity: IntArray) -> tuple[IntArray, IntArray, IntArray]:
     """Panel and claim of every pair, and the first pair of every panel."""
     length, begin = columns.sizes[quantity], columns.starts[quantity]
     ends = np.cumsum(length)
@@ -218,6 +221,25 @@ def log_mixture(sound: Array, unsound: Array, reliability: Array) -> Array:
 
 
 @attrs.frozen(eq=False)
+class Constants:
+    """Claims of unknown reliability p whose likelihoods are the same at every x: (claims,) each.
+
+    ``sound`` and ``unsound`` are the logs of their likelihoods.
+    """
+
+    sound: Array
+    unsound: Array
+    share: Array
+
+    def log_likelihood(self, log_p: Array, log_q: Array) -> Array:
+        """Log of the product of (p S + q U)^a at p and q = 1 - p, of any shape."""
+        each = np.logaddexp(
+            self.sound + np.asarray(log_p)[..., None], self.unsound + np.asarray(log_q)[..., None]
+        )
+        return np.asarray(each @ self.share)
+
+
+@attrs.frozen(eq=False)
 class ReliabilityRule:
     """Nodes p, and q = 1 - p, with log weights for integrals under the Beta prior.
 
@@ -230,6 +252,19 @@ class ReliabilityRule:
     q: Array
     log_weight: Array
     coarse: Array | None
+    constants: Constants | None = None
+
+    def beside(self, constants: Constants) -> tuple[ReliabilityRule, float]:
+        """The rule given claims that say the same at every x; and the log of their evidence."""
+        if not len(constants.share):
+            return self, 0.0
+        logs = constants.log_likelihood(np.log(self.p), np.log(self.q))
+        evidence = float(log_sum(self.log_weight + logs, 0))
+        coarse = None if self.coarse is None else self.coarse + logs - evidence
+        log_weight = self.log_weight + logs - evidence
+        return attrs.evolve(
+            self, log_weight=log_weight, coarse=coarse, constants=constants
+        ), evidence
 
     @property
     def safe(self) -> int:
@@ -488,7 +523,7 @@ def _log_of_products(
     Products that the floats do not hold are nan.
     """
     columns, law = problem.columns, problem.law
-    panel, row, starts = _pairs(columns, panels.quantity)
+    panel, row, starts = pairs_of(columns, panels.quantity)
     claims = Claims.pair(
         columns,
         row,
@@ -550,13 +585,19 @@ def _log_likelihood_from_terms(
     *,
     coarse: bool,
 ) -> Array:
-    columns = problem.columns
-    some = terms(columns, problem.law, panels, d, scatter)
+    some = terms(problem.columns, problem.law, panels, d, scatter)
+    return log_likelihood_of_terms(problem.columns, some, rule, coarse=coarse)
+
+
+def log_likelihood_of_terms(
+    columns: Columns, some: Terms, rule: ReliabilityRule, *, coarse: bool = False
+) -> Array:
+    """Log likelihood where the claims' own are given, p integrated out: (panels, nodes)."""
     reliability = columns.reliability[some.row]
     unknown = np.isnan(reliability)
     share = columns.share[some.row]
     if unknown.all():
-        known = np.zeros(d.shape)
+        known = np.zeros((len(some.starts), some.sound.shape[1]))
     else:
         log_claim = log_mixture(
             some.sound, some.unsound, np.where(unknown, 1.0, reliability)[:, None]

@@ -12,7 +12,7 @@ from reliability.engine.quadrature import refine
 from reliability.engine.setup import COARSEST, unresolved
 from reliability.priors import PriorOnX
 
-__all__ = ["log_mass", "prior_on_panels"]
+__all__ = ["log_mass", "prior_features", "prior_on_panels"]
 
 Array = NDArray[np.float64]
 

@@ -46,8 +46,11 @@ __all__ = [
     "ScatterNodes",
     "Solution",
     "first_panels",
+    "log_mass_of_scatter",
+    "log_prior",
     "peak_of",
     "rounding",
+    "scatter_of",
     "scatter_start",
     "solve_mixture",
     "weighing",
@@ -780,6 +783,19 @@ def _over_scatter(
 _SOME_WEIGHTS = 2.0 * WEIGHTS[SOME_NODES] / WEIGHTS[SOME_NODES].sum()
 
 
+def log_mass_of_scatter(prior: ScatterPrior | None, columns: Columns) -> float:
+    """Log integral of the prior on the scatter; 0 where it is improper or 1."""
+    if prior is None or not prior.proper or prior.normalised:
+        return 0.0
+    sds = columns.overconfidence * columns.stated_sd
+
+    def log_density(panels: Panels) -> Array:
+        return log_prior(prior, columns, panels.anchor[:, None] + panels.nodes()[0])
+
+    start = _scatter_panels(sds, float(sds.max()), prior, prior.power)
+    return float(log_prior_mass(log_density, start, 1e-14)[0])
+
+
 def _finish(
     problem: Problem,
     rule: ReliabilityRule,
@@ -789,15 +805,6 @@ def _finish(
     density: Density,
     error: float,
 ) -> Solution:
-    log_normaliser = float(mesh.log_total[0])
-    if prior is not None and prior.proper and not prior.normalised:
-        sds = problem.columns.overconfidence * problem.columns.stated_sd
-
-        def log_prior(panels: Panels) -> Array:
-            tau = panels.anchor[:, None] + panels.nodes()[0]
-            return prior.log_scatter(tau, stated_variances(problem.columns, len(tau)))
-
-        start = _scatter_panels(sds, float(sds.max()), prior, prior.power)
-        log_normaliser -= float(log_prior_mass(log_prior, start, 1e-14)[0])
+    log_normaliser = float(mesh.log_total[0]) - log_mass_of_scatter(prior, problem.columns)
     distribution = PanelDensity.from_mesh(mesh, density, problem.prior.low, problem.prior.high)
     return Solution(problem, rule, grid, mesh, distribution, prior, log_normaliser, error)

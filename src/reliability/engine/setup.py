@@ -24,7 +24,8 @@ COARSEST = 1e-2
 class Setup:
     """Everything but the claims: what leaving some of them out keeps.
 
-    ``correlation`` is that of the claims' stated errors, where they are correlated.
+    ``correlation`` is that of the claims' stated errors, where they are correlated; ``zero`` the
+    prior probability that there is nothing.
     """
 
     law: UnsoundLaw
@@ -35,6 +36,7 @@ class Setup:
     inflation: ScatterPrior | None
     shared: float
     correlation: Array | None
+    zero: float = 0.0
 
     @property
     def scatter(self) -> ScatterPrior | None:

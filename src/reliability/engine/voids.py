@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 
 from reliability.claims.columns import Columns, Form
 from reliability.engine import normal
+from reliability.engine.alone import NO_RULE, each_alone
 from reliability.engine.densities import PanelDensities
-from reliability.engine.existence import existence, existences
+from reliability.engine.existence import existence
 from reliability.engine.likelihoods import UnsoundKind
-from reliability.engine.mixture import Problem, Problems, gauss_rule
+from reliability.engine.mixture import Problem
 from reliability.engine.normal_mixtures import NormalMixtures
 from reliability.engine.prior_panels import log_mass
-from reliability.engine.scattered import EXCLUDED, solve_mixture, stated_variances
+from reliability.engine.scattered import solve_mixture, stated_variances
 from reliability.engine.setup import Setup, closed_form, shared_sds
 from reliability.engine.shared import blurred_prior
-from reliability.engine.without_scatter import LogDensities, solve_without_scatter
-from reliability.errors import NoPosteriorError, NumericalError
-from reliability.priors import Beta, PriorOnX, PriorsOnX, ScatterPrior, StatedVariances
+from reliability.errors import NoPosteriorError
+from reliability.priors import PriorOnX, PriorsOnX, ScatterPrior, StatedVariances
 
 __all__ = ["VOID_NEEDS_PRIOR", "with_voids"]
 
@@ -39,8 +39,6 @@ VOID_NEEDS_PRIOR = (
 )
 #: Probabilities below a normal's mean minus its sd, its mean, and its mean plus its sd.
 _SIDES = np.array([0.16, 0.5, 0.84])
-#: Claims that are sound for certain need no quadrature over p.
-_NO_RULE = gauss_rule(Beta(1.0, 1.0), 1)
 
 
 def with_voids(columns: Columns, setup: Setup, priors: PriorsOnX, among: Columns) -> Columns:
@@ -107,20 +105,7 @@ def _at_once(ones: Columns, setup: Setup, priors: PriorsOnX) -> tuple[Array, Arr
     index = np.flatnonzero(~closed)
     if len(index):
         some, prior = ones.take_quantities(index), priors.take(index)
-        exists = existences(some, setup.law, prior.shared, None)
-        problems = Problems(
-            some, setup.law, prior, exists.lower.reach_power, exists.upper.reach_power
-        )
-        found = solve_without_scatter(problems, _NO_RULE)
-        mesh = found.mesh
-        if mesh is None or len(found.alive) < len(index):
-            raise NumericalError(EXCLUDED)
-        if not found.fine.all():
-            raise found.refusal(int(np.argmin(found.fine)))
-        log_evidence[index] = mesh.log_total - log_mass(prior.shared)
-        density = PanelDensities.from_mesh(
-            mesh, LogDensities(problems, _NO_RULE), prior.low, prior.high
-        )
+        log_evidence[index], _, density = each_alone(some, setup.law, prior)
         sides[index] = _sides(density, len(index))
     return log_evidence, sides
 
@@ -157,7 +142,7 @@ def _with_scatter(
     problem = Problem(
         one, setup.law, of_z, setup.unknown, exists.lower.reach_power, exists.upper.reach_power
     )
-    solution = solve_mixture(problem, _NO_RULE, alone.scatter, exists.scatter_power)
+    solution = solve_mixture(problem, NO_RULE, alone.scatter, exists.scatter_power)
     return solution.log_normaliser - log_mass(of_z), solution.distribution.quantile(
         _SIDES, _SIDES[::-1]
     )

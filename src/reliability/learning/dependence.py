@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 import attrs
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
 from scipy.special import ndtr
 
 from reliability.engine.quadrature import segment_sum
-from reliability.learning.error_law import Kind
-from reliability.learning.fit import Fit
+from reliability.learning.error_law import Kind, Parameters
+from reliability.learning.maximisation import DENSE, conjugate_gradients
 from reliability.learning.observations import Observations
 from reliability.pairs import NumberedPairs
 from reliability.shares import shares_by_source
@@ -95,7 +96,7 @@ def with_shares(seen: Observations, pairs: Pairs) -> Observations | None:
     return attrs.evolve(seen, share=share)
 
 
-def find_pairs(seen: Observations, fitted: Fit) -> Pairs:
+def find_pairs(seen: Observations, parameters: Parameters) -> Pairs:
     """Compare all sources that share enough quantities.
 
     Correlations come from the sources' differences (see ``_correlations``). Sources that are
@@ -116,10 +117,10 @@ def find_pairs(seen: Observations, fitted: Fit) -> Pairs:
     kept = place[which] >= 0
     one, two, which = one[kept], two[kept], place[which][kept]
     first, second = names[enough] // number, names[enough] % number
-    difference = _differences(seen, fitted, one, two)
+    difference = _differences(seen, parameters, one, two)
     correlation, z = _correlations(difference, which, first, second, number)
     agreement, expected, copied, z_copied = _agreements(
-        seen, fitted, one, two, which, first, second
+        seen, parameters, one, two, which, first, second
     )
     p = np.minimum(1.0, 2.0 * np.minimum(ndtr(-z), ndtr(-z_copied)))
     strength = np.maximum(_shrunk(np.clip(correlation, 0.0, 1.0), z), _shrunk(copied, z_copied))
@@ -148,7 +149,12 @@ def _correlations(
     fourth = segment_sum(which, difference**4, pairs) / count
     error = np.sqrt(np.maximum(fourth - square**2, 0.0) / (count - 1.0))
     own = _own_variances(square, count, first, second, sources)
-    common = 0.5 * (own[first] + own[second] - square)
+    alone = own[first] + own[second]
+    common = 0.5 * (alone - square)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = np.where(alone > 0.0, fourth / alone**2, 0.0)
+    vary = float(np.sum(count * relative) / max(np.sum(count), 1.0)) - 1.0
+    error = np.maximum(error, alone * np.sqrt(max(vary, 0.0) / count))
     size = np.sqrt(own[first] * own[second])
     with np.errstate(divide="ignore", invalid="ignore"):
         correlation = np.where(size > 0.0, common / size, 0.0)
@@ -194,23 +200,30 @@ def _least_squares(
     square: Array, weight: Array, first: IntArray, second: IntArray, held: Array
 ) -> Array:
     """Variances that fit weighted squares best, held near given ones where nothing fits them."""
-    from scipy.sparse import coo_matrix, diags  # noqa: PLC0415  # only learning needs them
-    from scipy.sparse.linalg import spsolve  # noqa: PLC0415
+    from scipy.sparse import coo_matrix  # noqa: PLC0415  # only learning needs it
 
     sources = len(held)
     one, two = np.concatenate([first, second]), np.concatenate([second, first])
     both = np.concatenate([weight, weight])
     diagonal = segment_sum(one, both, sources)
     ridge = _RIDGE * diagonal + (diagonal == 0.0)
-    matrix = coo_matrix((both, (one, two)), shape=(sources, sources)) + diags(diagonal + ridge)
-    right = segment_sum(one, both * np.concatenate([square, square]), sources)
-    found: Array = np.asarray(spsolve(matrix.tocsc(), right + ridge * held))
+    right = segment_sum(one, both * np.concatenate([square, square]), sources) + ridge * held
+    if sources <= DENSE:
+        matrix = np.diag(diagonal + ridge)
+        matrix[one, two] = both
+        return np.maximum(cho_solve(cho_factor(matrix), right), 0.0)
+    links = coo_matrix((both, (one, two)), shape=(sources, sources)).tocsr()
+
+    def product(x: Array) -> Array:
+        return np.asarray((diagonal + ridge) * x + links @ x)
+
+    found = held + conjugate_gradients(product, diagonal + ridge, right - product(held))
     return np.maximum(found, 0.0)
 
 
 def _agreements(
     seen: Observations,
-    fitted: Fit,
+    parameters: Parameters,
     one: IntArray,
     two: IntArray,
     which: IntArray,
@@ -227,7 +240,6 @@ def _agreements(
     same = bare & (seen.location[one] == seen.location[two])
     with np.errstate(divide="ignore", invalid="ignore"):
         agreement = segment_sum(which, same.astype(np.float64), pairs) / compared
-    parameters = fitted.parameters
     if parameters.law.kind is not Kind.EXACT:
         nothing = np.zeros(pairs)
         return agreement, np.full(pairs, np.nan), nothing, nothing
@@ -256,12 +268,11 @@ def _pairs_of_claims(seen: Observations) -> tuple[IntArray, IntArray]:
     return np.concatenate(one), np.concatenate(two)
 
 
-def _differences(seen: Observations, fitted: Fit, one: IntArray, two: IntArray) -> Array:
+def _differences(seen: Observations, parameters: Parameters, one: IntArray, two: IntArray) -> Array:
     """Differences of two claims less their biases, in units of the quantity's difficulty.
 
     What is many times larger than usual is drawn in: it says that one of them was unsound.
     """
-    parameters = fitted.parameters
     value = seen.location - parameters.bias[seen.source]
     difference = (value[one] - value[two]) / np.sqrt(parameters.difficulty[seen.quantity[one]])
     size = np.abs(difference)

@@ -33,6 +33,7 @@ from reliability.learning.observations import Observations
 __all__ = ["DEGREES_OF_FREEDOM", "ErrorLaw", "Kind", "Parameters"]
 
 Array = NDArray[np.float64]
+IntArray = NDArray[np.integer]
 
 #: Degrees of freedom of the unsound density: powers that need no logarithm.
 DEGREES_OF_FREEDOM = (1, 2, 3, 5, 9)
@@ -94,6 +95,7 @@ class Parameters:
     bias_variance: Array
     difficulty: Array
 
-    def own(self, seen: Observations) -> Array:
-        """Squared scale (k s)^2 of each claim."""
-        return np.asarray((self.scale[seen.group] * seen.sd) ** 2 * self.difficulty[seen.quantity])
+    def own(self, seen: Observations, rows: slice | IntArray = slice(None)) -> Array:
+        """Squared scale (k s)^2 of claims."""
+        size = self.scale[seen.group[rows]] * seen.sd[rows]
+        return np.asarray(size**2 * self.difficulty[seen.quantity[rows]])

@@ -1,9 +1,12 @@
 """The expectation step: where each quantity may lie, and what that says about its claims.
 
 Given the sources' parameters, the posterior of a quantity is a product of its claims' densities.
-Under the normal law it is normal. Else it is evaluated on nodes around the claims' values and the
-last centre, between which it is taken to be exponential: that is right for tails and peaks alike,
-and good to a few per cent of an sd, which learning from many quantities does not notice.
+Under the normal law it is normal. Else most quantities have one peak: it is summed over equally
+spaced nodes, which is exact to far below a per cent, and what little lies beyond over few nodes.
+Where more lies beyond, or the peak has a finer structure than its nodes, nodes are put around the
+claims' values and the centre, and the density is taken to be exponential between them: that is
+right for tails and peaks alike, and good to a few per cent of an sd, which learning from many
+quantities does not notice.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from reliability.learning.error_law import ErrorLaw, Parameters
 from reliability.learning.observations import Observations
 from reliability.student_t import log_peak
 
-__all__ = ["Expectations", "Summary", "expect", "log_densities", "summarise_quantities"]
+__all__ = ["Expectations", "Summary", "expect", "summarise_quantities"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -32,11 +35,20 @@ _INNER = np.array([0.6, 1.3, 2.3])
 #: Ratio of consecutive offsets beyond, up to so many scales of its unsound density.
 _RATIO, _FAR, _MOST_OUTER = 3.5, 30.0, 10
 #: Offsets of nodes from the last centre, in units of the last sd.
-_CENTRAL = np.array([0.0, 0.5, 1.0, 1.6, 2.4, 3.5])
-#: Claims around which there are nodes, those with most support.
-_CANDIDATES = 8
-#: Entries (claims times nodes) evaluated at a time.
-_ENTRIES = 1 << 18
+_CENTRAL = np.array([0.0, 0.5, 1.0, 1.6, 2.4, 3.5, 5.0])
+#: Claims around which there are nodes, those with most support; and claims among which these are
+#: looked for, of more those at equal steps of their order.
+_CANDIDATES, _LOOKED_AT = 8, 40
+#: Nodes of a peak: their spacing in units of its sd, and how many there are on each side.
+_SPACING, _EACH_SIDE = 0.75, 6
+#: Largest part of the mass beyond a peak's nodes, and least sd of a claim there in spacings.
+_BEYOND, _FINEST = 0.02, 0.55
+#: Steps towards a peak from the median, and what the curvature's sd is multiplied by.
+_CLIMBS, _WIDER = 3, 1.2
+#: Entries (claims times nodes times quantities) evaluated at a time, as caches hold.
+_ENTRIES = 1 << 16
+#: Products of densities below this are summed as logs.
+_UNDERFLOW = 1e-280
 #: Sizes beyond this are no longer exponentials of floats.
 _SMALL = 1e-3
 
@@ -78,7 +90,10 @@ class Expectations:
 
 @attrs.frozen(eq=False)
 class _Block:
-    """Claims about quantities with equally many: every field (claims, quantities)."""
+    """Claims about quantities with equally many: every field (claims, quantities).
+
+    ``truth`` is that of the quantities, if they are known.
+    """
 
     rows: IntArray
     quantities: IntArray
@@ -87,6 +102,14 @@ class _Block:
     square: Array
     reliability: Array
     share: Array
+    truth: Array | None
+
+    def take(self, chosen: IntArray) -> _Block:
+        """Some of the quantities."""
+        fields = attrs.asdict(self, recurse=False)
+        truth = None if self.truth is None else self.truth[chosen]
+        some = {name: values[..., chosen] for name, values in fields.items() if name != "truth"}
+        return _Block(**some, truth=truth)
 
 
 def expect(
@@ -105,7 +128,7 @@ def expect(
     out = Expectations.empty(seen.count, seen.quantities)
 
     def work(block: _Block) -> None:
-        _fill(out, block, parameters.law, seen, last)
+        _fill(out, block, parameters.law, last)
 
     _each_block(seen, parameters, work)
     return out
@@ -142,52 +165,28 @@ def summarise_quantities(
     )
 
     def work(block: _Block) -> None:
-        center, spread = _centers(block, last if parameters.law.doubtful else None)
-        q = block.quantities
-        if parameters.law.doubtful:
-            nodes = _nodes(block, center, spread)
-            found = _Piecewise.of(nodes, _log_product(nodes, block, parameters.law, keep=False)[0])
+        q, law = block.quantities, parameters.law
+        if law.doubtful:
+            nodes = _nodes(block, *_centers(block, law, last))
+            found = _Piecewise.of(nodes, _evaluate(nodes, block, law).logs)
             mass = found.mass
             out.quantiles[q] = found.quantiles(probabilities)
         else:
             points, weights = _HERMITE
-            nodes = center[:, None] + spread[:, None] * points
-            mass = np.broadcast_to(weights, nodes.shape)
+            center, spread = _weighted_mean(block)
+            nodes = center + spread * points[:, None]
+            mass = np.broadcast_to(weights[:, None], nodes.shape)
             out.quantiles[q] = center[:, None] + spread[:, None] * ndtri(probabilities)
         # Moments that do not exist are the caller's to tell; here they may overflow.
         with np.errstate(over="ignore", invalid="ignore"):
             theta = to_theta(nodes)
-            out.mean[q] = np.sum(mass * theta, axis=1)
-            out.sd[q] = np.sqrt(np.sum(mass * (theta - out.mean[q][:, None]) ** 2, axis=1))
+            out.mean[q] = np.sum(mass * theta, axis=0)
+            out.sd[q] = np.sqrt(np.sum(mass * (theta - out.mean[q]) ** 2, axis=0))
 
     _each_block(seen, parameters, work)
     known = seen.known
     out.quantiles[known] = seen.truth[known][:, None]
     out.mean[known], out.sd[known] = to_theta(seen.truth[known]), 0.0
-    return out
-
-
-def log_densities(seen: Observations, parameters: Parameters, at: Array) -> Array:
-    """Log posterior density on x of every quantity at one place each, nan where that is nan."""
-    out = np.full(seen.quantities, np.nan)
-
-    def work(block: _Block) -> None:
-        q = block.quantities
-        center, spread = _centers(block, None)
-        if not parameters.law.doubtful:
-            out[q] = -0.5 * ((at[q] - center) / spread) ** 2 - np.log(spread) - HALF_LOG_2PI
-            return
-        there = np.where(np.isnan(at[q]), center, at[q])
-        # Nodes at the place itself too, whatever its neighbours are.
-        nodes = np.sort(
-            np.concatenate([_nodes(block, center, spread), there[:, None]], axis=1), axis=1
-        )
-        logs = _log_product(nodes, block, parameters.law, keep=False)[0]
-        total = _Piecewise.of(nodes, logs).log_total
-        here = _log_product(there[:, None], block, parameters.law, keep=False)[0][:, 0]
-        out[q] = np.where(np.isnan(at[q]), np.nan, here - total)
-
-    _each_block(attrs.evolve(seen, truth=np.full(seen.quantities, np.nan)), parameters, work)
     return out
 
 
@@ -206,104 +205,148 @@ def _each_block(
     work: Callable[[_Block], None],
 ) -> None:
     """Do something with every block of quantities, on all processors."""
-    own = parameters.own(seen)
-    v, w = parameters.law.variances(own, seen.rounding, seen.stated)
-    wider = parameters.bias_variance[seen.source]
-    v, w = v + wider, w + wider
-    location = seen.location - parameters.bias[seen.source]
-    reliability = parameters.reliability[seen.source]
 
-    def blocks() -> Iterator[_Block]:
-        for size in np.unique(seen.sizes).tolist():
-            if size == 0:
-                continue
-            members = np.flatnonzero(seen.sizes == size)
-            nodes = min(size, _CANDIDATES) * 20 + 11
+    def one(some: IntArray) -> None:
+        work(_block(seen, parameters, some))
+
+    def blocks() -> Iterator[IntArray]:
+        for size, members in seen.by_size:
+            nodes = min(size, _CANDIDATES) + 2 * _EACH_SIDE + 9 if parameters.law.doubtful else 1
             step = max(_ENTRIES // (size * nodes), 1)
-            for begin in range(0, len(members), step):
-                some = members[begin : begin + step]
-                rows = seen.starts[some] + np.arange(size)[:, None]
-                yield _Block(
-                    rows,
-                    some,
-                    location[rows],
-                    v[rows],
-                    w[rows],
-                    reliability[rows],
-                    seen.share[rows],
-                )
+            for known in (False, True):
+                alike = members[seen.known[members] == known]
+                for begin in range(0, len(alike), step):
+                    yield alike[begin : begin + step]
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for _ in pool.map(work, blocks()):
+        for _ in pool.map(one, blocks()):
             pass
 
 
-def _centers(block: _Block, last: Expectations | None) -> tuple[Array, Array]:
-    """Where the quantities of a block were found last, or the precision-weighted mean."""
+def _block(seen: Observations, parameters: Parameters, quantities: IntArray) -> _Block:
+    """Claims about some quantities with equally many, all of known truth or none."""
+    rows = seen.starts[quantities] + np.arange(seen.sizes[quantities[0]])[:, None]
+    source = seen.source[rows]
+    own = parameters.own(seen, rows)
+    v, w = parameters.law.variances(own, seen.rounding[rows], seen.stated[rows])
+    wider = parameters.bias_variance[source]
+    return _Block(
+        rows,
+        quantities,
+        seen.location[rows] - parameters.bias[source],
+        v + wider,
+        w + wider,
+        parameters.reliability[source],
+        seen.share[rows],
+        seen.truth[quantities] if seen.known[quantities[0]] else None,
+    )
+
+
+def _weighted_mean(block: _Block) -> tuple[Array, Array]:
+    """Precision-weighted means and their sds."""
+    weight = block.share / block.variance
+    total = weight.sum(axis=0)
+    return np.sum(weight * block.location, axis=0) / total, 1.0 / np.sqrt(total)
+
+
+def _centers(block: _Block, law: ErrorLaw, last: Expectations | None) -> tuple[Array, Array]:
+    """Where the quantities of a block were found last; else the peak that is uphill of the median.
+
+    The means weighted by the precisions at the last place never go downhill (they are the steps
+    of expectation-maximisation for the quantity itself).
+    """
     if last is not None:
         center, sd = last.center[block.quantities], last.sd[block.quantities]
         if np.all(sd > 0.0):
             return center, sd
-    weight = block.share / block.variance
-    total = weight.sum(axis=0)
-    return np.sum(weight * block.location, axis=0) / total, 1.0 / np.sqrt(total)
+    ordered = np.sort(block.location, axis=0)
+    claims = len(ordered)
+    center = 0.5 * (ordered[(claims - 1) // 2] + ordered[claims // 2])
+    total = np.ones(len(center))
+    for _ in range(_CLIMBS):
+        there = _evaluate(center[None], block, law)
+        z, u = there.sound[:, 0], there.shrink[:, 0]
+        h = block.share * (z / block.variance + (1.0 - z) * u / block.square)
+        total = h.sum(axis=0)
+        center = np.sum(h * block.location, axis=0) / total
+    return center, _WIDER / np.sqrt(total)
 
 
 def _fill(
     out: Expectations,
     block: _Block,
     law: ErrorLaw,
-    seen: Observations,
     last: Expectations | None,
 ) -> None:
     """Expectations of one block."""
-    q, rows = block.quantities, block.rows
-    truth = seen.truth[q]
-    known = ~np.isnan(truth)
     if not law.doubtful:
-        _fill_normal(out, block, truth)
+        _fill_normal(out, block)
         return
-    center, sd = _centers(block, last)
-    nodes = _nodes(block, center, sd)
-    # A known truth is a node with all the probability.
-    nodes[known] = truth[known][:, None]
-    logs, sound, shrink = _log_product(nodes, block, law, keep=True)
-    found = _Piecewise.of(nodes, logs)
-    mass = found.mass
-    mass[known] = 1.0 / mass.shape[1]
-    out.log_evidence[q] = np.where(known, logs[:, 0], found.log_total)
-    mean = np.sum(mass * nodes, axis=1)
-    out.center[q] = mean
-    out.sd[q] = np.sqrt(np.maximum(np.sum(mass * (nodes - mean[:, None]) ** 2, axis=1), 0.0))
-    for j in range(len(rows)):
-        e = block.location[j][:, None] - nodes
-        z, u = sound[j], shrink[j]
-        row = rows[j]
-        inverse_v, inverse_w = 1.0 / block.variance[j], 1.0 / block.square[j]
-        of_sound = mass * z
-        of_unsound = mass * u
-        of_unsound -= of_sound * u
-        out.sound[row] = of_sound.sum(axis=1)
-        out.precision[row] = inverse_v * out.sound[row] + inverse_w * of_unsound.sum(axis=1)
-        of_sound *= e
-        of_unsound *= e
-        out.pull[row] = inverse_v * of_sound.sum(axis=1) + inverse_w * of_unsound.sum(axis=1)
-        out.sound_square[row] = inverse_v * np.sum(of_sound * e, axis=1)
-        out.unsound_square[row] = inverse_w * np.sum(of_unsound * e, axis=1)
+    if block.truth is not None:
+        # A known truth is a node with all the probability.
+        nodes = block.truth[None]
+        there = _evaluate(nodes, block, law)
+        mass = np.ones(nodes.shape)
+        _fill_moments(out, block, there, nodes, mass, there.logs[0])
+        return
+    center, sd = _centers(block, law, last)
+    nodes = _peak_nodes(block, center, sd)
+    there = _evaluate(nodes, block, law)
+    mass, log_total, beyond = _peak_mass(nodes, there.logs, sd)
+    reach = _SPACING * _EACH_SIDE * sd
+    fine = block.variance < (_FINEST * _SPACING * sd) ** 2
+    fine &= np.abs(block.location - center) <= reach
+    _fill_moments(out, block, there, nodes, mass, log_total)
+    # Where that does not resolve the density the first result is overwritten.
+    rest = np.flatnonzero(~(beyond <= _BEYOND) | fine.any(axis=0))
+    if len(rest):
+        block, center, sd = block.take(rest), center[rest], sd[rest]
+        nodes = _nodes(block, center, sd)
+        there = _evaluate(nodes, block, law)
+        found = _Piecewise.of(nodes, there.logs)
+        _fill_moments(out, block, there, nodes, found.mass, found.log_total)
 
 
-def _fill_normal(out: Expectations, block: _Block, truth: Array) -> None:
+def _fill_moments(
+    out: Expectations, block: _Block, there: _Densities, nodes: Array, mass: Array, evidence: Array
+) -> None:
+    """Averages over nodes of given mass."""
     q, rows = block.quantities, block.rows
-    known = ~np.isnan(truth)
+    out.log_evidence[q] = evidence
+    mean = np.sum(mass * nodes, axis=0)
+    out.center[q] = mean
+    out.sd[q] = np.sqrt(np.sum(mass * (nodes - mean) ** 2, axis=0))
+    of_sound = mass * there.sound
+    of_unsound = mass - of_sound
+    of_unsound *= there.shrink
+    sound = of_sound.sum(axis=1)
+    unsound = of_unsound.sum(axis=1)
+    inverse_v, inverse_w = 1.0 / block.variance, 1.0 / block.square
+    out.sound[rows] = sound
+    out.precision[rows] = inverse_v * sound + inverse_w * unsound
+    out.pull[rows] = inverse_v * _over_nodes(of_sound, there.error)
+    out.pull[rows] += inverse_w * _over_nodes(of_unsound, there.error)
+    out.sound_square[rows] = inverse_v * _over_nodes(of_sound, there.square)
+    out.unsound_square[rows] = inverse_w * _over_nodes(of_unsound, there.square)
+
+
+def _over_nodes(weights: Array, values: Array) -> Array:
+    """Weighted sums of (claims, nodes, quantities) over the nodes."""
+    return np.asarray(np.einsum("jkq,jkq->jq", weights, values))
+
+
+def _fill_normal(out: Expectations, block: _Block) -> None:
+    q, rows = block.quantities, block.rows
     weight = block.share / block.variance
     total = weight.sum(axis=0)
-    mean = np.where(known, truth, np.sum(weight * block.location, axis=0) / total)
-    variance = np.where(known, 0.0, 1.0 / total)
+    if block.truth is None:
+        mean, variance = np.sum(weight * block.location, axis=0) / total, 1.0 / total
+        integral = HALF_LOG_2PI - 0.5 * np.log(total)
+    else:
+        mean, variance, integral = block.truth, np.zeros(len(total)), np.zeros(len(total))
     e = block.location - mean
     logs = -0.5 * (np.log(block.variance) + e * e / block.variance) - HALF_LOG_2PI
-    at_mean = np.sum(block.share * logs, axis=0)
-    integral = np.where(known, 0.0, HALF_LOG_2PI - 0.5 * np.log(total))
-    out.log_evidence[q] = at_mean + integral
+    out.log_evidence[q] = np.sum(block.share * logs, axis=0) + integral
     out.center[q], out.sd[q] = mean, np.sqrt(variance)
     out.sound[rows] = 1.0
     out.sound_square[rows] = (e * e + variance) / block.variance
@@ -311,76 +354,139 @@ def _fill_normal(out: Expectations, block: _Block, truth: Array) -> None:
     out.pull[rows] = e / block.variance
 
 
+def _peak_nodes(block: _Block, center: Array, sd: Array) -> Array:
+    """Nodes of a peak, equally spaced, and beyond it, increasing: (nodes, quantities).
+
+    Those beyond begin with the peak's ends and have the claims that are not in the peak.
+    """
+    at = _taken(block.location, _candidates(block))
+    reach = _SPACING * _EACH_SIDE * sd
+    v, w = np.sqrt(block.variance.min(axis=0)), np.sqrt(block.square.min(axis=0))
+    near, far = reach + 1.5 * v, reach + np.maximum(w, 3.0 * v)
+    further = far + 6.0 * w
+    at = np.where(np.abs(at - center) < reach, center + reach, at)
+    around = center + np.stack([-further, -far, -near, -reach, reach, near, far, further])
+    beyond = np.concatenate([around, at])
+    beyond.sort(axis=0)
+    return np.concatenate([center + sd * _PEAK[:, None], beyond])
+
+
+_PEAK = _SPACING * np.arange(-_EACH_SIDE, _EACH_SIDE + 1.0)
+
+
+def _peak_mass(nodes: Array, logs: Array, sd: Array) -> tuple[Array, Array, Array]:
+    """Mass of `_peak_nodes`, log of the integral, and the part of it beyond the peak."""
+    count = len(_PEAK)
+    top = logs.max(axis=0)
+    mass = np.zeros(nodes.shape)
+    # Equal weights are exact for what is smooth on the spacing (but for the ends' halves).
+    mass[:count] = np.exp(logs[:count] - top) * (_SPACING * sd)
+    mass[0] *= 0.5
+    mass[count - 1] *= 0.5
+    low, high = nodes[0], nodes[count - 1]
+    outer = nodes[count:]
+    beyond, left, right = _exponential(outer, logs[count:] - top)
+    outside = (outer[1:] <= low) | (outer[:-1] >= high)
+    mass[count:-1] += np.where(outside, left, 0.0)
+    mass[count + 1 :] += np.where(outside, right, 0.0)
+    out = np.sum(beyond, axis=0, where=outside)
+    total = mass.sum(axis=0)
+    mass /= total
+    return mass, top + np.log(total), out / total
+
+
 def _nodes(block: _Block, center: Array, sd: Array) -> Array:
-    """Increasing nodes of each quantity: (quantities, nodes)."""
-    quantities = block.location.shape[1]
+    """Increasing nodes around the claims and a centre: (nodes, quantities)."""
     candidates = _candidates(block)
-    across = np.arange(quantities)
-    at = block.location[candidates, across]
-    inner = np.sqrt(block.variance[candidates, across])
-    outer = np.sqrt(block.square[candidates, across])
+    at = _taken(block.location, candidates)
+    inner = np.sqrt(_taken(block.variance, candidates))
+    outer = np.sqrt(_taken(block.square, candidates))
     reach = float(np.max(_FAR * outer / (_INNER[-1] * inner)))
     count = int(np.clip(np.ceil(np.log(reach) / np.log(_RATIO)), 1, _MOST_OUTER))
     steps = np.concatenate([_INNER, _INNER[-1] * _RATIO ** np.arange(1.0, count + 1.0)])
     steps = np.concatenate([-steps[::-1], [0.0], steps])
-    around = at[:, :, None] + inner[:, :, None] * steps
-    middle = center[:, None] + sd[:, None] * np.concatenate([-_CENTRAL[:0:-1], _CENTRAL])
-    nodes = np.concatenate([around.transpose(1, 0, 2).reshape(quantities, -1), middle], axis=1)
-    nodes.sort(axis=1)
+    around = at + inner * steps[:, None, None]
+    middle = center + sd * np.concatenate([-_CENTRAL[:0:-1], _CENTRAL])[:, None]
+    nodes = np.concatenate([around.reshape(-1, len(center)), middle])
+    nodes.sort(axis=0)
     return nodes
 
 
-def _candidates(block: _Block) -> IntArray:
-    """Claims around which there are nodes: all if they are few, else those with most support."""
+def _taken(values: Array, candidates: IntArray | None) -> Array:
+    """Values of candidates."""
+    return values if candidates is None else np.take_along_axis(values, candidates, axis=0)
+
+
+def _candidates(block: _Block) -> IntArray | None:
+    """Claims around which there are nodes, None if all: if they are few, else of most support."""
     claims, quantities = block.location.shape
     if claims <= _CANDIDATES:
-        return np.tile(np.arange(claims)[:, None], (1, quantities))
-    support = np.zeros((claims, quantities))
+        return None
+    looked = np.argsort(block.location, axis=0, kind="stable")
+    if claims > _LOOKED_AT:
+        looked = looked[np.linspace(0, claims - 1, _LOOKED_AT).astype(np.int64)]
+    at, own = _taken(block.location, looked), _taken(block.variance, looked)
+    support = np.zeros((len(looked), quantities))
     for j in range(claims):
-        distance = block.location - block.location[j]
-        close = 1.0 / (1.0 + distance**2 / (block.variance + block.variance[j]))
+        distance = at - block.location[j]
+        close = 1.0 / (1.0 + distance**2 / (own + block.variance[j]))
         support += close * block.share[j]
-        # Of claims that say the same one is enough.
-        support[j + 1 :] -= 1e3 * (distance[j + 1 :] == 0.0)
+    # Of claims that say the same one is enough.
+    support[1:] -= 1e3 * (at[1:] == at[:-1])
     found = np.argpartition(-support, _CANDIDATES - 1, axis=0)[:_CANDIDATES]
-    return np.asarray(np.sort(found, axis=0))
+    return np.asarray(np.take_along_axis(looked, found, axis=0))
 
 
-def _log_product(
-    nodes: Array, block: _Block, law: ErrorLaw, *, keep: bool
-) -> tuple[Array, Array, Array]:
-    """Log of the product of the claims' densities; soundness and precisions of each at the nodes.
+@attrs.frozen(eq=False)
+class _Densities:
+    """Claims at nodes: every field (claims, nodes, quantities), but for ``logs``.
+
+    ``error`` is claim less node and ``square`` its square; ``sound`` the probability that the claim
+    is; ``shrink`` the precision that Student's t integrates over, relative to that of its scale;
+    ``logs``, (nodes, quantities), the log of the product of the claims' densities.
+    """
+
+    error: Array
+    square: Array
+    sound: Array
+    shrink: Array
+    logs: Array
+
+
+def _evaluate(nodes: Array, block: _Block, law: ErrorLaw) -> _Densities:
+    """The claims' densities at nodes.
 
     The density of Student's t with odd or even df is a product of few factors; the sum of it and
-    the normal density takes one exponential, and its logarithm one logarithm.
+    the normal density takes one exponential.
     """
-    claims = len(block.location)
-    logs = np.zeros(nodes.shape)
-    shape = (claims, *nodes.shape) if keep else (1, *nodes.shape)
-    sound, shrink = np.empty(shape), np.empty(shape)
     df = law.df
-    constant = np.exp(log_peak(df))
     sound_size = block.reliability / np.sqrt(2.0 * np.pi * block.variance)
-    unsound_size = (1.0 - block.reliability) * constant / np.sqrt(block.square)
-    for j in range(claims):
-        z, u = (sound[j], shrink[j]) if keep else (sound[0], shrink[0])
-        square = nodes - block.location[j][:, None]
-        square *= square
-        np.multiply(square, (-0.5 / block.variance[j])[:, None], out=z)
-        np.exp(z, out=z)
-        z *= sound_size[j][:, None]
-        np.multiply(square, (1.0 / (df * block.square[j]))[:, None], out=u)
-        u += 1.0
-        np.divide(1.0, u, out=u)
-        unsound = _power(u, df)
-        unsound *= unsound_size[j][:, None]
-        unsound += z
-        z /= unsound
-        u *= (df + 1.0) / df
-        np.log(unsound, out=unsound)
-        unsound *= block.share[j][:, None]
-        logs += unsound
-    return logs, sound, shrink
+    unsound_size = (1.0 - block.reliability) * np.exp(log_peak(df)) / np.sqrt(block.square)
+    error = block.location[:, None] - nodes
+    square = error * error
+    z = square * (-0.5 / block.variance)[:, None]
+    np.exp(z, out=z)
+    z *= sound_size[:, None]
+    u = square * (1.0 / (df * block.square))[:, None]
+    u += 1.0
+    np.divide(1.0, u, out=u)
+    density = _power(u, df)
+    density *= unsound_size[:, None]
+    density += z
+    z /= density
+    u *= (df + 1.0) / df
+    return _Densities(error, square, z, u, _log_product(density, block.share))
+
+
+def _log_product(densities: Array, share: Array) -> Array:
+    """Log of the product of (claims, nodes, quantities) to the power of their shares."""
+    if np.all(share == 1.0):
+        product = np.multiply.reduce(densities, axis=0)
+        if np.min(product) > _UNDERFLOW and np.max(product) < 1.0 / _UNDERFLOW:
+            return np.asarray(np.log(product, out=product))
+    logs = np.log(densities)
+    logs *= share[:, None]
+    return np.asarray(logs.sum(axis=0))
 
 
 def _power(base: Array, df: int) -> Array:
@@ -394,9 +500,26 @@ def _power(base: Array, df: int) -> Array:
     return out
 
 
+def _exponential(nodes: Array, logs: Array) -> tuple[Array, Array, Array]:
+    """Mass of a density that is exponential between nodes, in each interval, and of its two ends.
+
+    Each end has the part of the mass that puts their mean where the interval's is.
+    """
+    sizes = np.exp(logs)
+    rise = np.diff(logs, axis=0)
+    flat = np.abs(rise) < _SMALL
+    safe = np.where(flat, 1.0, rise)
+    mean = np.where(flat, 0.5 * (sizes[1:] + sizes[:-1]), np.diff(sizes, axis=0) / safe)
+    between = np.diff(nodes, axis=0) * mean
+    with np.errstate(over="ignore"):
+        at = np.where(flat, 0.5 + rise / 12.0, -1.0 / np.expm1(-safe) - 1.0 / safe)
+    right = between * at
+    return between, between - right, right
+
+
 @attrs.frozen(eq=False)
 class _Piecewise:
-    """Densities that are exponential between nodes.
+    """Densities that are exponential between nodes: (nodes, quantities).
 
     ``mass`` is that of each node's surroundings, ``between`` that of each interval, of total 1.
     """
@@ -409,41 +532,30 @@ class _Piecewise:
 
     @staticmethod
     def of(nodes: Array, logs: Array) -> _Piecewise:
-        top = logs.max(axis=1)
-        sizes = np.exp(logs - top[:, None])
-        width = np.diff(nodes, axis=1)
-        rise = np.diff(logs, axis=1)
-        # The mean of an exponential between its ends, and where its mass lies.
-        flat = np.abs(rise) < _SMALL
-        safe = np.where(flat, 1.0, rise)
-        mean = np.where(flat, 0.5 * (sizes[:, 1:] + sizes[:, :-1]), np.diff(sizes, axis=1) / safe)
-        between = width * mean
-        with np.errstate(over="ignore"):
-            at = np.where(flat, 0.5 + rise / 12.0, -1.0 / np.expm1(-safe) - 1.0 / safe)
-        total = between.sum(axis=1)
+        top = logs.max(axis=0)
+        between, left, right = _exponential(nodes, logs - top)
+        total = between.sum(axis=0)
         total = np.where(total > 0.0, total, 1.0)
-        between /= total[:, None]
         mass = np.zeros_like(nodes)
-        mass[:, 1:] = between * at
-        mass[:, :-1] += between * (1.0 - at)
-        return _Piecewise(nodes, logs, between, mass, top + np.log(total))
+        mass[:-1] += left
+        mass[1:] += right
+        return _Piecewise(nodes, logs, between / total, mass / total, top + np.log(total))
 
     def quantiles(self, probabilities: Array) -> Array:
         """Quantiles: (quantities, probabilities)."""
-        ends = np.concatenate(
-            [np.zeros((len(self.nodes), 1)), np.cumsum(self.between, axis=1)], axis=1
-        )
-        ends /= ends[:, -1:]
-        out = np.empty((len(self.nodes), len(probabilities)))
-        across = np.arange(len(self.nodes))
+        quantities = self.nodes.shape[1]
+        ends = np.concatenate([np.zeros((1, quantities)), np.cumsum(self.between, axis=0)])
+        ends /= ends[-1:]
+        out = np.empty((quantities, len(probabilities)))
+        across = np.arange(quantities)
         for k, p in enumerate(probabilities.tolist()):
-            i = np.clip(np.sum(ends <= p, axis=1) - 1, 0, self.between.shape[1] - 1)
-            low, high = ends[across, i], ends[across, i + 1]
+            i = np.clip(np.sum(ends <= p, axis=0) - 1, 0, len(self.between) - 1)
+            low, high = ends[i, across], ends[i + 1, across]
             part = np.clip((p - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
-            rise = self.logs[across, i + 1] - self.logs[across, i]
+            rise = self.logs[i + 1, across] - self.logs[i, across]
             flat = np.abs(rise) < _SMALL
             safe = np.clip(np.where(flat, 1.0, rise), -700.0, 700.0)
             t = np.where(flat, part, np.log1p(part * np.expm1(safe)) / safe)
-            width = self.nodes[across, i + 1] - self.nodes[across, i]
-            out[:, k] = self.nodes[across, i] + t * width
+            width = self.nodes[i + 1, across] - self.nodes[i, across]
+            out[:, k] = self.nodes[i, across] + t * width
         return out

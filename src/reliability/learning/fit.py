@@ -13,7 +13,7 @@ from reliability.learning.expectation import Expectations, expect
 from reliability.learning.maximisation import Hyperparameters, Priors, maximise
 from reliability.learning.observations import Observations, medians
 
-__all__ = ["Fit", "fit", "starts"]
+__all__ = ["Fit", "fit", "objective", "starts", "vector", "with_vector"]
 
 Array = NDArray[np.float64]
 
@@ -141,8 +141,8 @@ def fit(
     return Fit(parameters, hyper, priors, found, tuple(path), converged)
 
 
-def _vector(parameters: Parameters, seen: Observations) -> Array:
-    """Parameters of sources without bounds, in units that matter."""
+def vector(parameters: Parameters, seen: Observations) -> Array:
+    """Parameters of sources without bounds, in units that matter: logit r, log k and b/spread."""
     return np.concatenate(
         [
             logit(np.clip(parameters.reliability, _EDGE, 1.0 - _EDGE)),
@@ -152,25 +152,30 @@ def _vector(parameters: Parameters, seen: Observations) -> Array:
     )
 
 
+def with_vector(parameters: Parameters, values: Array, seen: Observations) -> Parameters:
+    """The parameters whose `vector` this is, all else as it was."""
+    sources = seen.sources
+    doubtful = parameters.law.doubtful
+    return attrs.evolve(
+        parameters,
+        reliability=expit(values[:sources]) if doubtful else parameters.reliability,
+        scale=np.exp(values[sources : 3 * sources]),
+        bias=values[3 * sources :] * seen.spread,
+    )
+
+
 def _extrapolated(trail: list[Parameters], seen: Observations) -> Parameters:
     """Where the steps lead if they go on to shrink as the last two did.
 
     The squared extrapolation of Varadhan & Roland (2008, doi:10.1111/j.1467-9469.2007.00585.x).
     """
-    first, second, third = (_vector(each, seen) for each in trail)
+    first, second, third = (vector(each, seen) for each in trail)
     step, bend = second - first, third - 2.0 * second + first
     size = float(np.linalg.norm(bend))
     length = max(float(np.linalg.norm(step)) / size, 1.0) if size > 0.0 else 1.0
     length = min(length, _LONGEST)
     to = first + 2.0 * length * step + length**2 * bend
-    sources = seen.sources
-    last = trail[-1]
-    return attrs.evolve(
-        last,
-        reliability=expit(to[:sources]) if last.law.doubtful else last.reliability,
-        scale=np.exp(to[sources : 3 * sources]),
-        bias=to[3 * sources :] * seen.spread,
-    )
+    return with_vector(trail[-1], to, seen)
 
 
 def objective(seen: Observations, found: Expectations) -> float:
@@ -181,7 +186,7 @@ def objective(seen: Observations, found: Expectations) -> float:
 
 def _change(new: Parameters, old: Parameters, seen: Observations) -> float:
     """Root mean square change of the sources' parameters."""
-    step = _vector(new, seen) - _vector(old, seen)
+    step = vector(new, seen) - vector(old, seen)
     return float(np.sqrt(np.mean(step**2)))
 
 

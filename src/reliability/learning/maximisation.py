@@ -8,6 +8,7 @@ thousand is not.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -21,16 +22,30 @@ from reliability.learning.error_law import Kind, Parameters
 from reliability.learning.expectation import Expectations
 from reliability.learning.observations import Observations
 
-__all__ = ["Biases", "Hyperparameters", "Priors", "maximise", "solve_biases", "squared_errors"]
+__all__ = [
+    "DENSE",
+    "Biases",
+    "Hyperparameters",
+    "Priors",
+    "conjugate_gradients",
+    "maximise",
+    "solve_biases",
+    "squared_errors",
+]
 
 Array = NDArray[np.float64]
 
 #: Pseudo-counts of priors that are tried.
 _COUNTS = np.exp(np.linspace(np.log(0.5), np.log(500.0), 40))
-#: Sources with so many biases are solved by conjugate gradients.
-_DENSE = 1500
+#: Systems of so many sources are solved directly, of more by conjugate gradients; these are faster
+#: from fewer on where the inverse is not asked for.
+DENSE, _SMALL = 1500, 200
+#: Claims that are taken at a time, as caches hold.
+_ROWS = 1 << 16
 #: Squared biases of sources are at least this part of the squared spread, or there are none.
 _NO_BIAS = 1e-6
+#: Steps to where the spread of the biases ends.
+_SOLVED = 100
 #: Reliabilities stay inside, for their logarithms.
 _EDGE = 1e-6
 
@@ -129,6 +144,8 @@ def maximise(
     biases: bool,
     bias_spread: bool,
     difficulty: bool,
+    common: bool = True,
+    fully: bool = False,
 ) -> tuple[Parameters, Hyperparameters, Priors]:
     """Parameters that fit the expectations best, and hyperparameters that fit these.
 
@@ -137,18 +154,27 @@ def maximise(
     seen, parameters, found : the claims, and the expectations under present parameters
     hyper, priors : what is assumed of the sources; fitted where ``priors.learned``
     biases, bias_spread, difficulty : whether these are learned
+    common : whether the hyperparameters are fitted, where they are learned
+    fully : whether the spread of the biases goes to where steps with it alone would end
     """
-    law, weight = parameters.law, seen.weight
-    if priors.learned:
-        hyper = _fitted(seen, parameters, found, hyper, difficulty=difficulty)
+    law = parameters.law
+    errors = squared_errors(seen, parameters, found)
+    errors *= seen.weight
+    sizes, counts = _sums(seen.group, errors, 2 * seen.sources)
+    sound = _by_source(seen, seen.weight * found.sound)
+    number = _by_source(seen, seen.weight)
+    if priors.learned and common:
+        if law.doubtful and number.any():
+            hyper = _with_reliability(hyper, sound, number)
+        hyper = _with_scales(hyper, parameters.scale**2 * sizes, counts)
+        if difficulty:
+            hyper = _with_difficulty(seen, parameters, errors, hyper)
         priors = Priors.common(hyper, priors.unbiased)
     reliability = np.ones(seen.sources)
     if law.doubtful:
-        total = _by_source(seen, weight) + priors.reliability_count
-        sound = _by_source(seen, weight * found.sound)
+        total = number + priors.reliability_count
         reliability = (sound + priors.reliability_count * priors.reliability) / total
         reliability = np.clip(reliability, _EDGE, 1.0 - _EDGE)
-    sizes, counts = _by_group(seen, parameters, found)
     # An update that is exact where the scale makes all of the variance, and stationary elsewhere.
     square = parameters.scale**2 * sizes + priors.scale_count * priors.scale**2
     scale = np.sqrt(square / (counts + priors.scale_count))
@@ -157,51 +183,45 @@ def maximise(
         factor = _factor(seen, parameters, found, float(np.median(scale / parameters.scale)))
     hard = parameters.difficulty
     if difficulty:
-        hard = _difficulty(seen, parameters, found, hyper.difficulty_count)
+        hard = _difficulty(seen, parameters, errors, hyper.difficulty_count)
     bias = parameters.bias
     if biases:
         solved = solve_biases(seen, found, bias, priors, variances=bias_spread)
         bias = solved.bias
         if bias_spread:
-            hyper = attrs.evolve(hyper, bias_variance=_bias_variance(seen, solved, priors))
+            spread = _bias_variance(seen, solved, priors, fully=fully)
+            hyper = attrs.evolve(hyper, bias_variance=spread)
     new = Parameters(
         attrs.evolve(law, factor=factor), reliability, scale, bias, parameters.bias_variance, hard
     )
     return new, hyper, priors
 
 
-def _fitted(
-    seen: Observations,
-    parameters: Parameters,
-    found: Expectations,
-    hyper: Hyperparameters,
-    *,
-    difficulty: bool,
-) -> Hyperparameters:
-    """Hyperparameters of greatest evidence, given the expectations; but for that of biases."""
-    weight = seen.weight
-    if parameters.law.doubtful:
-        mean, count = _beta(
-            _by_source(seen, weight * found.sound), _by_source(seen, weight), hyper.reliability
-        )
-        hyper = attrs.evolve(hyper, reliability=mean, reliability_count=count)
-    sizes, counts = _by_group(seen, parameters, found)
+def _with_reliability(hyper: Hyperparameters, sound: Array, number: Array) -> Hyperparameters:
+    """The beta prior of greatest evidence, given how many of the sources' claims are sound."""
+    mean, count = _beta(sound, number, hyper.reliability)
+    return attrs.evolve(hyper, reliability=mean, reliability_count=count)
+
+
+def _with_scales(hyper: Hyperparameters, squares: Array, counts: Array) -> Hyperparameters:
+    """The inverse gamma priors of greatest evidence, given sums of so many squared errors."""
     typical, pseudo = list(hyper.scale), list(hyper.scale_count)
     for stated in (0, 1):
         own = np.arange(stated, len(counts), 2)
         own = own[counts[own] > 0.0]
         if len(own):
-            squares = parameters.scale[own] ** 2 * sizes[own]
-            typical[stated], pseudo[stated] = _inverse_gamma(squares, counts[own])
-    hyper = attrs.evolve(hyper, scale=(typical[0], typical[1]), scale_count=(pseudo[0], pseudo[1]))
-    if difficulty:
-        size, count = seen.weight * squared_errors(seen, parameters, found)
-        sizes = segment_sum(seen.quantity, size, seen.quantities)
-        counts = segment_sum(seen.quantity, count, seen.quantities)
-        some = counts > 0.0
-        _, pseudo_count = _inverse_gamma(parameters.difficulty[some] * sizes[some], counts[some])
-        hyper = attrs.evolve(hyper, difficulty_count=pseudo_count)
-    return hyper
+            typical[stated], pseudo[stated] = _inverse_gamma(squares[own], counts[own])
+    return attrs.evolve(hyper, scale=(typical[0], typical[1]), scale_count=(pseudo[0], pseudo[1]))
+
+
+def _with_difficulty(
+    seen: Observations, parameters: Parameters, errors: Array, hyper: Hyperparameters
+) -> Hyperparameters:
+    """The prior on difficulties of greatest evidence."""
+    sizes, counts = _sums(seen.quantity, errors, seen.quantities)
+    some = counts > 0.0
+    _, pseudo = _inverse_gamma(parameters.difficulty[some] * sizes[some], counts[some])
+    return attrs.evolve(hyper, difficulty_count=pseudo)
 
 
 def _by_source(seen: Observations, values: Array) -> Array:
@@ -227,22 +247,20 @@ def squared_errors(seen: Observations, parameters: Parameters, found: Expectatio
     The rounding's part of the variance says nothing about the scale.
     """
     law = parameters.law
-    sound, unsound = law.scaled(parameters.own(seen), seen.rounding, seen.stated)
-    size = sound * found.sound_square + unsound * found.unsound_square
-    count = sound * found.sound + unsound * (1.0 - found.sound)
-    return np.stack([size, count])
+    out = np.empty((2, seen.count))
+    for first in range(0, seen.count, _ROWS):
+        rows = slice(first, first + _ROWS)
+        own = parameters.own(seen, rows)
+        sound, unsound = law.scaled(own, seen.rounding[rows], seen.stated[rows])
+        z = found.sound[rows]
+        out[0, rows] = sound * found.sound_square[rows] + unsound * found.unsound_square[rows]
+        out[1, rows] = sound * z + unsound * (1.0 - z)
+    return out
 
 
-def _by_group(
-    seen: Observations, parameters: Parameters, found: Expectations
-) -> tuple[Array, Array]:
-    """Sums of `squared_errors` by source and way of stating errors."""
-    size, count = seen.weight * squared_errors(seen, parameters, found)
-    groups = 2 * seen.sources
-    return (
-        segment_sum(seen.group, size, groups),
-        segment_sum(seen.group, count, groups),
-    )
+def _sums(codes: NDArray[np.int64], errors: Array, count: int) -> tuple[Array, Array]:
+    """Sums of `squared_errors` by code."""
+    return segment_sum(codes, errors[0], count), segment_sum(codes, errors[1], count)
 
 
 def _factor(
@@ -250,15 +268,18 @@ def _factor(
 ) -> float:
     """Factor K of the unsound density, relative to the scale that sound claims fix."""
     law = parameters.law
-    wide = seen.stated if law.kind is Kind.EXACT else np.ones(seen.count, dtype=bool)
-    if not law.doubtful or not wide.any():
-        return law.factor
-    part = seen.weight * wide * law.scaled(parameters.own(seen), seen.rounding, seen.stated)[1]
-    doubt = float(np.sum(part * (1.0 - found.sound)))
+    doubt = square = 0.0
+    for first in range(0, seen.count if law.doubtful else 0, _ROWS):
+        rows = slice(first, first + _ROWS)
+        own = parameters.own(seen, rows)
+        part = seen.weight[rows] * law.scaled(own, seen.rounding[rows], seen.stated[rows])[1]
+        if law.kind is Kind.EXACT:  # bare values have no factor
+            part *= seen.stated[rows]
+        doubt += float(np.sum(part * (1.0 - found.sound[rows])))
+        square += float(np.sum(part * found.unsound_square[rows]))
     if doubt <= 0.0:
         return law.factor
-    rise = float(np.sum(part * found.unsound_square)) / doubt
-    return float(np.clip(law.factor * np.sqrt(rise) / change, 1.5, 1e6))
+    return float(np.clip(law.factor * np.sqrt(square / doubt) / change, 1.5, 1e6))
 
 
 def _inverse_gamma(squares: Array, counts: Array) -> tuple[float, float]:
@@ -286,13 +307,9 @@ def _inverse_gamma(squares: Array, counts: Array) -> tuple[float, float]:
     return float(np.sqrt(typical)), count
 
 
-def _difficulty(
-    seen: Observations, parameters: Parameters, found: Expectations, pseudo: float
-) -> Array:
+def _difficulty(seen: Observations, parameters: Parameters, errors: Array, pseudo: float) -> Array:
     """Squared difficulties: how much larger errors are on some quantities, for all sources."""
-    size, count = seen.weight * squared_errors(seen, parameters, found)
-    sizes = segment_sum(seen.quantity, size, seen.quantities)
-    counts = segment_sum(seen.quantity, count, seen.quantities)
+    sizes, counts = _sums(seen.quantity, errors, seen.quantities)
     return np.asarray((parameters.difficulty * sizes + pseudo) / (counts + pseudo))
 
 
@@ -323,7 +340,8 @@ def solve_biases(
     h = found.precision * seen.weight
     g = found.pull * seen.weight
     shape = (seen.quantities, seen.sources)
-    by_pair = csr_matrix((h, (seen.quantity, seen.source)), shape=shape)
+    by_pair = csr_matrix((h, seen.source, seen.starts), shape=shape, copy=True)
+    by_pair.sum_duplicates()
     total = np.asarray(by_pair.sum(axis=1)).ravel()
     with np.errstate(divide="ignore"):
         variance = np.where(seen.known | (total <= 0.0), 0.0, 1.0 / total)
@@ -332,7 +350,7 @@ def solve_biases(
     # The locations move with the biases: what is left of the pull after they have.
     pulled = segment_sum(seen.quantity, g, seen.quantities) * variance
     score -= np.asarray(by_pair.T @ pulled)
-    if seen.sources <= _DENSE:
+    if seen.sources <= (DENSE if variances else _SMALL):
         weighted: Any = csr_matrix(by_pair.multiply(variance[:, None]))
         matrix = np.diag(diagonal) - np.asarray((by_pair.T @ weighted).todense())
         factor = cho_factor(matrix)
@@ -340,30 +358,51 @@ def solve_biases(
         if variances:
             own = np.diag(cho_solve(factor, np.eye(seen.sources))).copy()
         return Biases(bias + cho_solve(factor, score), own)
-    step = _conjugate_gradients(by_pair, variance, diagonal, score)
+
+    def product(x: Array) -> Array:
+        return np.asarray(diagonal * x - by_pair.T @ (variance * (by_pair @ x)))
+
+    step = conjugate_gradients(product, diagonal, score)
+    if not variances:
+        return Biases(bias + step, np.full(seen.sources, np.nan))
     own = np.asarray(by_pair.multiply(by_pair).multiply(variance[:, None]).sum(axis=0)).ravel()
     return Biases(bias + step, 1.0 / (diagonal - own))
 
 
-def _bias_variance(seen: Observations, solved: Biases, priors: Priors) -> float:
-    """Variance of the sources' biases: what they are, and what they may yet be."""
+def _bias_variance(seen: Observations, solved: Biases, priors: Priors, *, fully: bool) -> float:
+    """Variance of the sources' biases: what they are, and what they may yet be.
+
+    That is a step of expectation-maximisation, slow where the biases are small beside their sds;
+    ``fully`` is where such steps end if what the claims say of each bias stays.
+    """
     free = ~priors.unbiased & (_by_source(seen, seen.weight) > 0.0)
     least = _NO_BIAS * seen.spread**2
     if not free.any():
         return least
-    return max(float(np.mean(solved.bias[free] ** 2 + solved.variance[free])), least)
+    bias, variance, prior = solved.bias[free], solved.variance[free], priors.bias_variance[free]
+    usual = float(np.mean(bias**2 + variance))
+    if fully:
+        # What the claims say: the posterior without the prior, of mean b and variance 1/told.
+        told = np.maximum(1.0 / variance - 1.0 / prior, 1e-9 / variance)
+        alone = bias / (variance * told)
+        for _ in range(_SOLVED):
+            both = usual + 1.0 / told
+            # The ratio at whose fixed point the derivative of the evidence vanishes.
+            usual *= float(np.sum((alone / both) ** 2) / np.sum(1.0 / both))
+            usual = max(usual, least)
+    return max(usual, least)
 
 
-def _conjugate_gradients(by_pair: Any, variance: Array, diagonal: Array, score: Array) -> Array:
-    """Solve for the step, preconditioned by the diagonal."""
-    x = np.zeros_like(score)
-    rest = score.copy()
+def conjugate_gradients(product: Callable[[Array], Array], diagonal: Array, right: Array) -> Array:
+    """Solution of a positive definite system, preconditioned by the diagonal."""
+    x = np.zeros_like(right)
+    rest = right.copy()
     z = rest / diagonal
     p, rz = z.copy(), float(rest @ z)
     for _ in range(200):
-        if rz <= 1e-20 * float(score @ (score / diagonal)):
+        if rz <= 1e-20 * float(right @ (right / diagonal)):
             break
-        ap = diagonal * p - by_pair.T @ (variance * (by_pair @ p))
+        ap = product(p)
         alpha = rz / float(p @ ap)
         x += alpha * p
         rest -= alpha * ap

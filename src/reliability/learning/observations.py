@@ -82,6 +82,11 @@ class Observations:
         return np.diff(self.starts)
 
     @cached_property
+    def by_size(self) -> list[tuple[int, IntArray]]:
+        """Numbers of claims about a quantity, with the quantities that have so many."""
+        return _by_size(self.starts)
+
+    @cached_property
     def quantity(self) -> IntArray:
         """Quantity of each claim."""
         return np.repeat(np.arange(self.quantities), self.sizes)
@@ -122,6 +127,22 @@ class Observations:
         last = int(np.searchsorted(np.cumsum(self.sizes[order]), claims, side="right"))
         return np.sort(order[: max(last, 1)])
 
+    def covering(self, claims: int) -> IntArray:
+        """Quantities with about so many claims in all that have as many as can be of each source.
+
+        They are chosen by their names, and the likelier the rarer their rarest source is: so that
+        of each source there are about equally many claims, or all. Those whose claims cannot be
+        compared are passed over. Increasing.
+        """
+        told = np.flatnonzero((self.sizes > 1) | (self.known & (self.sizes > 0)))
+        frequency = np.bincount(self.source, minlength=self.sources)
+        rarest = np.zeros(self.quantities)
+        some = np.flatnonzero(self.sizes > 0)
+        rarest[some] = np.minimum.reduceat(frequency[self.source], self.starts[:-1][some])
+        order = told[np.argsort(self.draw[told] * rarest[told], kind="stable")]
+        last = int(np.searchsorted(np.cumsum(self.sizes[order]), claims, side="right"))
+        return np.sort(order[: max(last, 1)])
+
     def without(self, claims: IntArray) -> Observations:
         """All claims but some; every quantity stays."""
         kept = np.ones(self.count, dtype=bool)
@@ -145,8 +166,8 @@ _OF_CLAIMS = ("source", "stated", "location", "sd", "rounding", "share")
 def observe(found: TableRows, scale: Scale, truth: Array) -> tuple[Observations, list[Any]]:
     """Points on x of a table's claims.
 
-    A bare value has no stated sd; a range, quantiles and intervals have theirs. Bounds and
-    impossible rows are no points: they are left out.
+    A bare value has no stated sd; a range, quantiles and intervals have theirs. Bounds, claims of
+    presence and impossible rows are no points: they are left out.
 
     Parameters
     ----------
@@ -195,7 +216,7 @@ def observe(found: TableRows, scale: Scale, truth: Array) -> tuple[Observations,
         _rounding(columns, rows, scale, bare, kept, spread),
         starts,
         truth,
-        np.array([crc32(str(key).encode()) for key in found.keys]) / 2.0**32,
+        _draws(found.keys),
         np.ones(len(kept)),
         spread,
     ), problems
@@ -208,6 +229,8 @@ _FINEST = 1e-3
 #: Half-width of a value's digits in rounding units, halved: values that differ by half a unit
 #: must be told apart from copies of one number, which agree to the last digit.
 _SHARP = 0.25
+#: Relative deviation from a whole number of what may be one but for its last digits.
+_NEARLY_WHOLE = 1e-9
 #: Claims of a source that are enough to see the unit to which it rounds.
 _ENOUGH = 4
 
@@ -221,22 +244,60 @@ def _rounding(
     than the lower quartile of its source's claims, where these are enough to see it.
     """
     value = np.where(bare, rows.statements.value, np.nan)
-    value = np.where(columns.form == Form.NORMAL, rows.statements.value, value)
-    unit = rows.statements.unit.copy()
-    unread = np.isnan(unit) & ~np.isnan(value)
-    unit[unread] = rounding_units(value[unread])
-    unit = np.where(np.isnan(value), 0.0, unit)[kept]
+    value = np.where(columns.form == Form.NORMAL, rows.statements.value, value)[kept]
+    unit = rows.statements.unit[kept]
+    valued = np.flatnonzero(~np.isnan(value))
+    unit[np.isnan(value)] = 0.0
+    # The largest unit of a source that makes no difference to any of its claims.
     source = rows.source[kept]
-    order = np.lexsort((unit, source))
+    least = np.full(int(source.max()) + 1, np.inf)
+    with np.errstate(divide="ignore"):
+        finest = _FINEST * spread / (_SHARP * _UNIFORM_SD * scale.slope(value[valued]))
+    np.minimum.at(least, source[valued], finest)
+    unread = np.flatnonzero(np.isnan(unit))
+    unread = unread[_may_be_coarse(value[unread], least[source[unread]])]
+    unit[unread] = rounding_units(value[unread])
+    coarse = np.flatnonzero(unit > least[source])
+    usual = _lower_quartiles(unit, coarse, source)
+    out = np.full(len(kept), (_FINEST * spread) ** 2)
+    usual = np.minimum(unit[coarse], usual[source[coarse]])
+    width = _SHARP * _UNIFORM_SD * usual * scale.slope(value[coarse])
+    out[coarse] = np.maximum(out[coarse], width**2)
+    return out
+
+
+def _may_be_coarse(value: Array, least: Array) -> Flags:
+    """Whether the rounding units of values may exceed the least.
+
+    Those of many digits are not: they need not be written out to see their units.
+    """
+    power = np.floor(np.log10(np.where(least > 0.0, least, 1e-300)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        whole = value / 10.0**power
+        off = np.abs(whole - np.rint(whole))
+    return np.asarray(~(off > _NEARLY_WHOLE * np.maximum(np.abs(whole), 1.0)))
+
+
+def _lower_quartiles(unit: Array, coarse: IntArray, source: IntArray) -> Array:
+    """Lower quartile of each source's units, of which only the coarse ones matter; inf of few."""
     counts = np.bincount(source)
-    quartile = unit[order][(np.cumsum(counts) - counts + counts // 4)[counts > 0]]
-    usual = np.full(len(counts), np.inf)
-    usual[counts > 0] = np.where(counts[counts > 0] >= _ENOUGH, quartile, np.inf)
-    unit = np.minimum(unit, usual[source])
-    valued = ~np.isnan(value)[kept]
-    slope = np.ones(len(kept))
-    slope[valued] = scale.slope(value[kept][valued])
-    return np.asarray(np.maximum(_SHARP * unit * slope * _UNIFORM_SD, _FINEST * spread) ** 2)
+    out = np.full(len(counts), np.inf)
+    order = coarse[np.lexsort((unit[coarse], source[coarse]))]
+    among = np.bincount(source[coarse], minlength=len(counts))
+    # The place of the quartile among the coarse units, which are the largest.
+    place = counts // 4 - (counts - among)
+    enough = counts >= _ENOUGH
+    out[enough & (place < 0)] = 0.0
+    here = np.flatnonzero(enough & (place >= 0))
+    out[here] = unit[order[(np.cumsum(among) - among + place)[here]]]
+    return out
+
+
+def _draws(keys: Sequence[Any] | NDArray[Any]) -> Array:
+    """Numbers in [0, 1) from the texts of keys."""
+    if isinstance(keys, np.ndarray) and keys.dtype.kind in "iu":
+        keys = keys.tolist()  # of the same texts, sooner written
+    return np.array([crc32(str(key).encode()) for key in keys]) / 2.0**32
 
 
 def _on_x(scale: Scale, values: Array, chosen: Flags) -> Array:
@@ -256,12 +317,17 @@ def _spread(location: Array, starts: IntArray) -> float:
 
 def medians(values: Array, starts: IntArray) -> Array:
     """Median of each segment; nan where it is empty."""
-    sizes = np.diff(starts)
-    order = np.lexsort((values, np.repeat(np.arange(len(sizes)), sizes)))
-    ordered = values[order]
-    out = np.full(len(sizes), np.nan)
-    some = np.flatnonzero(sizes > 0)
-    low = starts[some] + (sizes[some] - 1) // 2
-    high = starts[some] + sizes[some] // 2
-    out[some] = 0.5 * (ordered[low] + ordered[high])
+    out = np.full(len(starts) - 1, np.nan)
+    for size, members in _by_size(starts):
+        ordered = np.sort(values[starts[members][:, None] + np.arange(size)], axis=1)
+        out[members] = 0.5 * (ordered[:, (size - 1) // 2] + ordered[:, size // 2])
     return out
+
+
+def _by_size(starts: IntArray) -> list[tuple[int, IntArray]]:
+    """Sizes of segments that are not empty, with the segments of each."""
+    sizes = np.diff(starts)
+    order = np.argsort(sizes, kind="stable")
+    found, first = np.unique(sizes[order], return_index=True)
+    members = np.split(order, first[1:])
+    return [(size, some) for size, some in zip(found.tolist(), members, strict=True) if size > 0]

@@ -53,7 +53,8 @@ class _Scores:
         """Scores of all rows with a truth (on x, else nan) and a density."""
         out = cls(*np.full((len(attrs.fields(cls)), columns.count), np.nan))
         for form in columns.forms:
-            if form == Form.BOUND:  # a verified bound is no distribution
+            # A verified bound is no distribution, nor is it that there is something, or nothing.
+            if form in (Form.BOUND, Form.PRESENCE):
                 continue
             rows = np.flatnonzero((columns.form == form) & ~np.isnan(truth))
             for begin in range(0, len(rows), _AT_ONCE):
@@ -103,7 +104,7 @@ def scorecard(
     A table of the kind that was given, one row per source in order of first appearance:
 
     ``source``; ``n`` (rows scored); ``unscored`` (rows about quantities without a truth, and
-    verified bounds, which are no distributions); ``missing`` (truths about which it has no row);
+    verified bounds or presence, no distributions); ``missing`` (truths about which it has no row);
     means ``crps``, ``wis`` (of the 50, 90 and 95 % intervals and the median) and ``bias``
     (median minus truth), in units of x, the first two lower is better; mean ``log_score``, higher
     is better; ``coverage50``, ``coverage90``, ``coverage95`` of central intervals, each with the

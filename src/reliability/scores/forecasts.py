@@ -26,9 +26,9 @@ Array = NDArray[np.float64]
 class Forecast:
     """A distribution with its own methods, and what the scores need to know beside them.
 
-    ``scale`` says in which coordinate it is smooth; ``zero`` is the atom of a posterior, whose
-    own methods describe the quantity where it is not zero; ``discrete`` marks distributions of
-    whole numbers.
+    ``scale`` says in which coordinate it is smooth; ``zero`` is the atom of a posterior, of which
+    ``distribution`` is what it says of the quantity given that it is not zero; ``discrete`` marks
+    distributions of whole numbers.
     """
 
     distribution: Any
@@ -42,7 +42,7 @@ class Forecast:
         if isinstance(given, Combination):
             given = given.posterior
         if isinstance(given, Posterior):
-            return cls(given, given._scale, given.zero)  # noqa: SLF001  # where it is smooth
+            return cls(given.nonzero, given._scale, given.zero)  # noqa: SLF001  # where it is smooth
         frozen: Any = given
         if hasattr(given, "dist") and hasattr(given, "args") and hasattr(given, "kwds"):
             arguments = [*frozen.args, *frozen.kwds.values()]

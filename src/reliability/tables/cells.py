@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TypeAlias
 
 import attrs
@@ -10,20 +11,24 @@ from numpy.typing import NDArray
 
 from reliability.claims.claim import Claim
 from reliability.errors import InvalidValueError, ReliabilityError
+from reliability.grades import ADMIRALTY, CONFIRMED
 from reliability.tables.codes import Coded, runs_of_names
 from reliability.tables.frames import Numbers, Table, as_table, plain_cell
 from reliability.tables.records import (
+    GRADED,
     Cell,
     Place,
     cell_of,
     check_columns,
     claim_from_record,
+    grade_of,
     is_number_column,
     source_name,
 )
 
-__all__ = ["Cells", "Texts"]
+__all__ = ["Cells", "Grades", "Texts"]
 
+Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Mask: TypeAlias = NDArray[np.bool_]
 
@@ -38,6 +43,20 @@ class Texts:
     codes: IntArray
     cells: list[Cell]
     refused: Mask
+
+
+@attrs.frozen(eq=False)
+class Grades:
+    """Grades of rows: what they say in ``numbers`` of each column of ``GRADED``, nan for nothing.
+
+    ``stand_in`` marks, by column, rows whose grade takes its place (a digit 6 does, and says
+    nothing); ``refused`` cells that are no grade, ``confirmed`` claims of the digit 1.
+    """
+
+    numbers: dict[str, Array]
+    stand_in: dict[str, Mask]
+    refused: Mask
+    confirmed: Mask
 
 
 class Cells:
@@ -96,14 +115,59 @@ class Cells:
         )
 
     def has(self, column: str) -> bool:
-        """Whether the table has a column."""
-        return column in self.table.names
+        """Whether the table has a column, or grades in its place."""
+        names = self.table.names
+        return column in names or (column in GRADED and "grade" in names)
 
     def numbers(self, column: str) -> Numbers:
-        """Column as numbers."""
+        """Column as numbers; where it is empty, what the row's grade says in its place."""
         if column not in self._numbers:
-            self._numbers[column] = self.table.numbers(column, dots_group=self._dots_group)
+            if column in GRADED and "grade" in self.table.names:
+                self._numbers[column] = self._with_grades(column)
+            else:
+                self._numbers[column] = self.table.numbers(column, dots_group=self._dots_group)
         return self._numbers[column]
+
+    @cached_property
+    def grades(self) -> Grades:
+        """Grades of the rows."""
+        texts = self.texts("grade")
+        refused = np.append(texts.refused, False)
+        numbers = np.full((len(GRADED), len(refused)), np.nan)
+        stand_in = np.zeros(numbers.shape, dtype=np.bool_)
+        confirmed = np.zeros(len(refused), dtype=np.bool_)
+        for code, cell in enumerate(texts.cells):
+            if cell is None or refused[code]:
+                continue
+            try:
+                letter, digit = grade_of(cell)
+            except ReliabilityError:
+                refused[code] = True
+                continue
+            worth = None if digit is None else ADMIRALTY.credibility(digit)
+            last = np.nan if worth is None else worth
+            numbers[:, code] = letter.reliability, letter.evidence, last
+            stand_in[:, code] = True, True, digit is not None
+            confirmed[code] = digit == CONFIRMED
+        codes = texts.codes
+        return Grades(
+            dict(zip(GRADED, numbers[:, codes], strict=True)),
+            dict(zip(GRADED, stand_in[:, codes], strict=True)),
+            refused[codes],
+            confirmed[codes],
+        )
+
+    def _with_grades(self, column: str) -> Numbers:
+        grades = self.grades
+        if column not in self.table.names:
+            return Numbers(grades.numbers[column], grades.refused)
+        own = self.table.numbers(column, dots_group=self._dots_group)
+        # A row with both is refused; so is one whose own cell is no number.
+        said, refused = ~np.isnan(own.values), grades.refused
+        if own.refused is not None:
+            said, refused = said | own.refused, refused | own.refused
+        refused = refused | (said & grades.stand_in[column])
+        return Numbers(np.where(said, own.values, grades.numbers[column]), refused, own.cells)
 
     def coded(self, column: str) -> Coded:
         """Column as codes into the values that it came with."""
@@ -199,8 +263,9 @@ class Cells:
         ReliabilityError
             Naming the row, the column, the value and the remedy.
         """
-        record = self.record(row) | resolved
-        return claim_from_record(self.place(row), record, dots_group=self._dots_group)
+        return claim_from_record(
+            self.place(row), self.record(row), dots_group=self._dots_group, resolved=resolved
+        )
 
 
 def _without(codes: IntArray, empty: Mask) -> IntArray:

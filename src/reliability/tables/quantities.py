@@ -51,21 +51,6 @@ class QuantitySettings:
             self.name, {name: self.said[name] for name in names if name in self.said}
         )
 
-    def check_without_zero(self) -> None:
-        """Refuse prior probabilities that there is nothing: no model takes them yet.
-
-        Raises
-        ------
-        InvalidValueError
-            Naming the first quantity that has one.
-        """
-        for key, (_, _, zero) in self.said.items():
-            if zero:
-                raise InvalidValueError(
-                    f"{self.name}, quantity {key!r}, zero: a probability that there is nothing "
-                    f"is not modelled yet, got {zero:g}; leave the column out"
-                )
-
     def check_known(self, keys: Sequence[Any] | NDArray[Any]) -> None:
         """Refuse quantities about which there are no claims: their names are likely misspelt.
 

@@ -21,17 +21,22 @@ from reliability.claims.sources import Source
 from reliability.claims.statements import (
     STATEMENTS,
     About,
+    Absent,
     AtLeast,
     AtMost,
     Estimate,
+    Present,
     Quantiles,
     Range,
     Statement,
 )
 from reliability.errors import InvalidValueError, ReliabilityError
+from reliability.grades import ADMIRALTY, Letter, split_grade
+from reliability.words import as_probability, no_probability
 
 __all__ = [
     "COLUMNS",
+    "GRADED",
     "NUMBERS",
     "SOURCE_NUMBERS",
     "STATEMENT_NUMBERS",
@@ -43,6 +48,7 @@ __all__ = [
     "claim_from_record",
     "column_name",
     "form_name",
+    "grade_of",
     "interval_quantiles",
     "is_column",
     "is_number_column",
@@ -63,10 +69,14 @@ COLUMNS = (
     *STATEMENT_NUMBERS,
     *SOURCE_NUMBERS,
     "credibility",
+    "grade",
     *CLAIM_TEXTS,
 )
+#: What a grade such as "B2" says in their place.
+GRADED = ("reliability", "evidence", "credibility")
 _NAMES = frozenset(("source", *CLAIM_TEXTS))
 NUMBERS = (*SOURCE_NUMBERS, *STATEMENT_NUMBERS, "credibility")
+_PROBABILITIES = frozenset(("reliability", "credibility"))
 _QUANTILE = re.compile(r"q(0?\.[0-9]+)")
 _NUMERAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 _DOTTED = re.compile(r"[+-]?[1-9][0-9]{0,2}(\.[0-9]{3})+")
@@ -120,6 +130,8 @@ def number_of(place: Place, field: str, cell: Cell, *, dots_group: bool) -> floa
                 field, f"{text!r} may be {whole} or {decimal}; write it without the dot"
             )
         return float(text)
+    if field in _PROBABILITIES and isinstance(in_words := as_probability(text), float):
+        return in_words
     try:
         statement = read(text)
     except ReliabilityError as error:
@@ -129,8 +141,19 @@ def number_of(place: Place, field: str, cell: Cell, *, dots_group: bool) -> floa
     else:
         if isinstance(statement, Estimate) and statement.bare:
             return statement.value
-    remedy = "; put phrases into the column 'statement'" if field in STATEMENT_NUMBERS else ""
-    raise place.error(field, f"must be a number, got {short(text)}{remedy}")
+    raise place.error(field, _no_number(field, text))
+
+
+def _no_number(field: str, text: str) -> str:
+    """Why a text is no number."""
+    remedy = ""
+    if field in STATEMENT_NUMBERS:
+        remedy = "; put phrases into the column 'statement'"
+    elif field in _PROBABILITIES and text.upper() in ADMIRALTY.letters:
+        remedy = "; grades have the column 'grade'"
+    elif field in _PROBABILITIES:
+        return no_probability(text)
+    return f"must be a number, got {short(text)}{remedy}"
 
 
 def interval_quantiles(level: float) -> tuple[float, float]:
@@ -175,6 +198,8 @@ _TAKES = {
     "at_most": ("value",),
     "about": ("value",),
     "quantiles": ("low", "high", "level"),
+    "absent": (),
+    "present": (),
 }
 _NEEDS = {
     "estimate": ("value",),
@@ -183,7 +208,10 @@ _NEEDS = {
     "at_most": ("value",),
     "about": ("value",),
     "quantiles": ("low", "high", "level"),
+    "absent": (),
+    "present": (),
 }
+_WITHOUT_NUMBERS: dict[str, Absent | Present] = {"absent": Absent(), "present": Present()}
 
 
 def _statement(
@@ -243,13 +271,56 @@ def _of_form(
     for field in _NEEDS[name]:
         if numbers[field] is None:
             raise InvalidValueError(f"{field}: is empty, and form {name} needs it")
+    if name in _WITHOUT_NUMBERS:
+        return _WITHOUT_NUMBERS[name]
     value = numbers["value"]
     if name in _SINGLE and value is not None:
         return _SINGLE[name](value)
     return _infer(numbers)
 
 
-def claim_from_record(place: Place, row: Mapping[str, Cell], *, dots_group: bool = False) -> Claim:
+def grade_of(cell: object) -> tuple[Letter, str | None]:
+    """What a grade such as "B2" says of the source, and the claim's digit.
+
+    Raises
+    ------
+    ReliabilityError
+        If it is no grade.
+
+    Examples
+    --------
+    >>> letter, digit = grade_of("B2")
+    >>> letter.reliability, letter.evidence, digit
+    (0.7, 10.0, '2')
+    """
+    letter, digit = split_grade(cell)
+    return ADMIRALTY.letter(letter), digit
+
+
+def _graded(place: Place, row: Mapping[str, Cell]) -> tuple[dict[str, float], str | None]:
+    """What the grade of a row says of its source, and the claim's digit."""
+    cell = row.get("grade")
+    if cell is None:
+        return {}, None
+    try:
+        letter, digit = grade_of(cell)
+    except ReliabilityError as error:
+        raise place.about("grade", error) from None
+    for field in GRADED:
+        if row.get(field) is not None and (field != "credibility" or digit is not None):
+            raise place.error(
+                "grade", f"the row has a grade and {field} too; leave one of them empty"
+            )
+    return {"reliability": letter.reliability, "evidence": letter.evidence}, digit
+
+
+def claim_from_record(
+    place: Place,
+    row: Mapping[str, Cell],
+    *,
+    dots_group: bool = False,
+    resolved: Mapping[str, float] | None = None,
+) -> Claim:
     """Claim from the cells of a row.
 
     Parameters
@@ -257,15 +328,19 @@ def claim_from_record(place: Place, row: Mapping[str, Cell], *, dots_group: bool
     place : the row, for error messages
     row : cells by column, as `cell_of` gives them
     dots_group : whether "12.000" may mean 12000, as in files with semicolons
+    resolved : attributes of the source that replace what the row says
 
     Raises
     ------
     ReliabilityError
         Naming the row and the column.
     """
+    graded, digit = _graded(place, row)
     numbers = {
         name: number_of(place, name, row.get(name), dots_group=dots_group) for name in NUMBERS
     }
+    numbers |= graded
+    numbers |= resolved or {}
     quantiles: dict[float, float] = {}
     for column, cell in row.items():
         probability = quantile_probability(column)
@@ -297,7 +372,8 @@ def claim_from_record(place: Place, row: Mapping[str, Cell], *, dots_group: bool
         if (given := row.get(field)) is not None
     }
     try:
-        return Claim(source, statement, credibility=numbers["credibility"], **texts)
+        credibility = numbers["credibility"] if digit is None else digit
+        return Claim(source, statement, credibility=credibility, **texts)
     except ReliabilityError as error:
         raise place.forward("claim", error) from None
 
@@ -382,7 +458,7 @@ def check_columns(where: str, names: Sequence[str]) -> None:
         raise InvalidValueError(
             f"{where}: the column 'source' is missing; say who makes the claims"
         )
-    said = {"statement", "value", "low", "high"}
+    said = {"statement", "form", "value", "low", "high"}
     if not any(name in said or _QUANTILE.fullmatch(name) for name in names):
         raise InvalidValueError(
             f"{where}: a column with what was said is missing; "

@@ -334,6 +334,7 @@ class _Judged:
             source=source,
             origin=take(who.origins(self.cells)),
             credibility=take(_credibility(self.cells)),
+            confirmed=take(_confirmed(self.cells)),
             starts=starts,
             **{
                 field: values[source]
@@ -398,6 +399,13 @@ def _credibility(cells: Cells) -> Array:
     if cells.has("credibility"):
         return cells.numbers("credibility").values
     return constant(np.nan, len(cells))
+
+
+def _confirmed(cells: Cells) -> Mask:
+    """Rows whose digit says that other sources confirm them."""
+    if cells.has("grade"):
+        return cells.grades.confirmed
+    return constant(False, len(cells))
 
 
 # --- who ----------------------------------------------------------------------------------------
@@ -508,9 +516,12 @@ class _Sources:
             first = int(attribute.row[code]) + 1
             where = f"in row {first}" if attribute.stated[code] == other else "in sources"
             remedy = "; for a single claim there is credibility" if field == "reliability" else ""
+            column, what = (field, "is")
+            if field not in cells.table.names:
+                column, what = "grade", f"{field} is"
             raise cells.place(row).error(
-                field,
-                f"is {short(value)} here and {short(other)} {where}, for the same source "
+                column,
+                f"{what} {short(value)} here and {short(other)} {where}, for the same source "
                 f"{short(self.names[code])}; a source has one {field}{remedy}",
             )
 
@@ -646,6 +657,7 @@ class _Statements:
             self._phrases(phrase)
         filled = self._filled
         kinds = _which(filled)  # cases that do not occur cost nothing
+        self._presence(kinds, free)
         value, sd, low, high, level = (self._given[name] for name in _FILLED)
         with np.errstate(invalid="ignore"):
             if (_VALUE | _SD) in kinds:
@@ -677,6 +689,14 @@ class _Statements:
                 self._central(fine & free & self._of_forms("", "quantiles"))
             if _QUANTILES in kinds:
                 self._quantile_rows((filled == _QUANTILES) & free)
+
+    def _presence(self, kinds: list[int], free: Mask) -> None:
+        """Rows without numbers whose form says whether there is anything."""
+        if 0 in kinds and self._form is not None:
+            for form, kind in (("absent", Stated.ABSENT), ("present", Stated.PRESENT)):
+                found = (self._filled == 0) & free & self._of_forms(form)
+                if found.any():
+                    self._set(found, kind)
 
     def _set(self, rows: Mask, kind: Stated, *fields: str) -> None:
         """Note rows of one kind, which state some of their columns."""

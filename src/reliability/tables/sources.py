@@ -15,9 +15,11 @@ from reliability.errors import InvalidValueError, ReliabilityError, WrongTypeErr
 from reliability.tables.frames import Table, as_table, plain_cell
 from reliability.tables.records import (
     SOURCE_NUMBERS,
+    Cell,
     Place,
     cell_of,
     check_names,
+    grade_of,
     number_of,
     source_name,
 )
@@ -50,7 +52,7 @@ LEARNED_COLUMNS = (
     "identified",
 )
 #: Columns that a table of sources may have.
-SOURCE_COLUMNS = ("source", *SOURCE_NUMBERS, *LEARNED_COLUMNS)
+SOURCE_COLUMNS = ("source", *SOURCE_NUMBERS, "grade", *LEARNED_COLUMNS)
 
 
 class Known(dict[str, dict[str, float]]):
@@ -87,7 +89,8 @@ def read_sources(sources: object, *, name: str = "sources") -> Known:
     ----------
     sources : None; `Source` objects, in a list or as the values of a dict; or a table with the
         column ``source`` and any of reliability, evidence, bias, bias_sd, overconfidence,
-        interest; the other columns of ``Learned.source_table`` are passed over
+        interest, and ``grade`` (a letter A to F); the other columns of ``Learned.source_table``
+        are passed over
     name : what to call it in error messages
 
     Raises
@@ -147,11 +150,14 @@ def _from_table(table: Table, name: str) -> Known:
         who = cells.pop("source")
         if who is None:
             raise place.error("source", "is empty; say whose numbers they are")
+        grade = cells.pop("grade", None)
         numbers = {
             column: number
             for column, cell in cells.items()
             if (number := number_of(place, column, cell, dots_group=False)) is not None
         }
+        if grade is not None:
+            numbers |= _of_grade(place, grade, numbers)
         try:
             source = Source(source_name(who), **numbers)
         except ReliabilityError as error:
@@ -160,6 +166,23 @@ def _from_table(table: Table, name: str) -> Known:
             raise place.error("source", f"{source.name!r} is given twice; give each source once")
         found[source.name] = numbers
     return found
+
+
+def _of_grade(place: Place, grade: Cell, numbers: Mapping[str, float]) -> dict[str, float]:
+    """What a source's letter says of it."""
+    try:
+        letter, digit = grade_of(grade)
+    except ReliabilityError as error:
+        raise place.about("grade", error) from None
+    if digit is not None:
+        raise place.error("grade", f"must be a source's letter alone, got {short(grade)}")
+    said = {"reliability": letter.reliability, "evidence": letter.evidence}
+    for field in said:
+        if field in numbers:
+            raise place.error(
+                "grade", f"the row has a grade and {field} too; leave one of them empty"
+            )
+    return said
 
 
 class FirstStated(dict[str, dict[str, tuple[float, int]]]):

@@ -289,7 +289,7 @@ def _known(
     Settings of quantities that the file does not have are refused here, before the work begins.
     """
     known = Known(elsewhere)
-    stated = [name for name in reader.names if name in SOURCE_NUMBERS]
+    stated = [name for name in reader.names if name in {*SOURCE_NUMBERS, "grade"}]
     if not stated and not settings.said:
         return known
     missing = dict.fromkeys(settings.said)
