@@ -69,9 +69,9 @@ class Inference:
     One of ``normal``, ``mixture`` and ``dated`` is there, unless no claim states a number.
     ``columns`` are the claims of numbers, ``rows`` these and the claims of presence.
     ``distribution`` is of x where there is something, and ``log_normaliser`` the log evidence
-    there; ``atom`` is None where nothing is excluded by the prior. Under a shared bias ``mixture`` is the posterior of
-    z = x + bias, of which the claims speak. ``dated`` are the posteriors at all times of a quantity
-    that moves, ``time`` is the number of this one.
+    there; ``atom`` is None where nothing is excluded by the prior. Under a shared bias ``mixture``
+    is the posterior of z = x + bias, of which the claims speak. ``dated`` are the posteriors at
+    all times of a quantity that moves, ``time`` is the number of this one.
     """
 
     columns: Columns
