@@ -117,6 +117,20 @@ def test_models_and_priors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert result["mean"] == pytest.approx(22 / 3)
 
 
+def test_dates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "f.csv"
+    path.write_text("source,statement,date\na,10 +- 1,2024-01-01\nb,14 +- 1,2024-01-09\n")
+    arguments = ["combine", str(path), "--drift", "0.5", "--as-of", "2024-01-05", "--json"]
+    assert main(arguments) == 0
+    document = json.loads(capsys.readouterr().out)
+    found = combine(read_claims(path), drift=0.5, as_of="2024-01-05")
+    assert isinstance(found, Combination)
+    assert document["result"]["estimate"] == found.estimate
+    assert document["dates"]["as_of"] == "2024-01-05"
+    assert main(arguments[:-1]) == 0
+    assert "As of 2024-01-05: the quantity moves, on the linear" in capsys.readouterr().out
+
+
 def test_plot(troops: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = tmp_path / "troops.png"
     assert main(["combine", troops, "--scale", "log", "--plot", str(picture)]) == 0

@@ -29,6 +29,7 @@ LAYERS = (
     "models posterior",
     "settings preparation prepared forest",
     "combination",
+    "over_time",
     "batch learning learning.* scores scores.* comparators comparators.*",
     "pieces",
     "many",

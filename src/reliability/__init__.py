@@ -19,6 +19,7 @@ from reliability.claims.statements import (
 from reliability.combination import Combination, combine
 from reliability.errors import ReliabilityError
 from reliability.models import Floor, Heavy, Model, Void, Wide
+from reliability.over_time import combine_over_time
 from reliability.parts import Part, Parts
 from reliability.posterior import Posterior
 
@@ -45,6 +46,7 @@ __all__ = [
     "Wide",
     "combine",
     "combine_many",
+    "combine_over_time",
     "compare",
     "learn",
     "priors",

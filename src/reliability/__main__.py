@@ -17,6 +17,7 @@ from reliability.commands import (
     add_score,
     level,
     new_command,
+    number,
     read_small,
     run_learn,
     run_score,
@@ -142,6 +143,17 @@ def _parser() -> _Parser:
         metavar="FILE",
         help="with --by: what differs of single quantities: quantity, scale, prior, zero",
     )
+    combine_.add_argument(
+        "--drift",
+        type=number,
+        metavar="SD",
+        help="how much the quantity moves: sd of its change on the scale per square root of a day",
+    )
+    combine_.add_argument(
+        "--as-of",
+        metavar="DATE",
+        help="the day that is asked for, and of claims without a date (default: the latest date)",
+    )
     combine_.add_argument("--json", action="store_true", help="print the results as JSON")
     combine_.add_argument(
         "--plot",
@@ -169,6 +181,10 @@ def _combine_by_quantity(options: argparse.Namespace) -> str:
     for name in ("json", "plot", "html"):
         if getattr(options, name):
             raise UsageError(f"--{name} does not go with --by; the results are in {options.output}")
+    for name in ("drift", "as_of"):
+        if getattr(options, name) is not None:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} does not go with --by: tables do not look at dates")
     collect = options.on_error == "collect"
     if collect and options.bad_rows is None:
         raise UsageError("--on-error collect: also say where bad rows go: --bad-rows BAD.csv")
@@ -226,7 +242,15 @@ def _combine(options: argparse.Namespace) -> str:
     claims = claims_with_sources(read_claims(options.file), known)
     model = _MODELS[options.model]()
     try:
-        found = combine(claims, scale=options.scale, prior=prior, model=model, zero=options.zero)
+        found = combine(
+            claims,
+            scale=options.scale,
+            prior=prior,
+            model=model,
+            zero=options.zero,
+            as_of=options.as_of,
+            drift=options.drift or 0.0,
+        )
     except ReliabilityError as error:
         raise error.located(options.file) from None
     results = [found] if isinstance(found, Combination) else list(found.values())

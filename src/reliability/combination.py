@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,14 +14,18 @@ from numpy.typing import ArrayLike, NDArray
 from reliability.claims.changes import Names, positions_without, with_source_changed
 from reliability.claims.claim import Claim, disagreement
 from reliability.claims.columns import Columns
+from reliability.claims.dates import Dating, checked_dating, day_number
 from reliability.claims.rows import origin_of, rows_from_claims
 from reliability.claims.sources import Source
+from reliability.claims.statements import Absent, Present
 from reliability.engine import normal
 from reliability.engine.claim_results import soundness_of_dropped, weights_and_soundness
-from reliability.engine.conflict import cochran, excess, tail_of_cochran
+from reliability.engine.conflict import cochran, cochran_over_time, excess, tail_of_cochran
+from reliability.engine.dated import Timing, solve_dated
 from reliability.engine.density import PanelDensity
-from reliability.engine.inference import Inference, infer
+from reliability.engine.inference import Inference, infer, infer_dated
 from reliability.engine.leave_out import LeftOut, leave_origins_out
+from reliability.engine.leave_out_dated import leave_origins_of_dated_out
 from reliability.engine.predictive import predictive
 from reliability.engine.reliability import reliability_of, scatter_of_both
 from reliability.engine.setup import Setup, shared_sds
@@ -30,6 +35,7 @@ from reliability.errors import (
     ReliabilityError,
     short,
 )
+from reliability.foreign_priors import as_prior
 from reliability.forest import (
     Forest,
     Nesting,
@@ -55,7 +61,7 @@ from reliability.preparation import (
     dependence_to_data,
     name_of,
 )
-from reliability.prepared import prepare
+from reliability.prepared import Prepared, prepare
 from reliability.priors import Flat, PriorOnX, QuantityPrior
 from reliability.scales import SCALES, Scale, ScaleName, get_scale
 from reliability.settings import settings_from_dict, settings_to_dict
@@ -200,6 +206,7 @@ class Combination:
     _correlation: Array | None
     #: Which of "prior" and "dependence" nobody stated: they are the model's.
     _of_model: frozenset[str]
+    _dating: Dating = attrs.field(factory=Dating)
     link: Nesting | None = None
 
     # ---------------------------------------------------------------- the answer
@@ -227,6 +234,16 @@ class Combination:
         """Posterior median."""
         return self.posterior.median()
 
+    @property
+    def as_of(self) -> dt.date | None:
+        """The day for which the quantity is asked; None where no claim has a date."""
+        return self._dating.as_of
+
+    @property
+    def drift(self) -> float:
+        """Sd of the change on the scale per square root of a day; 0 if it does not move."""
+        return self._dating.drift
+
     def interval(
         self, level: float = 0.95, kind: Literal["central", "shortest"] = "central"
     ) -> tuple[float, float]:
@@ -253,8 +270,11 @@ class Combination:
                 f"{name} has no claims of its own that would tell how far its sources scatter; "
                 "use posterior"
             )
-        if inference.normal is not None:
-            distribution: Any = normal.predictive(inference.normal)
+        if inference.dated is not None:
+            assert isinstance(inference.distribution, PanelDensity)  # noqa: S101
+            distribution: Any = inference.dated.predictive(inference.time, inference.distribution)
+        elif inference.normal is not None:
+            distribution = normal.predictive(inference.normal)
         else:
             assert inference.mixture is not None  # noqa: S101 - one of both is there
             assert isinstance(inference.distribution, PanelDensity)  # noqa: S101
@@ -282,7 +302,9 @@ class Combination:
         None without scatter, and where no claim states a number.
         """
         inference = self._inference
-        if inference.normal is not None:
+        if inference.dated is not None:
+            distribution: Any = inference.dated.scatter_distribution()
+        elif inference.normal is not None:
             distribution = inference.normal.scatter_density
         elif inference.mixture is not None:
             distribution = inference.mixture.scatter_distribution()
@@ -304,6 +326,12 @@ class Combination:
     @cached_property
     def reliability(self) -> Posterior | None:
         """Posterior of the reliability shared by sources without one; None if there are none."""
+        dated = self._inference.dated
+        if dated is not None:
+            if not np.isnan(self._inference.columns.reliability).any():
+                return None
+            found = dated.reliability_distribution()
+            return Posterior(found, SCALES["logit"], support=(0.0, 1.0))
         distribution = reliability_of(self._inference)
         if distribution is None:
             return None
@@ -372,6 +400,8 @@ class Combination:
         """What each origin adds."""
         active = self._shares.active
         between = self._shares.between_origins(active)
+        if self._inference.dated is not None:
+            return leave_origins_of_dated_out(self._inference, self._shares.group[active], between)
         return leave_origins_out(self._inference, self._shares.group[active], between)
 
     @cached_property
@@ -415,11 +445,17 @@ class Combination:
     @cached_property
     def conflict(self) -> Conflict:
         """How much the claims disagree, beyond what they state."""
-        rows = self._inference.rows
-        if not rows.count:
+        if not self._inference.rows.count:
             return Conflict(NAN, 0, NAN, NAN, NAN, NAN, None)
-        every_q, every_df = cochran(rows)
-        q, df = float(every_q[0]), int(every_df[0])
+        dated = self._inference.dated
+        if dated is None:
+            every_q, every_df = cochran(self._inference.rows)
+            q, df = float(every_q[0]), int(every_df[0])
+        else:
+            timing = dated.timing
+            q, df = cochran_over_time(
+                self._inference.columns, timing.days[timing.time], timing.drift
+            )
         log_bayes_factor = self._log_bayes_factor()
         if df < 1:
             return Conflict(NAN, max(df, 0), NAN, NAN, NAN, NAN, log_bayes_factor)
@@ -446,7 +482,11 @@ class Combination:
             return solution.log_normaliser - solution.log_normaliser_without_scatter
         setup = attrs.evolve(inference.setup, heterogeneity=None, inflation=None)
         try:
-            none = infer(inference.rows, setup).log_evidence
+            none = (
+                infer(inference.rows, setup).log_evidence
+                if inference.dated is None
+                else solve_dated(inference.columns, setup, inference.dated.timing).log_normaliser
+            )
         except NoPosteriorError:
             return None
         return inference.log_evidence - none
@@ -502,6 +542,9 @@ class Combination:
             "links": () if self.link is None else self.link.links,
             "correlation": self._correlation,
             "dependence": None if "dependence" in self._of_model else self.dependence,
+            "as_of": self.as_of,
+            "drift": self.drift,
+            "supersede": self._dating.supersede,
         }
 
     def with_source(self, name: str | Source, **changes: Any) -> Combination:
@@ -654,6 +697,11 @@ class Combination:
             "of_model": sorted(self._of_model),
             "zero": self.zero,
             "correlation": None if self._correlation is None else self._correlation.tolist(),
+            "dates": {
+                "as_of": None if self.as_of is None else self.as_of.isoformat(),
+                "drift": self.drift,
+                "supersede": self._dating.supersede,
+            },
             "claims": [claim.to_dict() for claim in self._claims],
             "result": _finite(result),
         }
@@ -692,6 +740,7 @@ class Combination:
             zero=data.get("zero", 0.0),
             correlation=data.get("correlation"),
             dependence=None if "dependence" in of_model else dependence,
+            **data.get("dates", {}),
         )
         if isinstance(result, Combination):
             return result
@@ -785,6 +834,9 @@ def combine(
     links: Iterable[Link] | Link = (),
     correlation: ArrayLike | None = None,
     dependence: Dependence | None = None,
+    as_of: dt.date | str | None = None,
+    drift: float = 0.0,
+    supersede: bool = True,
 ) -> Combination | dict[str, Combination]:
     """Combine conflicting claims about a quantity into one posterior.
 
@@ -810,6 +862,12 @@ def combine(
     dependence : rho in [0, 1] between origins, in place of the model's; or between pairs of
         sources, ``{("A", "B"): 0.7}``: 0 for other pairs, between two origins the largest of
         their sources'
+    as_of : the day for which the quantity is asked, and of claims without a date; None is the
+        latest date of a claim
+    drift : sd of the quantity's change on the scale's coordinate, per square root of a day: claims
+        of other days count the less, the longer ago (or later) they are; 0 if it does not move.
+        A prior is then on the quantity on the day of the earliest claim that counts
+    supersede : whether a source's newer claim about the same origin replaces its older ones
 
     Returns
     -------
@@ -849,17 +907,20 @@ def combine(
     of_model = frozenset(
         name for name, given in (("prior", prior), ("dependence", dependence)) if given is None
     )
-    settings = _Settings(
-        scale,
-        model,
-        checked_zero(zero),
-        checked_dependence(model.dependence if dependence is None else dependence),
-        of_model,
-    )
+    nothing = checked_zero(zero)
+    rho = checked_dependence(model.dependence if dependence is None else dependence)
+    dating = checked_dating(as_of, drift, supersede)
     records = as_claims(claims)
-    _check_sources(records)
+    check_sources(records)
+    dating = dating.of(records)
+    settings = Settings(scale, model, nothing, rho, of_model, dating)
     groups = by_quantity(records)
     forest = forest_of(links, list(groups), scale)
+    if forest is not None and dating.drift > 0.0:
+        raise InvalidValueError(
+            "links and drift do not go together yet: how the shares of quantities that move change "
+            "is not said; leave one of them out"
+        )
     roots = list(groups) if forest is None else forest.roots
     priors = priors_of(prior, _prior_of(model), roots, forest)
     if forest is None and len(groups) == 1:
@@ -890,14 +951,15 @@ def combine(
 
 
 @attrs.frozen
-class _Settings:
-    """What `combine` was told beside claims, priors and links."""
+class Settings:
+    """What `combine` was told beside claims, priors, links and a correlation."""
 
     scale: Scale
     model: Model
     zero: float
     dependence: float | PairDependence
     of_model: frozenset[str]
+    dating: Dating
 
 
 def _combine_linked(
@@ -905,7 +967,7 @@ def _combine_linked(
     groups: Mapping[str | None, list[int]],
     records: Sequence[Claim],
     priors: Mapping[str | None, QuantityPrior],
-    settings: _Settings,
+    settings: Settings,
 ) -> dict[str, Combination]:
     """All quantities that are linked, also those that no claim is about."""
     ready = {}
@@ -914,15 +976,13 @@ def _combine_linked(
             continue
         prior, members = priors[forest.root_of(name)], groups.get(name, [])
         try:
-            ready[name] = _ready(name, members, records, prior, settings, correlation=None)
+            ready[name] = make_ready(name, members, records, prior, settings, None)
         except ReliabilityError as error:
             raise error.located(f"quantity {name!r}") from None
-    given = {
-        name: (fields["claims"], active, setup) for name, (fields, active, setup) in ready.items()
-    }
+    given = {name: (one.claims, one.prepared.active, one.setup) for name, one in ready.items()}
     solved = solve_forest(forest, priors, given)
     return {
-        name: Combination(**ready[name][0], inference=quantity.inference, link=nesting)
+        name: ready[name].combination(quantity.inference, link=nesting)
         for name, (quantity, nesting) in solved.items()
     }
 
@@ -932,40 +992,104 @@ def _combine_one(
     members: list[int],
     records: Sequence[Claim],
     prior: QuantityPrior,
-    settings: _Settings,
+    settings: Settings,
     correlation: ArrayLike | None,
 ) -> Combination:
-    fields, active, setup = _ready(quantity, members, records, prior, settings, correlation)
-    return Combination(**fields, inference=infer(active, setup))
+    ready = make_ready(quantity, members, records, prior, settings, correlation)
+    return ready.over_time([settings.dating.as_of])[0]
 
 
-def _ready(
+@attrs.frozen(eq=False)
+class Ready:
+    """Claims about one quantity with everything that is assumed of them."""
+
+    quantity: str | None
+    claims: list[Claim]
+    prepared: Prepared
+    setup: Setup
+    model: Model
+    dependence: float | PairDependence
+    of_model: frozenset[str]
+    dating: Dating
+
+    def combination(
+        self, inference: Inference, dating: Dating | None = None, link: Nesting | None = None
+    ) -> Combination:
+        """What to believe, from the engine's result."""
+        return Combination(
+            quantity=self.quantity,
+            scale=self.setup.scale,
+            model=self.model,
+            prior=self.setup.prior,
+            dependence=self.dependence,
+            zero=self.setup.zero,
+            claims=tuple(self.claims),
+            shares=self.prepared.shares,
+            columns=self.prepared.columns,
+            inference=inference,
+            correlation=self.setup.correlation,
+            of_model=self.of_model,
+            dating=dating or self.dating,
+            link=link,
+        )
+
+    def over_time(self, dates: Sequence[dt.date | None]) -> list[Combination]:
+        """What to believe at each of several days, given all claims.
+
+        ``None`` stands for the only day that there is where no claim has a date.
+        """
+        active = self.prepared.active
+        if self.dating.drift == 0.0:
+            inference = infer(active, self.setup)
+            return [
+                self.combination(inference, attrs.evolve(self.dating, as_of=date)) for date in dates
+            ]
+        days = self.dating.days(self.claims)[self.prepared.shares.active]
+        asked = np.array([day_number(date) for date in dates], dtype=np.int64)
+        dated = solve_dated(active, self.setup, Timing.of(days, asked, self.dating.drift))
+        return [
+            self.combination(
+                infer_dated(active, dated, float(day)), attrs.evolve(self.dating, as_of=date)
+            )
+            for date, day in zip(dates, asked.tolist(), strict=True)
+        ]
+
+
+def make_ready(
     quantity: str | None,
     members: list[int],
     records: Sequence[Claim],
     prior: QuantityPrior,
-    settings: _Settings,
+    settings: Settings,
     correlation: ArrayLike | None,
-) -> tuple[dict[str, Any], Columns, Setup]:
-    """All of a combination but its inference, and what that is made from."""
+) -> Ready:
+    """Everything that the engine needs of some of the claims, those about one quantity."""
     scale, model, dependence = settings.scale, settings.model, settings.dependence
+    dating = settings.dating
     claims = [records[i] for i in members]
     names = [name_of(i + 1, records[i]) for i in members]
     # What is known of other sources is of no use here.
     sources = sorted({claim.source.name for claim in claims})
+    rows = rows_from_claims(claims)
+    superseded = None
+    if dating.drift > 0.0:
+        _check_moving(model, correlation, settings.zero, claims)
+        rows = attrs.evolve(rows, day=dating.days(claims))
+    if correlation is None:
+        # A correlation matrix says itself how a source's claims depend on each other.
+        superseded = dating.superseded(claims)
     if isinstance(dependence, PairDependence):
         dependence = dependence.among(sources)
         among: float | NumberedPairs = dependence.numbered(sources)
     else:
         among = dependence
-    prepared = prepare(rows_from_claims(claims), scale, model, among, settings.zero)
+    prepared = prepare(rows, scale, model, among, settings.zero, superseded)
     for problem in prepared.problems:
         raise problem.exception.located(names[problem.row])
     matrix = None
     if correlation is not None:
         matrix = checked_correlation(correlation, prepared.columns, names, claims, dependence)
         prepared = prepared.with_shares(independent(len(claims)))
-    shares = prepared.shares
     if claims and not prepared.active.count:
         raise NoPosteriorError(NOTHING_SAID)
     setup = Setup(
@@ -979,20 +1103,34 @@ def _ready(
         correlation=matrix,
         zero=settings.zero,
     )
-    fields = {
-        "quantity": quantity,
-        "scale": scale,
-        "model": model,
-        "prior": prior,
-        "dependence": dependence,
-        "zero": settings.zero,
-        "claims": tuple(claims),
-        "shares": shares,
-        "columns": prepared.columns,
-        "correlation": matrix,
-        "of_model": settings.of_model,
-    }
-    return fields, prepared.active, setup
+    return Ready(quantity, claims, prepared, setup, model, dependence, settings.of_model, dating)
+
+
+def _check_moving(
+    model: Model, correlation: ArrayLike | None, zero: float, claims: Sequence[Claim]
+) -> None:
+    """Refuse what has no meaning yet for a quantity that moves."""
+    if zero > 0.0 or any(isinstance(claim.statement, (Absent, Present)) for claim in claims):
+        raise InvalidValueError(
+            "drift does not go together with zero= or with claims that there is something or "
+            "nothing: how often a quantity that moves appears and vanishes is not known; leave "
+            "drift out"
+        )
+    if correlation is not None:
+        raise InvalidValueError(
+            "correlation and drift do not go together: the matrix does not say which errors are "
+            "of which day; leave drift out, or say by origins or dependence what depends on what"
+        )
+    if model.shared > 0.0:
+        raise InvalidValueError(
+            f"Model(shared={short(model.shared)}) and drift do not go together: whether a bias "
+            "common to all sources lasts from day to day is not known; leave one of them out"
+        )
+
+
+def chosen_prior(prior: QuantityPrior | None, model: Model) -> QuantityPrior:
+    """The prior on the quantity: the one given, the model's, or flat in x."""
+    return _prior_of(model) if prior is None else as_prior(prior)
 
 
 def _prior_of(model: Model) -> QuantityPrior:
@@ -1015,7 +1153,7 @@ def _of_model_from(
     return frozenset(name for name in given if own[name])
 
 
-def _check_sources(records: Sequence[Claim]) -> None:
+def check_sources(records: Sequence[Claim]) -> None:
     """Refuse two sources of one name: whose trust counts would be anybody's guess."""
     found = disagreement(records)
     if found is None:

@@ -25,6 +25,7 @@ __all__ = [
     "add_score",
     "level",
     "new_command",
+    "number",
     "read_small",
     "run_learn",
     "run_score",
@@ -77,7 +78,8 @@ def zero(text: str) -> float:
     return found
 
 
-def _number(text: str) -> float:
+def number(text: str) -> float:
+    """A number, from an argument."""
     try:
         return float(text)
     except ValueError:
@@ -141,7 +143,7 @@ def add_learn(commands: Any) -> None:
     )
     parser.add_argument(
         "--dependence",
-        type=_number,
+        type=number,
         metavar="RHO",
         help="between any two sources, in [0, 1] (default: from the truths, else 0.25)",
     )
@@ -151,7 +153,7 @@ def add_learn(commands: Any) -> None:
     )
     parser.add_argument(
         "--half-life",
-        type=_number,
+        type=number,
         metavar="N",
         help="with --update: new claims of a source after which what was known counts half",
     )

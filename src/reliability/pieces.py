@@ -321,6 +321,8 @@ class Work:
             model=what.model,
             zero=group.zero,
             dependence=what.dependence,
+            # Tables of many quantities do not look at dates.
+            supersede=False,
         )
         assert isinstance(result, Combination)  # noqa: S101 - the claims about one quantity
         return result

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import attrs
 import numpy as np
-from numpy.typing import NDArray
 
 from reliability.claims._checks import about
 from reliability.claims.columns import Columns, Form, columns_from_rows
@@ -16,11 +15,9 @@ from reliability.pairs import NumberedPairs
 from reliability.preparation import confirmed_in_pool, effective_reliability
 from reliability.priors import Beta
 from reliability.scales import Scale
-from reliability.shares import Shares, share_out
+from reliability.shares import SUPERSEDED, Flags, Shares, share_out
 
 __all__ = ["Prepared", "prepare"]
-
-Flags = NDArray[np.bool_]
 
 
 @attrs.frozen(eq=False)
@@ -55,6 +52,7 @@ def prepare(
     model: Model,
     dependence: float | NumberedPairs,
     zero: float = 0.0,
+    superseded: Flags | None = None,
 ) -> Prepared:
     """Turn rows into the columns that the engine combines.
 
@@ -66,6 +64,7 @@ def prepare(
     dependence : rho between origins, in place of the model's; or between the sources by the
         numbers in ``rows.source``
     zero : prior probability that there is nothing
+    superseded : (rows,) which do not count because their source has said something newer
     """
     columns, problems = columns_from_rows(rows, scale, model.unstated_error)
     unknown = model.unknown_reliability
@@ -96,7 +95,11 @@ def prepare(
             denied = np.flatnonzero(presence & (columns.direction < 0.0) & ~silent)
             problems += [Problem(row, about(_denied(), "form")) for row in denied.tolist()]
     silent[[problem.row for problem in problems]] = True
-    shares = share_out(rows, rank, silent, dependence)
+    if superseded is None or not superseded.any():
+        shares = share_out(rows, rank, silent, dependence)
+    else:
+        shares = share_out(rows, rank, silent | superseded, dependence)
+        shares = attrs.evolve(shares, dropped=np.where(superseded, SUPERSEDED, shares.dropped))
     columns = columns.with_fields(
         reliability=reliability,
         overconfidence=columns.overconfidence

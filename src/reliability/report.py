@@ -265,6 +265,15 @@ def _learned(result: Combination, digits: Digits) -> Iterable[str]:
         yield f"{what} {middle} (95%: {' to '.join(ends)})."
 
 
+def _moving(result: Combination) -> Iterable[str]:
+    """For which day the quantity is asked, where it moves."""
+    if result.drift > 0.0 and result.as_of is not None:
+        yield (
+            f"As of {result.as_of.isoformat()}: the quantity moves, on the {result.scale.name} "
+            f"scale, by {significant(result.drift, 3)} times the square root of the days between."
+        )
+
+
 def _unknowable(result: Combination) -> str:
     heard = {entry.origin for entry in result.claims if entry.dropped is None}
     if not result.claims:
@@ -414,6 +423,7 @@ def notes_of(result: Combination) -> list[str]:
         _agreement(result, groups(result)),
         *_learned(result, digits_of(result)),
         *_moments(result),
+        *_moving(result),
         *_dropped(result),
         _unknowable(result),
     ]

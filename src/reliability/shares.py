@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reliability.claims.claim import Claim
+from reliability.claims.dates import superseding
 from reliability.claims.rows import Rows, Statements, constant
 from reliability.claims.statements import Absent, Present
 from reliability.pairs import NumberedPairs, PairDependence
@@ -24,6 +25,8 @@ from reliability.pairs import NumberedPairs, PairDependence
 __all__ = [
     "KEPT",
     "SILENT",
+    "SUPERSEDED",
+    "Flags",
     "PairDependence",
     "Shares",
     "independent",
@@ -38,7 +41,7 @@ IntArray = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 #: Codes of why a row does not count, beside the row that it repeats.
-KEPT, SILENT = -1, -2
+KEPT, SILENT, SUPERSEDED = -1, -2, -3
 
 #: Quantities with at most this many rows are compared row with row, if there are many of them.
 _FEW_ROWS = 16
@@ -56,7 +59,8 @@ class Shares:
     share : independence share, 0 if the row does not count
     group : number of the row's origin within its quantity, 0..G-1 in the order in which the
         origins are met; -1 if the row does not count
-    dropped : ``KEPT``, or why the row does not count: ``SILENT``, or the row that it repeats
+    dropped : ``KEPT``, or why the row does not count: ``SILENT``, ``SUPERSEDED``, or the row that
+        it repeats
     source : number of the row's source
     dependence : rho between origins, or between sources
     """
@@ -199,8 +203,10 @@ def reasons(shares: Shares, claims: Sequence[Claim]) -> list[str | None]:
         if code == KEPT
         else _WHY_SILENT.get(type(claim.statement), "says nothing: reliability 0 and Void")
         if code == SILENT
+        else f"superseded by {superseding(claim, claims)}"
+        if code == SUPERSEDED
         else f"repeats {claims[code].source.name}"
-        for code, claim in zip(shares.dropped.tolist(), claims, strict=True)
+        for claim, code in zip(claims, shares.dropped.tolist(), strict=True)
     ]
 
 
@@ -295,7 +301,8 @@ def _all_different(rows: Rows, dependence: float | NumberedPairs) -> Shares:
 def _collapse(rows: Rows, reliability: Array, among: IntArray, dropped: IntArray) -> None:
     """Find the repeats among some rows and note which row each of them repeats."""
     some = rows.take_rows(among)
-    first = _first_equal([some.origin, *_said(some.statements)], some.starts)
+    said_when = [] if some.day is None else [some.day]
+    first = _first_equal([some.origin, *said_when, *_said(some.statements)], some.starts)
     if first is None:
         return
     repeated = np.flatnonzero((np.bincount(first, minlength=len(among)) > 1)[first])

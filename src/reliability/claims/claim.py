@@ -25,7 +25,7 @@ from reliability.claims.statements import Estimate, Statement, statement_from_di
 from reliability.errors import InvalidValueError, ReliabilityError, WrongTypeError
 from reliability.grades import as_credibility, check_credibility
 
-__all__ = ["Claim", "claims_from_json", "claims_to_json", "disagreement"]
+__all__ = ["Claim", "as_date", "claims_from_json", "claims_to_json", "disagreement"]
 
 _FORMAT = "reliability-claims"
 _VERSION = 1
@@ -46,7 +46,7 @@ def _as_statement(value: Statement | SupportsFloat | str) -> Statement:
     return foreign_statement(given) or cast("Statement", given)
 
 
-def _as_date(value: dt.date | str | None) -> dt.date | None:
+def as_date(value: dt.date | str | None) -> dt.date | None:
     """Day of a date; text that is not a date passes unchanged, for the validator to refuse."""
     given: Any = value
     if isinstance(given, np.datetime64):
@@ -113,7 +113,7 @@ class Claim:
     credibility: float | str | None = attrs.field(
         default=None, converter=as_credibility, validator=check_credibility, kw_only=True
     )
-    date: dt.date | None = attrs.field(default=None, converter=_as_date, kw_only=True)
+    date: dt.date | None = attrs.field(default=None, converter=as_date, kw_only=True)
     note: str | None = attrs.field(default=None, validator=_check_text, kw_only=True)
     url: str | None = attrs.field(default=None, validator=_check_text, kw_only=True)
 

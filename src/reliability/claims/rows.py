@@ -123,7 +123,8 @@ class Rows:
     which counts for less where these are combined too; ``source`` and ``origin`` number sources and
     origins (equal numbers in one quantity: the same source, the same origin). Sources are numbered
     in the order of their names, so that a choice between two does not depend on the order of rows.
-    ``bias`` and ``bias_sd`` are on x.
+    ``bias`` and ``bias_sd`` are on x. ``day`` is given where the quantity moves: the same words on
+    two days then say two things.
     """
 
     statements: Statements
@@ -137,6 +138,7 @@ class Rows:
     overconfidence: Array
     interest: Array
     starts: IntArray
+    day: IntArray | None = None
 
     @property
     def count(self) -> int:
@@ -157,6 +159,7 @@ class Rows:
             self.overconfidence[rows],
             self.interest[rows],
             starts=np.searchsorted(rows, self.starts),
+            day=None if self.day is None else self.day[rows],
         )
 
 

@@ -44,6 +44,9 @@ def weights_and_soundness(inference: Inference) -> PerClaim:
 def _of_numbers(inference: Inference) -> PerClaim:
     if inference.normal is not None:
         return PerClaim(np.ones(inference.columns.count), normal.weights(inference.normal))
+    if inference.dated is not None:
+        dated = inference.dated
+        return PerClaim(dated.soundness(), dated.weights_of_claims(inference.time))
     if inference.mixture is None:
         return PerClaim(np.zeros(0), np.zeros(0))
     return per_claim(inference.mixture)
@@ -71,6 +74,8 @@ def soundness_of_dropped(inference: Inference, row: Columns) -> float:
     reliability = float(row.reliability[0])
     if reliability in {0.0, 1.0}:
         return reliability
+    if inference.dated is not None:
+        return float("nan")
     # What does not count has no share among the others; asked about alone it has all.
     row = row.with_fields(share=np.ones(1))
     if row.form[0] == Form.PRESENCE:

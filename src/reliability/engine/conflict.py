@@ -10,7 +10,7 @@ from scipy.special import gammaincc
 
 from reliability.claims.columns import Columns, Form
 
-__all__ = ["cochran", "excess", "precision_mean", "tail_of_cochran"]
+__all__ = ["cochran", "cochran_over_time", "excess", "precision_mean", "tail_of_cochran"]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -35,6 +35,27 @@ def cochran(columns: Columns) -> tuple[Array, IntArray]:
         df = columns.total(points.astype(np.int64)).astype(np.int64) - 1
     _, _, q = precision_mean(value, weight, columns.starts[:-1], columns.quantity, columns.total)
     return np.where(df < 1, np.nan, q), df
+
+
+def cochran_over_time(columns: Columns, days: Array, drift: float) -> tuple[float, int]:
+    """Q and its degrees of freedom for the claims about one quantity that moves.
+
+    ``Q = (y - m)' C^-1 (y - m)`` about the generalised least squares mean m, with C the claims'
+    variances and, for two of them, the variance of the change from the first day of all to the
+    earlier of theirs: ``drift^2 min(t_i, t_j)``.
+    """
+    points = (columns.form != Form.BOUND) & (columns.form != Form.BOUND_WITH_EXCESS)
+    df = int(points.sum()) - 1
+    if df < 1:
+        return np.nan, df
+    variance = (columns.overconfidence * columns.stated_sd) ** 2 + columns.bias_variance
+    since = days[points] - days[points].min()
+    covariance = drift**2 * np.minimum(since[:, None], since) + np.diag(variance[points])
+    value = (columns.location - columns.bias)[points]
+    value = value - value[np.argmin(variance[points])]
+    solved = np.linalg.solve(covariance, np.stack([value, np.ones(df + 1)], axis=1))
+    mean = solved[:, 0].sum() / solved[:, 1].sum()
+    return float(max((value - mean) @ (solved[:, 0] - mean * solved[:, 1]), 0.0)), df
 
 
 def precision_mean(

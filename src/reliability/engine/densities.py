@@ -476,7 +476,7 @@ class PanelDensities:
             # A moment that exists may exceed the floats: then it is infinite.
             with np.errstate(over="ignore"):
                 terms = sign * np.exp(np.where(some, exponent, -np.inf))
-            mean, error = segments.sum(terms @ WEIGHTS), np.zeros(self.count)
+                mean, error = segments.sum(terms @ WEIGHTS), np.zeros(self.count)
             for end in ends:
                 decay = self._decay(scale, number + 1, end.sign)[end.quantity]
                 value, doubt = end.moment(scale, number + 1, decay)

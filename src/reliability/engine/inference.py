@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from reliability.claims.columns import Columns, Form
 from reliability.engine import normal
 from reliability.engine.atom import posterior_zero
+from reliability.engine.dated import Dated
 from reliability.engine.density import Distribution
 from reliability.engine.existence import Existence, existence
 from reliability.engine.features import features
@@ -18,7 +19,13 @@ from reliability.engine.normal_mixtures import NormalMixture
 from reliability.engine.panels import LARGEST_LOG
 from reliability.engine.presence import log_known, rule_beside, split
 from reliability.engine.prior_panels import log_mass, prior_on_panels
-from reliability.engine.scattered import Solution, peak_of, rounding, solve_mixture
+from reliability.engine.scattered import (
+    ScatterGrid,
+    Solution,
+    peak_of,
+    rounding,
+    solve_mixture,
+)
 from reliability.engine.setup import COARSEST, Setup, hulls, refusal, shared_sds
 from reliability.engine.setup import closed_form as is_closed
 from reliability.engine.shared import blurred_prior, solve_shared
@@ -33,6 +40,7 @@ __all__ = [
     "Inference",
     "background_of",
     "infer",
+    "infer_dated",
     "with_void_constants",
 ]
 
@@ -59,11 +67,12 @@ CONTRADICTION = (
 class Inference:
     """The posterior of one quantity and all that is needed to explain it.
 
-    One of ``normal`` and ``mixture`` is there, unless no claim states a number. ``columns`` are
-    the claims of numbers, ``rows`` these and the claims of presence. ``distribution`` is of x
-    where there is something, and ``log_normaliser`` the log evidence there; ``atom`` is None
-    where nothing is excluded by the prior. Under a shared bias ``mixture`` is the posterior of
-    z = x + bias, of which the claims speak.
+    One of ``normal``, ``mixture`` and ``dated`` is there, unless no claim states a number.
+    ``columns`` are the claims of numbers, ``rows`` these and the claims of presence.
+    ``distribution`` is of x where there is something, and ``log_normaliser`` the log evidence
+    there; ``atom`` is None where nothing is excluded by the prior. Under a shared bias ``mixture``
+    is the posterior of z = x + bias, of which the claims speak. ``dated`` are the posteriors at
+    all times of a quantity that moves, ``time`` is the number of this one.
     """
 
     columns: Columns
@@ -77,6 +86,8 @@ class Inference:
     mixture: Solution | None
     rows: Columns
     atom: Atom | None = None
+    dated: Dated | None = None
+    time: int = 0
 
     @property
     def presence(self) -> Columns | None:
@@ -127,6 +138,35 @@ def infer(rows: Columns, setup: Setup, *, closed_form: bool = True) -> Inference
 def background_of(setup: Setup, prior: PriorOnX) -> PriorOnX:
     """Prior on x under which a Void's claims are judged, beside the one that is combined with."""
     return prior if setup.background is None else setup.background.on(setup.scale)
+
+
+def infer_dated(columns: Columns, dated: Dated, day: float) -> Inference:
+    """Posterior at one of the times of a quantity that moves.
+
+    Parameters
+    ----------
+    columns : the claims in their own order
+    dated : the posteriors at all times
+    day : which of the times
+    """
+    time = int(np.searchsorted(dated.timing.days, day))
+    exists = dated.existence
+    reach = _reach(dated.grid, dated.columns, dated.setup.scatter, exists)
+    distribution = dated.distribution(time).with_tails(exists.lower, exists.upper, reach)
+    return Inference(
+        columns,
+        dated.setup,
+        dated.prior,
+        exists,
+        distribution,
+        dated.log_normaliser,
+        dated.error,
+        None,
+        None,
+        columns,
+        dated=dated,
+        time=time,
+    )
 
 
 def _rule(
@@ -246,7 +286,9 @@ def _infer_mixture(
     if not error <= COARSEST:
         raise refusal(error, rounding(solution.problem, peak_of(solution.mesh)))
     distribution = distribution.with_tails(
-        exists.lower, exists.upper, _reach(solution, setup.scatter, exists)
+        exists.lower,
+        exists.upper,
+        _reach(solution.grid, solution.problem.columns, setup.scatter, exists),
     )
     found = Inference(
         columns,
@@ -272,17 +314,18 @@ def with_void_constants(rows: Columns, numbers: Columns) -> Columns:
     return rows.with_fields(void=void)
 
 
-def _reach(solution: Solution, scatter: ScatterPrior | None, exists: Existence) -> float:
+def _reach(
+    grid: ScatterGrid | None, columns: Columns, scatter: ScatterPrior | None, exists: Existence
+) -> float:
     """Log distance up to which the density on x follows its tails.
 
     Where the scatter makes them, its last node must lie so much farther out that what is beyond
     it does not show.
     """
-    if solution.grid is None or scatter is None or np.isinf(scatter.power):
+    if grid is None or scatter is None or np.isinf(scatter.power):
         return LARGEST_LOG
     power = float(min(exists.lower.effective_power, exists.upper.effective_power))
-    last = float(np.log(solution.grid.values.max()))
-    if solution.grid.inflation:
-        columns = solution.problem.columns
+    last = float(np.log(grid.values.max()))
+    if grid.inflation:
         last += float(np.log((columns.overconfidence * columns.stated_sd).min()))
     return last - 36.0 / (power - 1.0)

@@ -55,7 +55,15 @@ from reliability.engine.scattered import (
 from reliability.engine.setup import hulls
 from reliability.errors import ReliabilityError
 
-__all__ = ["LeftOut", "leave_origins_out"]
+__all__ = [
+    "LeftOut",
+    "existences_without",
+    "growth_of_shares",
+    "leave_origins_out",
+    "median_of",
+    "moves_hull",
+    "two_sided",
+]
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -97,7 +105,7 @@ def leave_origins_out(
     """
     origins = int(group.max()) + 1
     found: dict[int, LeftOut] = {}
-    growth = _growth(origins, dependence)
+    growth = growth_of_shares(origins, dependence)
     alike = inference.atom is None and inference.rows.count == inference.columns.count
     if origins > 1 and alike:
         try:
@@ -121,7 +129,7 @@ def leave_origins_out(
     return out
 
 
-def _growth(origins: int, dependence: float | Array) -> Array:
+def growth_of_shares(origins: int, dependence: float | Array) -> Array:
     """By what an origin's shares grow when another is left out: (G, G), that one first.
 
     ``(1 + sum of rho_gk over k != g) / (1 + sum of rho_gk over k != g, h)``: what is left is
@@ -149,12 +157,12 @@ def _moves(inference: Inference) -> bool:
     return setup.shared > 0.0 or (data_made and setup.law.kind is UnsoundKind.VOID)
 
 
-def _two_sided(below: float, above: float, form: int) -> float:
+def two_sided(below: float, above: float, form: int) -> float:
     """Probability of a claim at least as far out; a verified bound can only be broken."""
     return below if form == Form.BOUND else min(2.0 * min(below, above), 1.0)
 
 
-def _existences(inference: Inference, group: IntArray, growth: Array) -> list[Existence]:
+def existences_without(inference: Inference, group: IntArray, growth: Array) -> list[Existence]:
     """Tails of the posterior without each origin: the same for origins whose claims are alike."""
     columns = inference.columns
     r = columns.reliability
@@ -232,11 +240,11 @@ def _anew(inference: Inference, members: IntArray, growth: Array | float) -> Lef
         else:
             assert other.normal is not None  # noqa: S101 - one of both is there
             below, above = _normal_sides(inference, number[member], rest, other.normal)
-        tail[member] = _two_sided(below, above, int(columns.form[member]))
+        tail[member] = two_sided(below, above, int(columns.form[member]))
     gain = divergence(
         inference.distribution, other.distribution, initial_panels(_features(inference, other))
     )
-    return LeftOut(divergence_with_atom(inference.zero, other.zero, gain), _median(other), tail)
+    return LeftOut(divergence_with_atom(inference.zero, other.zero, gain), median_of(other), tail)
 
 
 def _features(inference: Inference, other: Inference) -> Features:
@@ -282,7 +290,8 @@ def _normal_sides(
     return float(below), float(above)
 
 
-def _median(inference: Inference) -> float:
+def median_of(inference: Inference) -> float:
+    """Median on x."""
     place = place_of_zero(inference.setup.scale)
     half = np.array(0.5)
     return float(
@@ -311,7 +320,7 @@ def _normals(inference: Inference, group: IntArray, growth: Array) -> dict[int, 
 # ------------------------------------------------------------------ the general model, all at once
 
 
-def _moves_hull(inference: Inference, rest: IntArray) -> bool:
+def moves_hull(inference: Inference, rest: IntArray) -> bool:
     """Whether the prior is made from the claims that are left, so that nothing can be reused."""
     made_from = inference.prior.made_from
     if made_from is None or not getattr(made_from[0], "needs_hull", False):
@@ -325,9 +334,9 @@ def _mixtures(
     """The general model without every origin in turn, on common nodes of x and scatter."""
     columns = inference.columns
     possible: dict[int, Existence] = {}
-    for origin, exists in enumerate(_existences(inference, group, growth)):
+    for origin, exists in enumerate(existences_without(inference, group, growth)):
         rest = np.flatnonzero(group != origin)
-        if exists.proper and not _moves_hull(inference, rest):
+        if exists.proper and not moves_hull(inference, rest):
             possible[origin] = exists
     if not possible:
         return {}
@@ -362,9 +371,7 @@ def _mixtures(
         tail = {}
         for member in np.flatnonzero(group == origin):
             probability = min(max(float(np.sum(below[member] * node_mass)), 0.0), 1.0)
-            tail[int(member)] = _two_sided(
-                probability, 1.0 - probability, int(columns.form[member])
-            )
+            tail[int(member)] = two_sided(probability, 1.0 - probability, int(columns.form[member]))
         out[origin] = LeftOut(max(divergence, 0.0), float(median[k]), tail)
     return out
 

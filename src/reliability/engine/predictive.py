@@ -17,12 +17,21 @@ from numpy.typing import NDArray
 from reliability.engine.convolution import Convolution
 from reliability.engine.density import PanelDensity
 from reliability.engine.features import features
-from reliability.engine.panels import LEGENDRE, NODES, ORDER, WEIGHTS, Kind, Panels, initial_panels
+from reliability.engine.panels import (
+    LEGENDRE,
+    NODES,
+    ORDER,
+    WEIGHTS,
+    Features,
+    Kind,
+    Panels,
+    initial_panels,
+)
 from reliability.engine.quadrature import refine
 from reliability.engine.scattered import Density, ScatterGrid, ScatterNodes, Solution
 from reliability.priors import PriorOnX
 
-__all__ = ["predictive"]
+__all__ = ["blurred_by_scatter", "predictive"]
 
 Array = NDArray[np.float64]
 
@@ -257,13 +266,47 @@ def predictive(
     grid, problem = solution.grid, solution.problem
     assert grid is not None  # noqa: S101 - only called with a heterogeneity
     assert not grid.inflation  # noqa: S101
-    panels = distribution.panels
     if shared_sd > 0.0:
         values = _values_shared(solution, prior, distribution, shared_sd)
     else:
         values = _values(solution)
-    values = values.reshape(grid.panels.count, ORDER, panels.count, ORDER)
-    tau_panels, values = _gathered(grid.panels, values)
+    bends = features(problem)
+    kinks = np.array([x for x in (prior.low, prior.high) if np.isfinite(x)])
+    if shared_sd == 0.0:
+        kinks = np.concatenate([bends.kink, kinks])
+    bends = attrs.evolve(
+        bends,
+        scale=np.hypot(bends.scale, shared_sd),
+        kink=kinks,
+        kink_quantity=np.zeros(len(kinks), dtype=np.int64),
+    )
+    return blurred_by_scatter(
+        grid.panels, values, distribution, bends, scatter_power, solution.error
+    )
+
+
+def blurred_by_scatter(
+    of_scatter: Panels,
+    values: Array,
+    distribution: PanelDensity,
+    bends: Features,
+    scatter_power: float,
+    error: float,
+) -> PanelDensity:
+    """Distribution of x + tau e with e standard normal, from the joint density of x and tau.
+
+    Parameters
+    ----------
+    of_scatter : panels of tau
+    values : (nodes of tau, panels of x, ORDER) joint density times dx/dt and dtau/dt
+    distribution : of x
+    bends : where the density of x bends and breaks
+    scatter_power : exponent of the tail of tau's posterior
+    error : relative, of the values
+    """
+    panels = distribution.panels
+    values = values.reshape(of_scatter.count, ORDER, panels.count, ORDER)
+    tau_panels, values = _gathered(of_scatter, values)
     mass = np.einsum("tkpm,k,m->tp", values, WEIGHTS, WEIGHTS)
     origin = float(panels.anchor[int(np.argmax(mass.sum(axis=0)))])
     parts = []
@@ -275,27 +318,21 @@ def predictive(
     typical = float(np.einsum("tkpm,k,m,tk->", values, WEIGHTS, WEIGHTS, tau))
     quartile = np.array([0.25, 0.75])
     spread = float(np.ptp(distribution.quantile(quartile, 1.0 - quartile)))
-    error = max(solution.error, float(distribution.mesh.error[0]))
+    error = max(error, float(distribution.mesh.error[0]))
     density = _Predictive(parts, origin, 1.0 / (spread + typical), max(TOLERANCE, error))
 
     def log_density(some: Panels) -> Array:
         at, _ = some.nodes()
         return density(some.anchor[:, None], at)
 
-    bends = features(problem)
-    kinks = np.array([x for x in (prior.low, prior.high) if np.isfinite(x)])
-    if shared_sd == 0.0:
-        kinks = np.concatenate([bends.kink, kinks])
     infinite = np.array([np.inf])
     wide = attrs.evolve(
         bends,
-        scale=np.hypot(np.hypot(bends.scale, 0.5 * typical), shared_sd),
+        scale=np.hypot(bends.scale, 0.5 * typical),
         low=-infinite,
         high=infinite,
         low_power=np.minimum(bends.low_power, scatter_power),
         high_power=np.minimum(bends.high_power, scatter_power),
-        kink=kinks,
-        kink_quantity=np.zeros(len(kinks), dtype=np.int64),
     )
     mesh = refine(
         initial_panels(wide), log_density, 1, tolerance=MESH_TOLERANCE, noise=max(1e-13, error)

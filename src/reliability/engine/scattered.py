@@ -54,6 +54,7 @@ __all__ = [
     "scatter_of",
     "scatter_start",
     "solve_mixture",
+    "weighing",
 ]
 
 Array = NDArray[np.float64]
@@ -696,10 +697,10 @@ def _presolve(
 
     mesh = refine(panels, log_density, 1, tolerance=1e-10, noise=1e-12)
     mean = float(np.sum(mesh.node_mass * mesh.panels.nodes()[0]))
-    return _weighing(mesh.panels, mesh.node_mass.sum(axis=1), mean)
+    return weighing(mesh.panels, mesh.node_mass.sum(axis=1), mean)
 
 
-def _weighing(panels: Panels, mass: Array, mean: float) -> Panels:
+def weighing(panels: Panels, mass: Array, mean: float) -> Panels:
     """Leave out what weighs nothing even with a second moment's weight, for good."""
     reach = (1.0 + panels.nodes()[0][:, -1] / mean) ** 2
     return panels.take(mass * reach > 1e-15)
@@ -735,7 +736,7 @@ def _presolve_moving(
         panels = panels.take(fails).bisect()
     panels, mass = Panels.join(found), np.concatenate(masses)
     mean = float(np.sum(mass * panels.nodes()[0].mean(axis=1)))
-    panels = _weighing(panels, mass, mean)
+    panels = weighing(panels, mass, mean)
     return panels.take(panels.order())
 
 
