@@ -59,13 +59,10 @@ def as_prior(value: Any, hint: str = "") -> QuantityPrior:
 
 @attrs.frozen
 class _LogDensity:
-    """Log density of a frozen distribution; far out, where scipy's own is nan, its density is 0."""
+    """Log density of a frozen distribution; at infinity, where scipy may say nan, it is none."""
 
     frozen: Any
 
     def __call__(self, theta: Array) -> Array:
         logs = np.asarray(self.frozen.logpdf(theta), dtype=np.float64)
-        unknown = np.isnan(logs)
-        if unknown.any():
-            logs[unknown] = np.where(self.frozen.pdf(theta[unknown]) == 0.0, -np.inf, np.nan)
-        return logs
+        return np.where(np.isinf(theta), -np.inf, logs)

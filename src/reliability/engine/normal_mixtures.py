@@ -154,6 +154,8 @@ def _solve(components: _Components, owner: IntArray | None, sign: Array, score: 
 
 
 _MOST_STEPS = 200
+#: Steps after which every second one halves the bracket of what is farther off than this score.
+_ALONE, _STUCK = 12, 1e-3
 #: Where the terms of the series do not fall by this factor it does not settle.
 _SETTLES = 0.5
 #: Where they fall by this factor each, a step is the last.
@@ -187,7 +189,7 @@ def _settle(
     every = live % len(components.means) if owner is None else owner
     low, high = np.full(len(x), -np.inf), np.full(len(x), np.inf)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        for _ in range(_MOST_STEPS if final else _STEPS_TO_START):
+        for number in range(_MOST_STEPS if final else _STEPS_TO_START):
             reached, first, second, third = _scores_in_parts(components, owner, x, sign)
             excess = sign * (reached - score)
             step = -excess / first
@@ -197,7 +199,9 @@ def _settle(
             ratio = np.maximum(np.abs(bend), np.sqrt(np.abs(cubic)))
             above = excess > 0.0
             low, high = np.where(above, low, x), np.where(above, x, high)
-            smooth = (ratio < _SETTLES) & (new >= low) & (new <= high)
+            # Steps may go to and fro between two points for ever: halving the bracket ends that.
+            stuck = (np.abs(excess) > _STUCK) & (number > _ALONE and number % 2 == 1)
+            smooth = (ratio < _SETTLES) & (new >= low) & (new <= high) & ~stuck
             if not smooth.all():
                 # Newton's step; where that leaves the bracket, its half. The mixture's coordinate
                 # lies between the components' own.
@@ -207,6 +211,7 @@ def _settle(
                 high[rough] = np.minimum(high[rough], each.max(axis=1))
                 straight = (x + step)[rough]
                 inside = (straight >= low[rough]) & (straight <= high[rough])
+                inside &= ~stuck[rough]
                 half = 0.5 * low[rough] + 0.5 * high[rough]
                 new[rough] = np.where(inside, straight, half)
             settled = np.maximum(ratio, np.abs(excess)) <= (_LAST if final else _START)
