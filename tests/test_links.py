@@ -543,3 +543,17 @@ def test_what_links_do_not_go_with() -> None:
         linked(CLAIMS, link, model=Model(shared=0.5))
     with pytest.raises(InvalidValueError, match="not for linked ones"):
         linked(CLAIMS, link, correlation=np.eye(2))
+
+
+def test_the_only_origin_of_a_part_is_left_out_without_a_trace() -> None:
+    """Where its claim excludes what the others allow, that does not stay behind."""
+    claims = [
+        Claim(Source("a", reliability=0.8), "about 2,500", quantity="p"),
+        Claim(Source("b", reliability=0.7), "more than 12,000", quantity="w"),
+    ]
+    link = Part("p", of="w", share=Beta(1, 1))
+    part = linked(claims, link)["p"]
+    alone = linked(claims[1:], link)["p"]
+    shift = part.claims[0].influence.shift
+    assert part.estimate - shift == pytest.approx(alone.estimate, rel=1e-6)
+    assert part.sensitivity(values=[0.0, 1.0]).curves[0].source == "a"

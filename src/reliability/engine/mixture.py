@@ -602,7 +602,10 @@ def log_likelihood_of_terms(
         log_claim = log_mixture(
             some.sound, some.unsound, np.where(unknown, 1.0, reliability)[:, None]
         )
-        log_claim = np.where(unknown[:, None], 0.0, log_claim * share[:, None])
+        # A claim without a share says nothing, not even of what it excludes.
+        counts = ~unknown & (share > 0.0)
+        with np.errstate(invalid="ignore"):
+            log_claim = np.where(counts[:, None], log_claim * share[:, None], 0.0)
         known = by_panel(log_claim, some.starts)
     if not unknown.any():
         return known
