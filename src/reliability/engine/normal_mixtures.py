@@ -39,6 +39,8 @@ def _quantiles(
     components: _Components, owner: IntArray | None, lower: Array, upper: Array
 ) -> Array:
     """Quantiles of mixtures; ``owner`` says of which, None of all in turn, perhaps repeatedly."""
+    if not len(lower):
+        return np.zeros(0)
     sign = np.where(lower <= upper, 1.0, -1.0)
     smaller = np.minimum(lower, upper)
     levels = smaller.reshape(-1, len(components.means)) if owner is None else smaller[:, None]
