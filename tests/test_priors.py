@@ -147,7 +147,10 @@ def test_intrinsic_range(overshoot: float) -> None:
 
 
 def test_intrinsic_range_without_a_range() -> None:
-    for hull, message in ((None, "needs the claims"), ((2.0, 2.0), "span no range on x")):
+    for hull, message in (
+        (None, "made from the numbers that claims state"),
+        ((2.0, 2.0), "span no range on x"),
+    ):
         with pytest.raises(InvalidValueError, match=message):
             priors.IntrinsicRange().on(SCALES["linear"], hull)
 
