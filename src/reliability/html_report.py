@@ -18,8 +18,7 @@ from reliability.report import (
     clean,
     digits_of,
     interval_text,
-    notes_of,
-    sentences_of,
+    sentences_and_notes,
     statement_text,
 )
 
@@ -229,7 +228,7 @@ def _figure_of(value: float) -> str:
 def _section(result: Combination, level: float, number: int) -> str:
     """One quantity."""
     shares = result.scale.name == "logit"
-    first, *others = sentences_of(result, level)
+    (first, *others), notes = sentences_and_notes(result, level)
     header, rows, texts = claim_table(result)
     name = f"q{number}"
 
@@ -241,7 +240,7 @@ def _section(result: Combination, level: float, number: int) -> str:
         _text("p", first, "answer"),
         *(_text("p", sentence) for sentence in others),
         picture(plots.forest, "Every claim with what it states, and the posterior below."),
-        _items(notes_of(result)),
+        _items(notes),
         _text("h2", "Who moved it"),
         _text("p", _who_moved_it(result)),
         picture(plots.influence, "The best estimate without each origin."),

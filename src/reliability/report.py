@@ -46,10 +46,9 @@ __all__ = [
     "groups",
     "html_table",
     "interval_text",
-    "notes_of",
     "one_line",
     "paragraph",
-    "sentences_of",
+    "sentences_and_notes",
     "statement_text",
     "text_table",
 ]
@@ -406,22 +405,17 @@ def _row(entry: ClaimResult, digits: Digits, estimate: float, shared: set[str]) 
     ]
 
 
-def sentences_of(result: Combination, level: float) -> list[str]:
-    """Say the answer, and whether the claims form groups."""
+def sentences_and_notes(result: Combination, level: float) -> tuple[list[str], list[str]]:
+    """Say the answer and whether the claims form groups; and what to be careful about."""
     digits, found = digits_of(result), groups(result)
     sentences = [_headline(result, digits, level), _disagreement(found, digits)]
     if result.posterior.zero > 0.0:
         sentences.insert(
             1, f"There is none at all with probability {percent(result.posterior.zero)}."
         )
-    return [sentence for sentence in sentences if sentence]
-
-
-def notes_of(result: Combination) -> list[str]:
-    """Say what to be careful about, one sentence a matter."""
     notes = [
-        _agreement(result, groups(result)),
-        *_learned(result, digits_of(result)),
+        _agreement(result, found),
+        *_learned(result, digits),
         *_moments(result),
         *_moving(result),
         *_dropped(result),
@@ -429,7 +423,7 @@ def notes_of(result: Combination) -> list[str]:
     ]
     if not result.error <= _ERROR_SHOWN:
         notes.append(f"Numerical error: up to {result.error:.0e} of these results.")
-    return [note for note in notes if note]
+    return [sentence for sentence in sentences if sentence], [note for note in notes if note]
 
 
 def claim_table(result: Combination) -> tuple[list[str], list[list[str]], int]:
@@ -446,13 +440,14 @@ def claim_table(result: Combination) -> tuple[list[str], list[list[str]], int]:
 
 def _page(result: Combination, level: float) -> _Page:
     header, rows, texts = claim_table(result)
+    sentences, notes = sentences_and_notes(result, level)
     return _Page(
         clean(result.quantity or ""),
-        sentences_of(result, level),
+        sentences,
         header,
         rows,
         texts,
-        notes_of(result),
+        notes,
     )
 
 

@@ -41,8 +41,8 @@ __all__ = [
     "prepare_axis",
     "prepare_vertical_axis",
     "require_matplotlib",
+    "room_between",
     "shade",
-    "width_of",
     "zero_on",
 ]
 
@@ -66,7 +66,7 @@ def new_axes(width: float, height: float) -> Axes:
     return axes
 
 
-def width_of(ax: Axes) -> float:
+def _width_of(ax: Axes) -> float:
     """Width of axes in points."""
     return float(ax.get_window_extent().width / ax.figure.dpi * 72.0)
 
@@ -75,6 +75,13 @@ def fitting_size(ax: Axes, rows: float) -> float:
     """Largest size, up to the usual one, at which the labels of neighbouring rows are apart."""
     height = ax.get_window_extent().height / ax.figure.dpi * 72.0
     return min(FONT_POINTS, 0.62 * height / rows)
+
+
+def room_between(ax: Axes, size: float, left: Sequence[str], right: Sequence[str]) -> float:
+    """Points of the width that labels at both sides leave for the axis, about."""
+    width = _width_of(ax)
+    taken = 0.56 * size * sum(max(map(len, side), default=0) for side in (left, right))
+    return max(width - taken, 0.1 * width)
 
 
 def shade(soundness: float) -> Color:

@@ -22,8 +22,8 @@ from reliability.plots.axes import (
     new_axes,
     prepare_axis,
     require_matplotlib,
+    room_between,
     shade,
-    width_of,
     zero_on,
 )
 from reliability.plots.stated import limits_of, span_of
@@ -127,8 +127,7 @@ def posterior(result: Combination, ax: Axes | None = None, *, level: float = 0.9
     answer = label(interval_text(result, level))
     fonts = fonts_for([*names, *said])
     size = fitting_size(ax, count + _FOOT)
-    taken = 0.56 * size * sum(max(map(len, side), default=0) for side in (names, [answer, *said]))
-    prepare_axis(ax, scale, limits, max(width_of(ax) - taken, 0.1 * width_of(ax)), fonts)
+    prepare_axis(ax, scale, limits, room_between(ax, size, names, [answer, *said]), fonts)
     ax.set_ylim(-0.35, count + _FOOT)
     even = np.linspace(*limits, 1200)
     rows = [count - 1.0 - index + _FOOT for index in range(count)]

@@ -24,8 +24,8 @@ from reliability.plots.axes import (
     new_axes,
     prepare_axis,
     require_matplotlib,
+    room_between,
     shade,
-    width_of,
     zero_on,
 )
 from reliability.plots.densities import density_on_axis
@@ -153,12 +153,8 @@ def forest(result: Combination, ax: Axes | None = None, *, level: float = 0.95) 
     answer = label(interval_text(result, level))
     fonts = fonts_for([*names, *statements])
     size = fitting_size(ax, count + _FOOT + 0.4)
-    # The labels at both sides take their place from the axis.
-    taken = (
-        0.56 * size * sum(max(map(len, side), default=0) for side in (names, [answer, *statements]))
-    )
-    width = width_of(ax)
-    prepare_axis(ax, result.scale, limits, max(width - taken, 0.1 * width), fonts)
+    room = room_between(ax, size, names, [answer, *statements])
+    prepare_axis(ax, result.scale, limits, room, fonts)
     ax.set_ylim(-0.6, count + _FOOT - 0.2)
     foot = 0.0
     for index, (entry, span) in enumerate(zip(entries, spans, strict=True)):

@@ -20,7 +20,7 @@ from reliability.plots.axes import (
     new_axes,
     prepare_axis,
     require_matplotlib,
-    width_of,
+    room_between,
     zero_on,
 )
 from reliability.report import digits_of
@@ -92,7 +92,6 @@ def influence(result: Combination, ax: Axes | None = None) -> Axes:
     ]
     fonts = fonts_for(names)
     size = fitting_size(ax, count + 0.4)
-    taken = 0.56 * size * sum(max(map(len, side)) for side in (names, notes))
     known = np.array([estimate, *(end for end in ends if not math.isnan(end))])
     if scale.name != "linear":
         # Nothing at all has no place on such an axis: it stands at its lower end.
@@ -101,7 +100,7 @@ def influence(result: Combination, ax: Axes | None = None) -> Axes:
     x = np.asarray(scale.to_x(known if len(known) else np.array([beside.median()])))
     spread = float(np.ptp(x)) or float(np.ptp(scale.to_x(beside.interval(0.5))))
     low, high = float(x.min()) - 0.12 * spread, float(x.max()) + 0.12 * spread
-    prepare_axis(ax, scale, (low, high), max(width_of(ax) - taken, 0.1 * width_of(ax)), fonts)
+    prepare_axis(ax, scale, (low, high), room_between(ax, size, names, notes), fonts)
     place = zero_on(ax, scale)
     estimate = estimate or place
     rows = [float(count - 1 - index) for index in range(count)]

@@ -19,7 +19,7 @@ from reliability.plots.axes import (
     new_axes,
     prepare_axis,
     require_matplotlib,
-    width_of,
+    room_between,
 )
 from reliability.scales import SCALES
 
@@ -95,8 +95,7 @@ def source_values(
     rows = np.arange(count)[::-1].astype(float)
     low, high = (np.asarray(columns[f"{value}_{end}"], dtype=np.float64) for end in ("low", "high"))
     fonts, size = fonts_for(names), fitting_size(ax, count + 0.4)
-    taken = 0.56 * size * sum(max(map(len, side)) for side in (names, notes))
-    room = max(width_of(ax) - taken, 0.1 * width_of(ax))
+    room = room_between(ax, size, names, notes)
     _set_scale(ax, value, np.concatenate([low[order], high[order], middle[order]]), room, fonts)
     for row, i in zip(rows, order, strict=True):
         interval_line(ax, float(row), (float(low[i]), float(high[i])), DARK, 1.6)
